@@ -1,0 +1,1 @@
+//! Doing operations to packets.

@@ -1,0 +1,189 @@
+//! Actions: the OpenFlow actions that a flow carries ([`Action`]), the operations that translation makes of them
+//! ([`Op`]), and the execution of operations on a packet ([`execute`]).
+//!
+//! The invariant: after [`execute::execute`] the bytes say what the translated flow key says; every checksum that was
+//! right before is right after; and the packet it was given ends in exactly one place (an output, the controller's
+//! copy does not count, or a named drop).
+
+pub mod execute;
+mod rewrite;
+
+use crate::packet::{DropReason, Field, PortNo, PortRef};
+
+/// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Subfield {
+    /// The field.
+    pub field: Field,
+    /// Lowest bit.
+    pub start: u16,
+    /// Width, at least 1, and `start + bits` at most the field's width.
+    pub bits: u16,
+}
+
+impl Subfield {
+    /// The whole of a field.
+    pub fn whole(field: Field) -> Self {
+        Self { field, start: 0, bits: field.bits() }
+    }
+
+    /// `bits` ones, right-aligned.
+    pub fn ones(self) -> u128 {
+        u128::MAX >> (128 - u32::from(self.bits))
+    }
+
+    /// The subfield's bits as a mask of the field.
+    pub fn mask(self) -> u128 {
+        self.ones() << self.start
+    }
+}
+
+/// An action of a flow, ovs-actions(7). An empty list drops.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Action {
+    /// `output:PORT`, and the reserved ports IN_PORT, ALL, FLOOD.
+    Output(PortNo),
+    /// `output:SUBFIELD`: to the port whose number stands there.
+    OutputField(Subfield),
+    /// `controller(…)`
+    Controller {
+        /// Most bytes of the packet to hand over; 65535 for all.
+        max_len: u16,
+        /// 0 no_match, 1 action, 2 invalid_ttl.
+        reason: u8,
+        /// Controller's id, kept for printing.
+        id: u16,
+    },
+    /// `resubmit(PORT,TABLE)`; without a table the current one, without a port the current in_port.
+    Resubmit {
+        /// Value of in_port during the lookup.
+        port: Option<PortNo>,
+        /// Table to look in.
+        table: Option<u8>,
+    },
+    /// `goto_table:TABLE`, always last; the table is greater than the flow's own.
+    GotoTable(u8),
+    /// `write_metadata:VALUE/MASK`
+    WriteMetadata {
+        /// Bits to write.
+        value: u64,
+        /// Which of them.
+        mask: u64,
+    },
+    /// `set_field:VALUE/MASK->FIELD`: ignored by packets without the field.
+    SetField {
+        /// The field.
+        field: Field,
+        /// Right-aligned, zero outside the mask.
+        value: u128,
+        /// Right-aligned.
+        mask: u128,
+    },
+    /// `load:VALUE->SUBFIELD`
+    Load {
+        /// Right-aligned in the subfield.
+        value: u128,
+        /// Where to.
+        dst: Subfield,
+    },
+    /// `move:SUBFIELD->SUBFIELD`
+    Move {
+        /// Where from.
+        src: Subfield,
+        /// Where to, as wide.
+        dst: Subfield,
+    },
+    /// The `mod_*` forms of OpenFlow 1.0, which set a whole field under their own name.
+    Mod {
+        /// Which form.
+        kind: ModKind,
+        /// The value, in the form's own scale (mod_nw_tos: DSCP in place).
+        value: u64,
+    },
+    /// `push_vlan:TPID`: tag with identifier 0.
+    PushVlan(u16),
+    /// `strip_vlan`, `pop_vlan`: takes the outer tag off, if there is one.
+    PopVlan,
+    /// `push:SUBFIELD`
+    PushStack(Subfield),
+    /// `pop:SUBFIELD`: zero from an empty stack.
+    PopStack(Subfield),
+    /// `dec_ttl`: halts at TTL 1 or 0.
+    DecTtl,
+    /// `clone(…)`: what is inside works on a copy of packet and state.
+    Clone(Vec<Action>),
+}
+
+/// The `mod_*` and `set_vlan_*` forms.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ModKind {
+    /// `mod_vlan_vid`: adds a tag where there is none.
+    VlanVid,
+    /// `mod_vlan_pcp`: adds a tag where there is none.
+    VlanPcp,
+    /// `set_vlan_vid`: only where there is a tag.
+    SetVlanVid,
+    /// `set_vlan_pcp`: only where there is a tag.
+    SetVlanPcp,
+    /// `mod_dl_src`
+    DlSrc,
+    /// `mod_dl_dst`
+    DlDst,
+    /// `mod_nw_src`
+    NwSrc,
+    /// `mod_nw_dst`
+    NwDst,
+    /// `mod_nw_tos`
+    NwTos,
+    /// `mod_nw_ecn`
+    NwEcn,
+    /// `mod_nw_ttl`
+    NwTtl,
+    /// `mod_tp_src`
+    TpSrc,
+    /// `mod_tp_dst`
+    TpDst,
+}
+
+/// One step of what is done to a packet, the result of translation. Plain data, no allocation inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// Writes the bits of `mask` of a field that lives in the packet. The packet has the field: translation checked.
+    Set {
+        /// The field.
+        field: Field,
+        /// Right-aligned, zero outside the mask.
+        value: u128,
+        /// Right-aligned.
+        mask: u128,
+    },
+    /// Puts a tag (identifier 0, priority 0) in front of the outer one.
+    PushVlan {
+        /// Its Ethernet type.
+        tpid: u16,
+    },
+    /// Takes the outer tag off; there is one.
+    PopVlan,
+    /// TTL or hop limit less one; it is at least 2.
+    DecTtl,
+    /// Sends the packet as it is now.
+    Output(PortRef),
+    /// Hands a copy of the packet as it is now to the control thread.
+    Controller {
+        /// Most bytes.
+        max_len: u16,
+        /// As in [`Action::Controller`].
+        reason: u8,
+        /// Table of the flow.
+        table: u8,
+        /// Cookie of the flow.
+        cookie: u64,
+    },
+    /// The next `ops` operations are done on a copy; what follows them goes on with the packet as it is now.
+    Clone {
+        /// How many operations, nested ones included.
+        ops: u16,
+    },
+    /// Why nothing (more) is sent; always last, at the top level. Counted only if nothing was sent before.
+    Drop(DropReason),
+}

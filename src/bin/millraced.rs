@@ -1,0 +1,2 @@
+//! The millraced program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tuple-space search, generic over what is found.

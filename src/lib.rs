@@ -1,0 +1,8 @@
+//! millrace: a DPDK poll-mode virtual switch that runs OVN's logical networks by itself.
+//!
+//! `docs/architecture.md` has the map and the two pictures.
+
+pub mod action;
+pub mod classifier;
+pub mod packet;
+pub mod pipeline;

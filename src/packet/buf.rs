@@ -1,0 +1,83 @@
+//! The bytes of a packet: what actions need of a buffer, and the implementation on the heap.
+
+/// An owned packet buffer with room in front and behind, freed when dropped.
+///
+/// `dpdk::Mbuf` is the one of the fast path; [`HeapPacket`] serves tests, Miri, fuzzing and `--no-dpdk`.
+pub trait Packet: Sized + Send + 'static {
+    /// The frame.
+    fn data(&self) -> &[u8];
+    /// The frame, to be rewritten.
+    fn data_mut(&mut self) -> &mut [u8];
+    /// Grows the frame by `n` bytes in front and says whether there was room. The new bytes are undefined.
+    #[must_use]
+    fn push_front(&mut self, n: usize) -> bool;
+    /// Cuts `n` bytes off the front and says whether there were as many.
+    #[must_use]
+    fn pull_front(&mut self, n: usize) -> bool;
+    /// Grows the frame by `n` bytes behind and says whether there was room. The new bytes are undefined.
+    #[must_use]
+    fn push_back(&mut self, n: usize) -> bool;
+    /// Cuts the frame to `len` bytes, if it is longer.
+    fn truncate(&mut self, len: usize);
+    /// A copy in a buffer of its own, or none if no buffer is left.
+    fn try_copy(&self) -> Option<Self>;
+}
+
+/// A packet in a `Vec`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapPacket {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl HeapPacket {
+    /// Room in front of a new packet, that of DPDK's default.
+    pub const HEADROOM: usize = 128;
+
+    /// A packet with these bytes.
+    pub fn new(frame: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(Self::HEADROOM + frame.len());
+        bytes.resize(Self::HEADROOM, 0);
+        bytes.extend_from_slice(frame);
+        Self { bytes, start: Self::HEADROOM }
+    }
+}
+
+impl Packet for HeapPacket {
+    fn data(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    fn data_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).unwrap_or_default()
+    }
+
+    fn push_front(&mut self, n: usize) -> bool {
+        let room = self.start >= n;
+        if room {
+            self.start -= n;
+        }
+        room
+    }
+
+    fn pull_front(&mut self, n: usize) -> bool {
+        let there = self.data().len() >= n;
+        if there {
+            self.start += n;
+        }
+        there
+    }
+
+    fn push_back(&mut self, n: usize) -> bool {
+        self.bytes.resize(self.bytes.len() + n, 0);
+        true
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.start + len);
+    }
+
+    fn try_copy(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}

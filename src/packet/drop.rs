@@ -1,0 +1,71 @@
+//! Why a packet was dropped. Every drop is counted under one of these names; `millrace drops` prints them.
+
+/// Declares the reasons with their names and explanations.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// A named drop.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum DropReason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl DropReason {
+            /// All of them, in order.
+            pub const ALL: &[DropReason] = &[$(DropReason::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Name in counters and JSON.
+            pub const fn name(self) -> &'static str {
+                match self { $(DropReason::$variant => $name,)+ }
+            }
+
+            /// One sentence for a person.
+            pub const fn explain(self) -> &'static str {
+                match self { $(DropReason::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Shorter than an Ethernet header.
+    Runt = "runt",
+    /// The driver delivered several segments that do not fit one buffer.
+    Segments = "segments",
+    /// No flow of a table matched.
+    NoMatch = "no_match",
+    /// A flow said drop, or its actions sent the packet nowhere.
+    Explicit = "explicit",
+    /// The only output was the port that the packet came in by.
+    ToInPort = "to_in_port",
+    /// The output port does not exist.
+    NoSuchPort = "no_such_port",
+    /// More than 64 resubmits deep.
+    TooDeep = "resubmit_too_deep",
+    /// More than 4096 resubmits for one packet.
+    TooMany = "resubmit_too_many",
+    /// Actions beyond what one packet may cause (operations, stack, nesting of clones).
+    ActionLimit = "action_limit",
+    /// TTL or hop limit would have become 0.
+    TtlExpired = "ttl_expired",
+    /// More VLAN tags than the switch handles.
+    TooManyVlans = "too_many_vlans",
+    /// No room in the buffer for a header to be pushed.
+    NoHeadroom = "no_headroom",
+    /// Longer than the output port's MTU allows.
+    Mtu = "mtu_exceeded",
+    /// No buffer left for a copy.
+    NoBuffer = "no_buffer",
+    /// The output device took no more within the bounded retry.
+    TxFull = "tx_queue_full",
+    /// Another worker held the shared transmit queue for the whole of the bounded retry.
+    TxContended = "tx_contended",
+    /// The output port was removed while the packet was on its way.
+    PortGone = "port_gone",
+    /// The output device is down.
+    LinkDown = "link_down",
+    /// The ring to the controller was full.
+    ControllerFull = "controller_ring_full",
+    /// A checksum left to the switch could not be completed because the headers do not say where it goes.
+    BadPartial = "bad_partial_checksum",
+}

@@ -1,0 +1,115 @@
+//! What the switch knows of a packet beside its bytes: one [`PacketMeta`] per slot of a burst.
+
+/// An OpenFlow port number. 1 to [`PortNo::MAX`] name ports; the reserved ones above are those of OpenFlow 1.0.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct PortNo(pub u16);
+
+impl PortNo {
+    /// The greatest number that a port may have (OFPP_MAX - 1 of OpenFlow 1.0).
+    pub const MAX: PortNo = PortNo(0xfeff);
+    /// Back out of the port that the packet came in by.
+    pub const IN_PORT: PortNo = PortNo(0xfff8);
+    /// To the NORMAL pipeline.
+    pub const NORMAL: PortNo = PortNo(0xfffa);
+    /// To all ports that flood, but for the one it came in by.
+    pub const FLOOD: PortNo = PortNo(0xfffb);
+    /// To all ports but for the one it came in by.
+    pub const ALL: PortNo = PortNo(0xfffc);
+    /// To the controller ring.
+    pub const CONTROLLER: PortNo = PortNo(0xfffd);
+    /// The switch's own port.
+    pub const LOCAL: PortNo = PortNo(0xfffe);
+    /// No port.
+    pub const NONE: PortNo = PortNo(0xffff);
+
+    /// Whether the number may name a port of the switch.
+    pub fn is_usable(self) -> bool {
+        self.0 >= 1 && self <= PortNo::MAX
+    }
+
+    /// Name of a reserved number, as OVS writes it.
+    pub fn reserved_name(self) -> Option<&'static str> {
+        Some(match self {
+            PortNo::IN_PORT => "IN_PORT",
+            PortNo::NORMAL => "NORMAL",
+            PortNo::FLOOD => "FLOOD",
+            PortNo::ALL => "ALL",
+            PortNo::CONTROLLER => "CONTROLLER",
+            PortNo::LOCAL => "LOCAL",
+            PortNo::NONE => "NONE",
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for PortNo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.reserved_name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// A port's place in the snapshot. The generation tells a slot's present port from an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct PortRef {
+    /// Index of the port's slot, dense from 0.
+    pub slot: u16,
+    /// Counts the ports that have had this slot.
+    pub generation: u16,
+}
+
+/// What is known of a checksum in the packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum CsumState {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// The driver found it right.
+    Good,
+    /// The driver found it wrong; it is forwarded as it is.
+    Bad,
+    /// The sender left it to us: the field is undefined until the driver's offload or software completes it.
+    Partial,
+}
+
+/// One per slot of the burst.
+///
+/// Offsets count from the start of the frame; 0 means that the header is not there or was not parsed. They are set
+/// by the parser and kept true by the actions that move headers (VLAN push and pop).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PacketMeta {
+    /// Bytes of the frame, without FCS.
+    pub len: u32,
+    /// First byte after the Ethernet header and its VLAN tags.
+    pub l3: u16,
+    /// First byte of the TCP, UDP, SCTP, ICMP, ICMPv6 or IGMP header.
+    pub l4: u16,
+    /// First byte after the L4 header.
+    pub payload: u16,
+    /// End of the IP datagram as its length field says (Ethernet padding lies behind it); 0 without IP.
+    pub l3_end: u16,
+    /// Hash by the NIC, if `rss_valid`.
+    pub rss_hash: u32,
+    /// Whether `rss_hash` was delivered.
+    pub rss_valid: bool,
+    /// IPv4 header checksum.
+    pub l3_csum: CsumState,
+    /// TCP, UDP, SCTP or ICMPv6 checksum.
+    pub l4_csum: CsumState,
+    /// Segment size asked for by the sender (TSO); 0 without. Always 0 while no port offers TSO.
+    pub segment: u16,
+    /// Outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
+    pub stripped_vlan: u16,
+    /// Port the packet came in by.
+    pub in_port: PortNo,
+    /// That port's slot and generation.
+    pub in_ref: PortRef,
+    /// Frozen context to resume from; 0 for a packet fresh from a port.
+    pub frozen: u32,
+}

@@ -1,0 +1,57 @@
+//! What the pipeline knows of the ports: numbers, places, and who takes part in a flood.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::packet::{PortNo, PortRef};
+
+/// A port as translation sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortView {
+    /// OpenFlow number.
+    pub number: PortNo,
+    /// Name, unique.
+    pub name: Arc<str>,
+    /// Slot and generation.
+    pub at: PortRef,
+    /// Left out of `flood`.
+    pub no_flood: bool,
+}
+
+/// The ports, by number. A change makes a new set (ports are few and change seldom).
+#[derive(Clone, Debug, Default)]
+pub struct Ports {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    list: Vec<PortView>,
+    by_number: HashMap<PortNo, u32>,
+}
+
+impl Ports {
+    /// A set of these ports. Where two have one number the later counts.
+    pub fn new(mut list: Vec<PortView>) -> Self {
+        list.sort_by_key(|port| port.number);
+        let by_number = list.iter().zip(0..).map(|(port, index)| (port.number, index)).collect();
+        Self { inner: Arc::new(Inner { list, by_number }) }
+    }
+
+    /// All, in the order of their numbers.
+    pub fn iter(&self) -> std::slice::Iter<'_, PortView> {
+        self.inner.list.iter()
+    }
+
+    /// The port of that number.
+    #[inline]
+    pub fn get(&self, number: PortNo) -> Option<&PortView> {
+        self.inner.list.get(*self.inner.by_number.get(&number)? as usize)
+    }
+
+    /// The port of that name.
+    pub fn by_name(&self, name: &str) -> Option<&PortView> {
+        self.inner.list.iter().find(|port| &*port.name == name)
+    }
+}

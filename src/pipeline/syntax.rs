@@ -1,0 +1,1 @@
+//! Reads and prints flows as ovs-ofctl does.

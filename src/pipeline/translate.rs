@@ -1,0 +1,1 @@
+//! From a flow key and a snapshot to operations.
