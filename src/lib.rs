@@ -4,5 +4,7 @@
 
 pub mod action;
 pub mod classifier;
+pub mod config;
+pub mod datapath;
 pub mod packet;
 pub mod pipeline;

@@ -1,0 +1,107 @@
+//! The configuration: what `configs/*.toml` say, read, checked and with every default filled in.
+//!
+//! The invariant: a [`Config`] that exists is valid by itself; what can only be known from the machine (a core that
+//! does not exist, a device that does not open) is found at start-up and said there.
+
+pub mod port;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use port::{PortKind, PortSpec, VhostMode};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Name of the switch, as `show` prints it and as OVS tools name a bridge.
+    pub name: String,
+    /// The control thread and its socket.
+    pub control: Control,
+    /// The workers.
+    pub workers: Workers,
+    /// What DPDK's environment is started with.
+    pub dpdk: Dpdk,
+    /// Ports to add at start-up.
+    pub ports: Vec<PortSpec>,
+    /// Flows to add at start-up, in `ovs-ofctl` syntax, after the ports.
+    pub flows: Vec<String>,
+    /// File of more flows, one a line.
+    pub flow_file: Option<PathBuf>,
+    /// Filter of the log, as `tracing-subscriber` reads it, such as "info" or "millrace=debug".
+    pub log: String,
+}
+
+/// The control thread and its socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// Path of the unix socket.
+    pub socket: PathBuf,
+    /// Its mode: 0o600 or 0o660.
+    pub mode: u32,
+    /// Group that owns it; else the process's own.
+    pub group: Option<String>,
+    /// Cores of the control thread and of DPDK's own threads; else all that no worker has.
+    pub cores: Vec<usize>,
+}
+
+/// The workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workers {
+    /// One worker a core, in this order; workers are numbered from 0.
+    pub cores: Vec<usize>,
+    /// How long an idle worker sleeps between polls; zero polls without pause.
+    pub idle_sleep: Duration,
+}
+
+/// What DPDK's environment is started with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dpdk {
+    /// Whether to take hugepages.
+    pub hugepages: Hugepages,
+    /// Megabytes of memory to reserve.
+    pub memory_mb: u32,
+    /// Prefix of DPDK's run-time files; else one of the socket's own.
+    pub file_prefix: Option<String>,
+    /// Whether to look for devices on the PCI bus.
+    pub pci: bool,
+    /// Further arguments of the EAL.
+    pub extra_args: Vec<String>,
+}
+
+/// Whether to take hugepages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hugepages {
+    /// Where enough are free, else ordinary pages, and a line of the log says so.
+    Auto,
+    /// Yes, and refuse to start without.
+    On,
+    /// No.
+    Off,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "millrace".to_owned(),
+            control: Control {
+                socket: PathBuf::from("/run/millrace/millraced.ctl"),
+                mode: 0o660,
+                group: None,
+                cores: Vec::new(),
+            },
+            workers: Workers { cores: vec![1], idle_sleep: Duration::ZERO },
+            dpdk: Dpdk {
+                hugepages: Hugepages::Auto,
+                memory_mb: 512,
+                file_prefix: None,
+                pci: true,
+                extra_args: Vec::new(),
+            },
+            ports: Vec::new(),
+            flows: Vec::new(),
+            flow_file: None,
+            log: "info".to_owned(),
+        }
+    }
+}
