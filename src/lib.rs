@@ -6,5 +6,8 @@ pub mod action;
 pub mod classifier;
 pub mod config;
 pub mod datapath;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod packet;
 pub mod pipeline;
+pub mod rcu;

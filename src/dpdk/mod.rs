@@ -1,0 +1,3 @@
+//! DPDK.
+#![allow(unsafe_code)]
+pub(crate) mod sys;
