@@ -163,7 +163,7 @@ impl Ipv4 {
     pub fn nw_frag(&self) -> u8 {
         let frag = self.frag.get();
         let later = u8::from(frag & Self::OFFSET != 0);
-        (u8::from(frag & Self::MORE != 0) | later) * FRAG_ANY | later * FRAG_LATER
+        ((u8::from(frag & Self::MORE != 0) | later) * FRAG_ANY) | (later * FRAG_LATER)
     }
 }
 
