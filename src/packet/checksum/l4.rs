@@ -14,7 +14,9 @@ pub enum NoPlace {
     #[error("the packet has no IP header that could be read; only IP packets may have a checksum left open")]
     NotIp,
     /// A fragment.
-    #[error("the packet is a fragment, and its checksum covers other fragments; complete it before fragmenting")]
+    #[error(
+        "the packet is a fragment, and its checksum covers other fragments; complete it before fragmenting"
+    )]
     Fragment,
     /// No L4 header, or one without a checksum that we know.
     #[error("the packet has no whole TCP, UDP, SCTP or ICMPv6 header; only their checksums may be left open")]
@@ -71,10 +73,7 @@ impl Datagram {
     /// Whether the L4 checksum covers the IP addresses.
     #[inline(always)]
     pub fn has_pseudo_header(self) -> bool {
-        matches!(
-            (self.proto, self.is_ipv6),
-            (ip_proto::TCP | ip_proto::UDP, _) | (ip_proto::ICMPV6, true)
-        )
+        matches!((self.proto, self.is_ipv6), (ip_proto::TCP | ip_proto::UDP, _) | (ip_proto::ICMPV6, true))
     }
 }
 
