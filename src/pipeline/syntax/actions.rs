@@ -3,7 +3,9 @@
 use super::cursor::{Item, Items, Piece, Value};
 use super::error::{Problem, SyntaxError, nearest, shorten};
 use super::matcher::{VLAN_PRESENT, field_by_name, is_met, needs};
-use super::value::{field_value, known_port, masked_u64, number, number_u16, port, subfield, table, too_large};
+use super::value::{
+    field_value, known_port, masked_u64, number, number_u16, port, subfield, table, too_large,
+};
 use super::{Match, PortNames};
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::field::Prereq;
@@ -25,19 +27,80 @@ pub struct ActionContext<'m> {
 
 /// Actions by name, for "did you mean".
 const NAMES: &[&str] = &[
-    "output", "in_port", "all", "flood", "drop", "controller", "resubmit", "goto_table", "write_metadata", "set_field",
-    "load", "move", "mod_vlan_vid", "mod_vlan_pcp", "set_vlan_vid", "set_vlan_pcp", "mod_dl_src", "mod_dl_dst",
-    "mod_nw_src", "mod_nw_dst", "mod_nw_tos", "mod_nw_ecn", "mod_nw_ttl", "mod_tp_src", "mod_tp_dst", "set_tunnel",
-    "push_vlan", "pop_vlan", "strip_vlan", "push", "pop", "dec_ttl", "clone", "apply_actions",
+    "output",
+    "in_port",
+    "all",
+    "flood",
+    "drop",
+    "controller",
+    "resubmit",
+    "goto_table",
+    "write_metadata",
+    "set_field",
+    "load",
+    "move",
+    "mod_vlan_vid",
+    "mod_vlan_pcp",
+    "set_vlan_vid",
+    "set_vlan_pcp",
+    "mod_dl_src",
+    "mod_dl_dst",
+    "mod_nw_src",
+    "mod_nw_dst",
+    "mod_nw_tos",
+    "mod_nw_ecn",
+    "mod_nw_ttl",
+    "mod_tp_src",
+    "mod_tp_dst",
+    "set_tunnel",
+    "push_vlan",
+    "pop_vlan",
+    "strip_vlan",
+    "push",
+    "pop",
+    "dec_ttl",
+    "clone",
+    "apply_actions",
 ];
 
 /// Actions of Open vSwitch that this switch does not have.
 const NOT_YET: &[&str] = &[
-    "learn", "ct", "ct_clear", "nat", "conjunction", "set_queue", "pop_queue", "enqueue", "group", "bundle",
-    "bundle_load", "multipath", "check_pkt_larger", "note", "meter", "sample", "fin_timeout", "exit", "normal",
-    "table", "write_actions", "clear_actions", "delete_field", "encap", "decap", "dec_nsh_ttl", "push_mpls",
-    "pop_mpls", "set_mpls_label", "set_mpls_tc", "set_mpls_ttl", "dec_mpls_ttl", "set_tunnel64", "debug_recirc",
-    "debug_slow", "unroll_xlate",
+    "learn",
+    "ct",
+    "ct_clear",
+    "nat",
+    "conjunction",
+    "set_queue",
+    "pop_queue",
+    "enqueue",
+    "group",
+    "bundle",
+    "bundle_load",
+    "multipath",
+    "check_pkt_larger",
+    "note",
+    "meter",
+    "sample",
+    "fin_timeout",
+    "exit",
+    "normal",
+    "table",
+    "write_actions",
+    "clear_actions",
+    "delete_field",
+    "encap",
+    "decap",
+    "dec_nsh_ttl",
+    "push_mpls",
+    "pop_mpls",
+    "set_mpls_label",
+    "set_mpls_tc",
+    "set_mpls_ttl",
+    "dec_mpls_ttl",
+    "set_tunnel64",
+    "debug_recirc",
+    "debug_slow",
+    "unroll_xlate",
 ];
 
 /// Reads a list of actions; an empty one and `drop` give no action.
@@ -151,7 +214,8 @@ impl Parser<'_> {
             "resubmit" => self.resubmit(item)?,
             "goto_table" => self.goto_table(item)?,
             "write_metadata" => {
-                let (value, mask) = masked_u64(item.required("write_metadata:VALUE/MASK")?, "write_metadata")?;
+                let (value, mask) =
+                    masked_u64(item.required("write_metadata:VALUE/MASK")?, "write_metadata")?;
                 let mask = mask.unwrap_or(u64::MAX);
                 Action::WriteMetadata { value: value & mask, mask }
             }
@@ -290,7 +354,9 @@ impl Parser<'_> {
                 let mut parts = list.split_commas().map(Piece::trim);
                 let (port, table, more) = (parts.next(), parts.next(), parts.next());
                 match more {
-                    Some(more) if more.text == "ct" => return Err(SyntaxError::not_yet(more, "resubmit with ct")),
+                    Some(more) if more.text == "ct" => {
+                        return Err(SyntaxError::not_yet(more, "resubmit with ct"));
+                    }
                     Some(more) => return Err(SyntaxError::value(more, "resubmit", EXAMPLE)),
                     None => (port, table),
                 }
@@ -319,7 +385,9 @@ impl Parser<'_> {
         match self.table {
             Some(own) if to <= own => Err(SyntaxError::refused(
                 piece,
-                format!("goto_table goes only to tables after the flow's own, which is {own}; use resubmit(,{to})"),
+                format!(
+                    "goto_table goes only to tables after the flow's own, which is {own}; use resubmit(,{to})"
+                ),
             )),
             _ => Ok(Action::GotoTable(to)),
         }
@@ -347,7 +415,10 @@ impl Parser<'_> {
             (value << part.start, part.mask())
         };
         if mask == 0 {
-            return Err(SyntaxError::refused(value_piece, "a mask of zero sets nothing; leave the action out"));
+            return Err(SyntaxError::refused(
+                value_piece,
+                "a mask of zero sets nothing; leave the action out",
+            ));
         }
         Ok(Action::SetField { field, value, mask })
     }
@@ -449,9 +520,10 @@ impl Parser<'_> {
                 let mend = if field == Field::DlVlan { "vlan_vid" } else { "vlan_pcp" };
                 Err(SyntaxError::refused(piece, format!("{name} is a name for matches only; set {mend}")))
             }
-            _ if !field.info().writable => {
-                Err(SyntaxError::refused(piece, format!("{name} is read-only; choose a field that can be set")))
-            }
+            _ if !field.info().writable => Err(SyntaxError::refused(
+                piece,
+                format!("{name} is read-only; choose a field that can be set"),
+            )),
             _ => Ok(()),
         }
     }

@@ -143,7 +143,8 @@ pub fn parse_flow(text: &str, ports: &dyn PortNames, mode: Mode) -> Result<FlowT
 
 /// The complaint about a text above [`MAX_TEXT`].
 pub(super) fn text_too_long(text: &str) -> SyntaxError {
-    let sentence = format!("a flow's text has at most {MAX_TEXT} bytes, this one has {}; split it", text.len());
+    let sentence =
+        format!("a flow's text has at most {MAX_TEXT} bytes, this one has {}; split it", text.len());
     SyntaxError::refused(Piece { text: "", at: 0 }, sentence)
 }
 
@@ -195,7 +196,10 @@ impl FlowText {
             "priority" => self.priority = Some(number()?),
             "cookie" => self.set_cookie(item, mode)?,
             "out_port" if !selects => {
-                return Err(refused(item, "out_port is for commands that delete or show flows; leave it out"));
+                return Err(refused(
+                    item,
+                    "out_port is for commands that delete or show flows; leave it out",
+                ));
             }
             "out_port" => self.out_port = Some(port(item.required("out_port=PORT")?, ports)?),
             "out_group" => return Err(SyntaxError::not_yet(item.key, "out_group")),
@@ -231,7 +235,10 @@ impl FlowText {
         let (value, mask) = masked_u64(piece, "cookie")?;
         match (mode, mask) {
             (Mode::Add, Some(_)) => {
-                return Err(SyntaxError::refused(piece, "the cookie of a flow to add has no mask; leave it out"));
+                return Err(SyntaxError::refused(
+                    piece,
+                    "the cookie of a flow to add has no mask; leave it out",
+                ));
             }
             (Mode::Add | Mode::Modify, None) => self.options.cookie = value,
             (Mode::Modify | Mode::Select { .. }, mask) => {

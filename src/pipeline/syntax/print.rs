@@ -201,14 +201,17 @@ impl MatchParts<'_> {
             }
         }
         let tunnel = Field::ALL.iter().filter(|field| (Field::TunId..=Field::TunIpv6Dst).contains(field));
-        let tunnel_last = [Field::TunTos, Field::TunTtl, Field::TunGbpId, Field::TunGbpFlags, Field::TunFlags];
+        let tunnel_last =
+            [Field::TunTos, Field::TunTtl, Field::TunGbpId, Field::TunGbpFlags, Field::TunFlags];
         let options =
             Field::ALL.iter().filter(|field| (Field::TunMetadata0..=Field::TunMetadata7).contains(field));
         for field in tunnel.chain(&tunnel_last).chain(options).chain(&[Field::Metadata, Field::InPort]) {
             self.field(*field, field.name());
         }
         self.vlan();
-        for field in [Field::VlanTpid, Field::InnerVlanTci, Field::InnerVlanTpid, Field::EthSrc, Field::EthDst] {
+        for field in
+            [Field::VlanTpid, Field::InnerVlanTci, Field::InnerVlanTpid, Field::EthSrc, Field::EthDst]
+        {
             self.field(field, field.name());
         }
         if short.is_none() {
@@ -220,7 +223,8 @@ impl MatchParts<'_> {
 
     fn network(&mut self, eth: Option<u128>, proto_is_said: bool) {
         let arp = matches!(eth, Some(0x0806 | 0x8035));
-        let (src, dst, proto) = if arp { ("arp_spa", "arp_tpa", "arp_op") } else { ("nw_src", "nw_dst", "nw_proto") };
+        let (src, dst, proto) =
+            if arp { ("arp_spa", "arp_tpa", "arp_op") } else { ("nw_src", "nw_dst", "nw_proto") };
         self.field(Field::NwSrc, src);
         self.field(Field::NwDst, dst);
         for field in [Field::Ipv6Src, Field::Ipv6Dst, Field::Ipv6Label] {
@@ -505,7 +509,9 @@ impl Display for ActionText<'_> {
                 f.write_char(')')
             }
             Action::GotoTable(table) => write!(f, "goto_table:{table}"),
-            Action::WriteMetadata { value, mask: u64::MAX } => write!(f, "write_metadata:{}", Hex((*value).into())),
+            Action::WriteMetadata { value, mask: u64::MAX } => {
+                write!(f, "write_metadata:{}", Hex((*value).into()))
+            }
             Action::WriteMetadata { value, mask } => {
                 write!(f, "write_metadata:{}/{}", Hex((*value).into()), Hex((*mask).into()))
             }

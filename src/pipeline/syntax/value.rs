@@ -120,8 +120,8 @@ pub(super) fn field_value(
     }
     if form == Form::Frag {
         let word = FRAGMENTS.iter().find(|(word, ..)| *word == piece.text);
-        let (_, value, mask) = word
-            .ok_or_else(|| SyntaxError::value(piece, name, "no, yes, first, later or not_later"))?;
+        let (_, value, mask) =
+            word.ok_or_else(|| SyntaxError::value(piece, name, "no, yes, first, later or not_later"))?;
         return Ok((*value, *mask));
     }
     let (value_piece, mask_piece) = with_mask(piece);
