@@ -10,7 +10,7 @@ pub struct ConfigError {
     /// Where it stands.
     pub place: Place,
     /// What is wrong there.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Where in the configuration something stands.

@@ -16,7 +16,7 @@ impl Config {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
             place: Place { file: Some(path.to_owned()), ..Place::default() },
-            fault: Fault::Unreadable(error.to_string()),
+            fault: Box::new(Fault::Unreadable(error.to_string())),
         })?;
         Self::from_toml(&text, path)
     }
@@ -31,7 +31,7 @@ impl Config {
                 at: error.span().map(|span| line_and_column(text, span.start)),
                 key: KeyPath::default(),
             },
-            fault: Fault::Syntax(error.message().trim().replace('\n', "; ")),
+            fault: Box::new(Fault::Syntax(error.message().trim().replace('\n', "; "))),
         })?;
         raw::deserialize(toml::de::Deserializer::from(table.clone()), RawConfig::KEYS)
             .and_then(|raw: RawConfig| check::config(raw, path))
@@ -41,7 +41,7 @@ impl Config {
                     at: Some(line_and_column(text, find(&table, &key, &fault))),
                     key: KeyPath(key),
                 },
-                fault,
+                fault: Box::new(fault),
             })
     }
 }
@@ -54,7 +54,7 @@ impl PortSpec {
     ) -> Result<Self, ConfigError> {
         port_from_pairs(name, pairs).map_err(|Misplaced { path, fault }| ConfigError {
             place: Place { key: KeyPath(path), ..Place::default() },
-            fault,
+            fault: Box::new(fault),
         })
     }
 }
