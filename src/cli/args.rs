@@ -95,7 +95,7 @@ pub(super) enum PortCommand {
     Add {
         /// Its name
         name: String,
-        /// The keys of [[port]] in the config file, such as type=af_packet iface=veth0 n_rxq=2
+        /// The keys of `[[port]]` in the config file, such as type=af_packet iface=veth0 n_rxq=2
         #[arg(required = true, value_name = "KEY=VALUE")]
         keys: Vec<String>,
     },

@@ -128,7 +128,7 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 fn asks_and_prints(#[case] words: &[&str], #[case] request: Value) {
     let switch = Switch::start(|_, _| Ok("line one\nline two".to_owned()));
     assert_eq!(switch.run(words), (0, "line one\nline two\n".to_owned(), String::new()));
-    assert_eq!(switch.asked(), [request.clone()]);
+    assert_eq!(switch.asked(), std::slice::from_ref(&request));
 
     let switch = Switch::start(|_, _| Ok("{}".to_owned()));
     let with_json: Vec<_> = ["--json"].iter().chain(words).copied().collect();
