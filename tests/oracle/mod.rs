@@ -319,7 +319,7 @@ impl<'a> Run<'a> {
             _ => {}
         }
         self.key.set(field, self.key.get(field) & !mask | value & mask);
-        if field.in_packet() { self.step() } else { Ok(()) }
+        if field.in_packet() && mask != 0 { self.step() } else { Ok(()) }
     }
 
     /// Writes to the outer tag with the tag's own bits; bit 12 says whether it is there.

@@ -369,6 +369,9 @@ impl<'s> Walk<'s, '_> {
             _ => {}
         }
         let mask = mask & fields::own_bits(field);
+        if mask == 0 {
+            return Ok(());
+        }
         fields::put(self.key, field, value, mask);
         if field.in_packet() {
             self.emit(Op::Set { field, value: value & mask, mask })?;
