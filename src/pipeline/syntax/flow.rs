@@ -182,6 +182,11 @@ fn parse(flow: Piece<'_>, ports: &dyn PortNames, mode: Mode) -> Result<FlowText,
 }
 
 impl FlowText {
+    /// The priority, or the default where none is given.
+    pub fn priority_or_default(&self) -> u16 {
+        self.priority.unwrap_or(super::DEFAULT_PRIORITY)
+    }
+
     /// Takes an item that is an option; says whether it was one.
     fn option(&mut self, item: &Item<'_>, ports: &dyn PortNames, mode: Mode) -> Result<bool, SyntaxError> {
         let name = item.key.text;

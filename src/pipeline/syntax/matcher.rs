@@ -1,11 +1,11 @@
 //! The fields of a match, and what each needs beside it.
 
+use super::Match;
 use super::PortNames;
 use super::cursor::{Item, Piece, Value};
 use super::error::{Problem, SyntaxError, nearest, shorten};
 use super::flow::OPTION_NAMES;
 use super::value::{field_value, number, subfield};
-use super::{FlowText, Match};
 use crate::packet::Field;
 use crate::packet::field::Prereq;
 
@@ -342,11 +342,4 @@ impl<'a, 'p> Builder<'a, 'p> {
 fn known_words() -> Vec<&'static str> {
     let shorthands = SHORTHANDS.iter().map(|(name, ..)| *name);
     shorthands.chain(OPTION_NAMES.iter().copied()).chain(["actions"]).collect()
-}
-
-impl FlowText {
-    /// The priority, or the default where none is given.
-    pub fn priority_or_default(&self) -> u16 {
-        self.priority.unwrap_or(super::DEFAULT_PRIORITY)
-    }
 }

@@ -7,8 +7,8 @@
 //! `n_packets=`, ages) are read over. Keys in a [`Match`] are zero outside the mask, and a shorthand such as `tcp`
 //! matches its Ethernet type and protocol in full but says nothing of fragments.
 //!
-//! [`flow`] has whole flows and files of them, [`matcher`] the fields of a match, [`actions`] the actions, [`value`]
-//! single values, [`cursor`] the cutting of text into items, [`print`] the way back.
+//! Inside, `flow` has whole flows and files of them, `matcher` the fields of a match, `actions` the actions, `value`
+//! single values, `cursor` the cutting of text into items, and `print` the way back.
 
 mod actions;
 mod cursor;
