@@ -113,7 +113,9 @@ mod dpdk {
             .clang_macro_fallback()
             .clang_macro_fallback_build_dir(&out)
             .parse_callbacks(Box::new(WideFlags))
-            .allowlist_type("rte_(eth_dev_info|eth_conf|eth_stats|eth_xstat.*|eth_link|ether_addr|mbuf|mempool)")
+            .allowlist_type(
+                "rte_(eth_dev_info|eth_conf|eth_stats|eth_xstat.*|eth_link|ether_addr|mbuf|mempool)",
+            )
             .allowlist_var("RTE_ETH_(RX|TX)_OFFLOAD_(IPV4|TCP|UDP|SCTP)_CKSUM")
             .allowlist_var("RTE_ETH_RX_OFFLOAD_(RSS_HASH|CHECKSUM)")
             .allowlist_var("RTE_MBUF_F_(RX|TX)_.*")

@@ -10,6 +10,8 @@ pub mod config;
 pub mod datapath;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod ident;
 pub mod packet;
 pub mod pipeline;
 pub mod rcu;
+pub mod worker;

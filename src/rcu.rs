@@ -79,8 +79,7 @@ impl<T> Publisher<T> {
     pub fn new(value: T, readers: usize) -> Self {
         let slot = || CachePadded::new(Slot { seen: AtomicU64::new(OFFLINE), taken: AtomicBool::new(false) });
         let node = Box::into_raw(Box::new(Node { generation: 1, value }));
-        let shared =
-            Shared { current: AtomicPtr::new(node), slots: (0..readers).map(|_| slot()).collect() };
+        let shared = Shared { current: AtomicPtr::new(node), slots: (0..readers).map(|_| slot()).collect() };
         Self { shared: Arc::new(shared), retired: VecDeque::new(), generation: 1 }
     }
 
