@@ -133,7 +133,7 @@ pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut
 /// Empties the frames for use with another snapshot. Collecting in place keeps the allocation; a test watches that.
 fn recycle(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'static>> {
     frames.clear();
-    frames.into_iter().filter_map(|_| None).collect()
+    frames.into_iter().map_while(|_| None).collect()
 }
 
 /// What is to be done when a list of actions ends.
