@@ -113,7 +113,9 @@ impl Options {
         ];
         match &self.file_prefix {
             Some(prefix) => arguments.push(format!("--file-prefix={prefix}")),
-            None => arguments.push("--in-memory".to_owned()),
+            // Both leave nothing in the file system; the first is refused with ordinary pages.
+            None if self.hugepages => arguments.push("--in-memory".to_owned()),
+            None => arguments.push("--no-shconf".to_owned()),
         }
         if !self.hugepages {
             arguments.push("--no-huge".to_owned());
