@@ -5,6 +5,7 @@
 pub mod action;
 pub mod classifier;
 pub mod config;
+pub mod control;
 pub mod datapath;
 pub mod packet;
 pub mod pipeline;

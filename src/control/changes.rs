@@ -23,16 +23,13 @@ pub async fn del_port(switch: &Rc<Switch>, number: PortNo) -> Result<Published, 
     let _turn = switch.turn().await;
     let generation = switch.state_mut().datapath.unpublish_port(number)?;
     tracing::info!(%number, "port removed");
-    let close = |switch: Rc<Switch>| async move {
-        switch.once_left(generation, |datapath| datapath.close_port(number)).await
-    };
-    if let Ok(closed) = timeout(SILENCE, close(Rc::clone(switch))).await {
+    if let Ok(closed) = timeout(SILENCE, close(switch, number, generation)).await {
         return closed.map(|()| visible(generation));
     }
     let silent = silent(switch, generation);
     let switch = Rc::clone(switch);
     tokio::task::spawn_local(async move {
-        match close(switch).await {
+        match close(&switch, number, generation).await {
             Ok(()) => tracing::info!(%number, "port closed at last"),
             Err(error) => tracing::warn!(%number, %error, "port could not be closed"),
         }
@@ -56,17 +53,8 @@ pub async fn move_rxq(
         let present = state.datapath.rxqs().into_iter().find(|rxq| rxq.port == number && rxq.queue == queue);
         (state.datapath.unassign_rxq(number, queue)?, present.and_then(|rxq| rxq.worker))
     };
-    let assign = move |switch: Rc<Switch>| async move {
-        let give = |worker| switch.once_left(generation, move |path| path.assign_rxq(number, queue, worker));
-        match (give(worker).await, previous) {
-            (Err(error), Some(previous)) => {
-                // Nobody polls the queue now; where it came from is better than nowhere.
-                give(previous).await.and(Err(error))
-            }
-            (given, _) => given,
-        }
-    };
-    if let Ok(given) = timeout(SILENCE, assign(Rc::clone(switch))).await {
+    let handover = Handover { number, queue, worker, previous, generation };
+    if let Ok(given) = timeout(SILENCE, handover.finish(switch)).await {
         let generation = given?;
         tracing::info!(%number, queue, worker, "receive queue moved");
         return Ok(switch.settle(generation).await);
@@ -74,12 +62,45 @@ pub async fn move_rxq(
     let silent = silent(switch, generation);
     let switch = Rc::clone(switch);
     tokio::task::spawn_local(async move {
-        match assign(switch).await {
+        match handover.finish(&switch).await {
             Ok(_) => tracing::info!(%number, queue, worker, "receive queue moved at last"),
             Err(error) => tracing::warn!(%number, queue, worker, %error, "receive queue could not be moved"),
         }
     });
     Ok(silent)
+}
+
+async fn close(switch: &Switch, number: PortNo, generation: Generation) -> Result<(), PortError> {
+    switch.once_left(generation, |datapath| datapath.close_port(number)).await
+}
+
+/// The second half of a handover.
+struct Handover {
+    number: PortNo,
+    queue: u16,
+    worker: u16,
+    /// Who polled the queue before.
+    previous: Option<u16>,
+    /// When the queue was taken from it.
+    generation: Generation,
+}
+
+impl Handover {
+    async fn finish(&self, switch: &Switch) -> Result<Generation, PortError> {
+        let refusal = match (self.give(switch, self.worker).await, self.previous) {
+            (Err(refusal), Some(previous)) => {
+                // Nobody polls the queue now; where it came from is better than nowhere.
+                self.give(switch, previous).await?;
+                refusal
+            }
+            (given, _) => return given,
+        };
+        Err(refusal)
+    }
+
+    async fn give(&self, switch: &Switch, worker: u16) -> Result<Generation, PortError> {
+        switch.once_left(self.generation, |path| path.assign_rxq(self.number, self.queue, worker)).await
+    }
 }
 
 fn visible(generation: Generation) -> Published {

@@ -8,7 +8,7 @@
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,8 +59,8 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Listens where the configuration says. Must be called inside a tokio runtime.
-    pub fn bind(config: &config::Control) -> Result<Self, SocketError> {
+    /// Listens where the configuration says.
+    pub async fn bind(config: &config::Control) -> Result<Self, SocketError> {
         let path = &config.socket;
         if path.as_os_str().len() > MAX_PATH {
             return Err(SocketError::PathTooLong(path.clone()));
@@ -76,7 +76,7 @@ impl ControlSocket {
             .create(directory)
             .map_err(system("create the directory", directory))?;
         let _lock = lock(directory)?;
-        refuse_if_taken(path)?;
+        refuse_if_taken(path).await?;
 
         let private = directory.join(format!(".mr{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&private).map_err(system("create", &private))?;
@@ -124,14 +124,14 @@ fn lock(directory: &Path) -> Result<File, SocketError> {
 }
 
 /// Only a socket on which nobody answers may be replaced.
-fn refuse_if_taken(path: &Path) -> Result<(), SocketError> {
+async fn refuse_if_taken(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(system("look at", path)(error)),
         Ok(there) if !there.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
         Ok(_) => {}
     }
-    match StdStream::connect(path) {
+    match tokio::net::UnixStream::connect(path).await {
         Ok(_) => Err(SocketError::AlreadyRunning(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             tracing::info!(socket = %path.display(), "replacing the socket of a process that is gone");
@@ -202,7 +202,7 @@ mod tests {
     async fn makes_its_directory_sets_the_mode_and_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/deep/s.ctl");
-        let socket = ControlSocket::bind(&config(&path)).unwrap();
+        let socket = ControlSocket::bind(&config(&path)).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         drop(socket);
@@ -214,11 +214,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.ctl");
         drop(StdListener::bind(&path).unwrap());
-        let first = ControlSocket::bind(&config(&path)).unwrap();
-        assert!(matches!(ControlSocket::bind(&config(&path)), Err(SocketError::AlreadyRunning(_))));
+        let first = ControlSocket::bind(&config(&path)).await.unwrap();
+        assert!(matches!(ControlSocket::bind(&config(&path)).await, Err(SocketError::AlreadyRunning(_))));
         drop(first);
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(ControlSocket::bind(&config(&path)), Err(SocketError::NotASocket(_))));
+        assert!(matches!(ControlSocket::bind(&config(&path)).await, Err(SocketError::NotASocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
@@ -226,9 +226,9 @@ mod tests {
     async fn leaves_the_socket_of_a_successor() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.ctl");
-        let first = ControlSocket::bind(&config(&path)).unwrap();
+        let first = ControlSocket::bind(&config(&path)).await.unwrap();
         fs::remove_file(&path).unwrap();
-        let second = ControlSocket::bind(&config(&path)).unwrap();
+        let second = ControlSocket::bind(&config(&path)).await.unwrap();
         drop(first);
         assert!(path.exists());
         drop(second);
@@ -239,12 +239,12 @@ mod tests {
     async fn says_what_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let long = dir.path().join("x".repeat(MAX_PATH));
-        assert!(matches!(ControlSocket::bind(&config(&long)), Err(SocketError::PathTooLong(_))));
+        assert!(matches!(ControlSocket::bind(&config(&long)).await, Err(SocketError::PathTooLong(_))));
         let grouped = config::Control {
             group: Some("no-such-group-here".to_owned()),
             ..config(&dir.path().join("s.ctl"))
         };
-        assert!(matches!(ControlSocket::bind(&grouped), Err(SocketError::NoSuchGroup(_))));
+        assert!(matches!(ControlSocket::bind(&grouped).await, Err(SocketError::NoSuchGroup(_))));
     }
 
     #[test]

@@ -91,8 +91,8 @@ struct PollingWorker {
 struct PolledRxq {
     #[serde(flatten)]
     rxq: RxqStatus,
-    /// Percent of the packets that its worker received.
-    share: f64,
+    /// Percent of its worker's cycles, taken as its share of the packets in the busy ones.
+    usage: f64,
 }
 
 pub fn rxq_show(switch: &Switch, _: &[String]) -> Outcome {
@@ -102,7 +102,8 @@ pub fn rxq_show(switch: &Switch, _: &[String]) -> Outcome {
     let workers = state.datapath.workers().into_iter().map(|status| {
         let mine = || assigned.iter().filter(|rxq| rxq.worker == Some(status.worker));
         let packets = mine().map(|rxq| rxq.packets).sum();
-        let rxqs = mine().map(|rxq| PolledRxq { rxq: rxq.clone(), share: percent(rxq.packets, packets) });
+        let usage = |rxq: &RxqStatus| percent(rxq.packets, packets) * busy(&status) / 100.0;
+        let rxqs = mine().map(|rxq| PolledRxq { rxq: rxq.clone(), usage: usage(rxq) });
         PollingWorker {
             worker: status.worker,
             core: status.core,
@@ -118,18 +119,18 @@ impl fmt::Display for Rxqs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for worker in &self.workers {
             let core = worker.core.map_or_else(|| "-".to_owned(), |core| core.to_string());
-            writeln!(f, "worker {} numa_id {} core_id {core}:", worker.worker, worker.numa.max(0))?;
+            writeln!(f, "pmd thread numa_id {} core_id {core}:", worker.numa.max(0))?;
+            writeln!(f, "  worker : {}", worker.worker)?;
             let pinned = !worker.rxqs.is_empty() && worker.rxqs.iter().all(|polled| polled.rxq.pinned);
             writeln!(f, "  isolated : {pinned}")?;
-            for PolledRxq { rxq, share } in &worker.rxqs {
-                let pinned = if rxq.pinned { " pinned" } else { "" };
+            for PolledRxq { rxq, usage } in &worker.rxqs {
                 writeln!(
                     f,
-                    "  port: {:<16}  queue-id: {:>2} (enabled)   packets: {:>12}  share: {share:>5.1} %{pinned}",
-                    rxq.name, rxq.queue, rxq.packets,
+                    "  port: {:<16}  queue-id: {:>2} (enabled)   pmd usage: {usage:>2.0} %",
+                    rxq.name, rxq.queue
                 )?;
             }
-            writeln!(f, "  busy: {:>5.1} %", worker.busy)?;
+            writeln!(f, "  busy: {:>2.0} %", worker.busy)?;
         }
         for rxq in &self.unassigned {
             writeln!(f, "no worker, handover under way:\n  port: {:<16}  queue-id: {:>2}", rxq.name, rxq.queue)?;
