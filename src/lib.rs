@@ -4,6 +4,8 @@
 
 pub mod action;
 pub mod classifier;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod datapath;

@@ -369,6 +369,18 @@ fn every_file_of_configs_loads() {
     assert!(seen >= 4, "{seen} files");
 }
 
+#[test]
+fn the_example_shows_the_defaults() {
+    let example = Config::load(repository("configs/millrace.toml")).unwrap();
+    let port = PortSpec {
+        number: Some(PortNo(1)),
+        rxq_affinity: vec![(0, 0)],
+        ..PortSpec::new("p1", PortKind::Memory)
+    };
+    assert_eq!(example.ports, [port]);
+    assert_eq!(Config { ports: Vec::new(), flows: Vec::new(), ..example }, Config::default());
+}
+
 fn all_keys(prefix: &str, keys: Keys, into: &mut BTreeSet<(String, &'static str)>) {
     for (key, kind) in keys {
         match kind {
