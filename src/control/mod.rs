@@ -7,10 +7,11 @@
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, [`changes`] what takes several
-//! publications.
+//! publications, [`flows`] the flow tables.
 
 mod changes;
 pub mod commands;
+pub mod flows;
 mod format;
 pub mod jsonrpc;
 pub mod server;
@@ -29,6 +30,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::datapath::{Datapath, PortError};
+use crate::pipeline::syntax::Command;
+use flows::FlowRefusal;
 use server::Limits;
 use socket::{ControlSocket, SocketError};
 use switch::Switch;
@@ -50,9 +53,9 @@ pub enum ControlError {
         /// Why not.
         source: PortError,
     },
-    /// A flow of the configuration; the text shows where.
-    #[error("flow {0} of the configuration: {1}")]
-    Flow(usize, String),
+    /// A flow of the configuration.
+    #[error("`flows` of the configuration: {0}")]
+    Flow(#[from] FlowRefusal),
     /// The flow file.
     #[error("cannot read the flow file {path}: {source}; check `flow_file` of the configuration")]
     FlowFile {
@@ -62,12 +65,12 @@ pub enum ControlError {
         source: io::Error,
     },
     /// A line of the flow file.
-    #[error("flow file {path}: {text}")]
+    #[error("flow file {path}: {source}")]
     FlowFileLine {
         /// Its path.
         path: PathBuf,
         /// What and where.
-        text: String,
+        source: FlowRefusal,
     },
     /// The runtime.
     #[error("cannot start the control thread's event loop: {0}")]
@@ -156,6 +159,16 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
         let (_, published) = changes::add_port(switch, spec).await.map_err(named)?;
         warn_of_silence(&published);
     }
+    let ports = switch.state().datapath.ports().clone();
+    let mut changes = flows::read_flows(&config.flows, &ports, Command::Add).await?;
+    if let Some(path) = &config.flow_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ControlError::FlowFile { path: path.clone(), source })?;
+        let file = flows::read_file(&text, &ports).await;
+        changes.extend(file.map_err(|source| ControlError::FlowFileLine { path: path.clone(), source })?);
+    }
+    let applied = switch.state_mut().change_flows(&changes)?;
+    warn_of_silence(&switch.settle(applied.generation).await);
     Ok(())
 }
 
@@ -173,6 +186,10 @@ async fn housekeeping(switch: Rc<Switch>) {
         ticks.tick().await;
         let mut state = switch.state_mut();
         state.datapath.tick();
+        state.expire_flows();
         state.drain_packet_ins();
     }
 }
+
+#[cfg(test)]
+mod tests;

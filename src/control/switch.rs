@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
+use super::flows::Flows;
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
 use crate::packet::PortNo;
-use crate::pipeline::Tables;
 
 /// How long a command waits for workers before it answers without them.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -37,8 +37,8 @@ pub struct Switch {
 pub struct State {
     /// The packet path.
     pub datapath: Box<dyn Datapath>,
-    /// The tables as they were last published.
-    pub tables: Tables,
+    /// The flows.
+    pub flows: Flows,
     /// Packets for the controller, oldest first.
     pub packet_ins: VecDeque<PacketIn>,
     /// Packets for the controller that were thrown away because nobody fetched them.
@@ -93,7 +93,7 @@ impl Switch {
     pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
         let state = State {
             datapath,
-            tables: Tables::default(),
+            flows: Flows::default(),
             packet_ins: VecDeque::new(),
             packet_ins_lost: 0,
         };

@@ -62,7 +62,7 @@ impl MemoryDatapath {
             leaving: Vec::new(),
             rxqs: Vec::new(),
             view: Ports::default(),
-            stats: Arc::new(FlowStats::default()),
+            stats: FlowStats::new(workers.into()),
             workers,
         };
         (path, handle)

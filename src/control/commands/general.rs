@@ -130,7 +130,7 @@ pub fn show(switch: &Switch, _: &[String]) -> Outcome {
             .map(|status| ShownWorker { worker: status.worker, core: status.core, rxqs: status.rxqs })
             .collect(),
         ports: ports.collect(),
-        flows: Default::default(),
+        flows: super::flows::counts(&state.flows.tables),
         imbalance: totals.imbalance(),
         totals,
         uptime: duration(switch.uptime()),

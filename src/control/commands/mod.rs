@@ -10,6 +10,7 @@
 //!   it, the JSON itself as the result.
 
 mod accounting;
+mod flows;
 mod general;
 mod openflow;
 mod packets;
@@ -23,12 +24,12 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
 use super::switch::{State, Switch};
 use crate::config::ConfigError;
 use crate::datapath::PortError;
 use crate::packet::PortNo;
-
 
 /// Most bytes of one answer.
 const MAX_ANSWER: usize = 256 << 20;
@@ -85,8 +86,8 @@ pub enum CommandError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// A flow is refused; the text shows where.
-    #[error("{0}")]
-    Flow(String),
+    #[error(transparent)]
+    Flow(#[from] FlowRefusal),
     /// Longer than an answer may be.
     #[error("the answer would have {0} bytes and may have {MAX_ANSWER}; ask for a part of it")]
     TooLong(usize),
@@ -129,8 +130,15 @@ static COMMANDS: &[Command] = &[
     Command { name: "exit", usage: "", min: 0, max: 0, run: Run::Now(general::exit), help: "stop the switch" },
     Command { name: "inject", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Later(packets::inject), help: "hand frames to a port as if it had received them, one a parameter" },
     Command { name: "list-commands", usage: "", min: 0, max: 0, run: Run::Now(general::list_commands), help: "list the commands" },
+    Command { name: "ofctl/add-flow", usage: "FLOW...", min: 1, max: MANY, run: Run::Later(flows::add_flow), help: "add flows, all or none" },
+    Command { name: "ofctl/add-flows", usage: "TEXT", min: 1, max: 1, run: Run::Later(flows::add_flows), help: "do what the lines of a flow file say, all or nothing" },
+    Command { name: "ofctl/del-flows", usage: "[--strict] [FLOW]", min: 0, max: 2, run: Run::Later(flows::del_flows), help: "delete flows" },
+    Command { name: "ofctl/dump-aggregate", usage: "[FLOW]", min: 0, max: 1, run: Run::Now(flows::dump_aggregate), help: "add the counters of flows up" },
+    Command { name: "ofctl/dump-flows", usage: "[FLOW] [--no-stats] [--names|--no-names]", min: 0, max: 4, run: Run::Now(flows::dump_flows), help: "print flows" },
     Command { name: "ofctl/dump-ports", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports), help: "print the counters of ports" },
     Command { name: "ofctl/dump-ports-desc", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports_desc), help: "print what ports are" },
+    Command { name: "ofctl/dump-tables", usage: "", min: 0, max: 0, run: Run::Now(flows::dump_tables), help: "count the flows of every table in use" },
+    Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
     Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
@@ -290,3 +298,6 @@ fn ports_arg(state: &State, arg: Option<&String>) -> Result<Vec<PortNo>, Command
         None => Ok(state.datapath.ports().iter().map(|port| port.number).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests;
