@@ -7,6 +7,7 @@ pub mod classifier;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod datapath;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
