@@ -85,6 +85,12 @@ pub enum FlowRefusal {
 }
 
 impl FlowRefusal {
+    /// Whether the flow stands in a file rather than in the request itself.
+    pub fn is_in_file(&self) -> bool {
+        let (FlowRefusal::Syntax { place, .. } | FlowRefusal::Tables { place, .. }) = self;
+        matches!(place, Place::Line(_))
+    }
+
     fn syntax(place: Place, error: &SyntaxError, text: &str) -> Self {
         FlowRefusal::Syntax { place, shown: error.render(text) }
     }
@@ -116,8 +122,9 @@ pub async fn read_flows(
 pub async fn read_file(text: &str, ports: &Ports) -> Result<Vec<Change>, FlowRefusal> {
     let mut changes = Vec::new();
     for line in parse_flow_file(text, ports) {
-        let (number, command, flow) = line
-            .map_err(|LineError { line, text, error }| FlowRefusal::syntax(Place::Line(line), &error, &text))?;
+        let (number, command, flow) = line.map_err(|LineError { line, text, error }| {
+            FlowRefusal::syntax(Place::Line(line), &error, &text)
+        })?;
         changes.push((Place::Line(number), flow_mod(command, flow)));
         if changes.len() % STRETCH == 0 {
             tokio::task::yield_now().await;

@@ -167,7 +167,10 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
         let file = flows::read_file(&text, &ports).await;
         changes.extend(file.map_err(|source| ControlError::FlowFileLine { path: path.clone(), source })?);
     }
-    let applied = switch.state_mut().change_flows(&changes)?;
+    let applied = switch.state_mut().change_flows(&changes).map_err(|source| match &config.flow_file {
+        Some(path) if source.is_in_file() => ControlError::FlowFileLine { path: path.clone(), source },
+        _ => ControlError::Flow(source),
+    })?;
     warn_of_silence(&switch.settle(applied.generation).await);
     Ok(())
 }
