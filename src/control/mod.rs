@@ -6,7 +6,7 @@
 //! tasks that take turns, so a change needs no lock; what must not be interrupted does not await.
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
-//! [`commands`] has the table of commands, [`switch`] the state they work on, [`changes`] what takes several
+//! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
 //! publications, [`flows`] the flow tables.
 
 mod changes;

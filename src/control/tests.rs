@@ -65,7 +65,9 @@ impl Drop for Served {
     fn drop(&mut self) {
         // Whoever is left on the socket; the exit of a test must not hang on it.
         ask(&mut self.connect(), r#"{"id":0,"method":"exit","params":[]}"#);
-        self.thread.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
         assert!(!self.path().exists());
     }
 }
