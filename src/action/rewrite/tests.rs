@@ -317,3 +317,31 @@ fn an_arp_operation_beyond_a_byte_is_replaced_whole() {
     set(&mut packet, &meta, Field::ArpOp, 2, 0xff);
     assert_eq!(packet.data()[20..22], [0, 2]);
 }
+
+/// Over all ports every checksum comes up, zero among them, which in UDP must not be written as 0.
+#[test]
+fn a_udp_checksum_never_becomes_the_one_that_means_none() {
+    let spec = Spec {
+        macs: [2; 12],
+        vlans: vec![],
+        net: Net::V4 { tos: 0, ttl: 9, addrs: [10, 0, 0, 1, 10, 0, 0, 2], options: 0, frag: 0 },
+        l4: L4::Udp { ports: [0, 7, 0, 8], csum: true },
+        payload: vec![1, 2, 3],
+        padding: vec![],
+        wrong: 0,
+    };
+    let frame = spec.frame();
+    let (_, meta, _) = read_key(&frame);
+    let mut packet = HeapPacket::new(&frame);
+    let mut completed = packet.clone();
+    let mut zeros = 0;
+    for port in 0..=0xffff {
+        set(&mut packet, &meta, Field::UdpDst, port, 0xffff);
+        completed.data_mut().copy_from_slice(packet.data());
+        crate::packet::checksum::complete_l4(completed.data_mut(), &meta).unwrap();
+        assert_eq!(packet, completed, "{port}");
+        assert_ne!(packet.data()[40..42], [0, 0], "{port}");
+        zeros += u32::from(packet.data()[40..42] == [0xff, 0xff]);
+    }
+    assert!(zeros > 0);
+}
