@@ -2,7 +2,9 @@
 
 use etherparse::PacketBuilder;
 
-use crate::lab::{Drops, ETHERTYPE_IPV4, Lab, Setup, Switch, eth, ipv4_udp, read_pcap, tagged, wait_for, write_pcap};
+use crate::lab::{
+    Drops, ETHERTYPE_IPV4, Lab, Setup, Switch, eth, ipv4_udp, read_pcap, tagged, wait_for, write_pcap,
+};
 
 /// Frames of every kind that the parser knows, of many lengths, and some that it has to give up on.
 fn every_kind() -> Vec<Vec<u8>> {
@@ -60,7 +62,8 @@ fn through_files(actions: &str, sent: &[Vec<u8>], drops: &Drops, expected: &[Vec
     let lab = Lab::new();
     let (source, sink) = (lab.path("in.pcap"), lab.path("out.pcap"));
     write_pcap(&source, sent);
-    let switch = Switch::start(&lab, &Setup::new().port("out", &format!("type=pcap tx_file={sink} number=2")));
+    let switch =
+        Switch::start(&lab, &Setup::new().port("out", &format!("type=pcap tx_file={sink} number=2")));
     switch.flows(&[&format!("in_port=1,actions={actions}")]);
     switch.add_port("in", &format!("type=pcap rx_file={source} number=1"));
     wait_for("the file is read", crate::lab::SOON, || {
@@ -84,7 +87,12 @@ fn what_goes_in_comes_out() {
 fn with_a_tag_on_every_frame() {
     let frames: Vec<Vec<u8>> = (0..1000).step_by(9).map(ipv4_udp).collect();
     let expected: Vec<Vec<u8>> = frames.iter().map(|frame| tagged(frame, 0x8100, 3 << 13 | 100)).collect();
-    through_files("push_vlan:0x8100,set_field:4196->vlan_vid,mod_vlan_pcp:3,output:2", &frames, &Drops::none(), &expected);
+    through_files(
+        "push_vlan:0x8100,set_field:4196->vlan_vid,mod_vlan_pcp:3,output:2",
+        &frames,
+        &Drops::none(),
+        &expected,
+    );
 }
 
 /// A frame of 13 bytes on a port has a name to be dropped under, and those around it go on.

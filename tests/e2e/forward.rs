@@ -15,7 +15,10 @@ fn ping_v4(hugepages: &'static str) {
     one.pings(two.ip, 50, 56);
     two.pings(one.ip, 50, 1472);
     let (there, back) = (switch.packets("in_port=1"), switch.packets("in_port=2"));
-    assert!(there >= 101 && back >= 101, "the flows counted {there} and {back} packets, 100 echoes each and ARP were sent");
+    assert!(
+        there >= 101 && back >= 101,
+        "the flows counted {there} and {back} packets, 100 echoes each and ARP were sent"
+    );
     switch.end(&Drops::none());
 }
 
@@ -72,7 +75,8 @@ fn iperf(from: &Host, to: &Host, words: &[&str]) -> Value {
         to.ok(&["ss", "-Hltn", "sport = :5201"]).contains("5201").then_some(())
     });
     let target = to.ip.to_string();
-    let reply = from.run(&[&["iperf3", "--json", "--client", &target], words].concat(), Duration::from_secs(60));
+    let reply =
+        from.run(&[&["iperf3", "--json", "--client", &target], words].concat(), Duration::from_secs(60));
     // One-off: it ends by itself, unless no client came.
     let _ = server.kill();
     let _ = server.wait();
@@ -102,7 +106,8 @@ fn iperf3_udp_loses_nothing_at_a_moderate_rate() {
     let words = ["--udp", "--bitrate", "20M", "--length", "1400", "--time", "3", "--pacing-timer", "100"];
     let report = iperf(&one, &two, &words);
     let sum = &report["end"]["sum"];
-    let (packets, lost) = (sum["packets"].as_u64().expect("packets"), sum["lost_packets"].as_u64().expect("lost"));
+    let (packets, lost) =
+        (sum["packets"].as_u64().expect("packets"), sum["lost_packets"].as_u64().expect("lost"));
     assert!(packets > 4000, "iperf3 sent {packets} datagrams in 3 s at 20 Mbit/s");
     assert_eq!(lost, 0, "of {packets} datagrams: {sum}");
     assert!(switch.packets("in_port=1") >= packets, "the flow counted fewer packets than iperf3 sent");

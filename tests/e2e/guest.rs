@@ -74,7 +74,8 @@ fn a_guest_that_is_killed() {
     let mut lab = Lab::new();
     let (host, other) = (lab.host_with(1, 9000, false), lab.host(2));
     let socket = lab.path("vm.sock");
-    let setup = setup(&host, &socket, "server").port("p3", &format!("type=af_packet iface={} number=3", other.iface));
+    let setup =
+        setup(&host, &socket, "server").port("p3", &format!("type=af_packet iface={} number=3", other.iface));
     let switch = Switch::start(&lab, &setup);
     let guest = Guest::start(&lab, "g1", &socket, false);
     switch.wait_for_link("vm");

@@ -126,7 +126,8 @@ fn udp_addresses_swapped_by_moves_come_back() {
         let sent: Vec<u8> = (0..length).map(|place: u32| place as u8).collect();
         socket.send_to(&sent, (nobody, 4321)).expect("send");
         let mut buffer = [0; 2000];
-        let (size, from) = socket.recv_from(&mut buffer).expect("the datagram comes back within five seconds");
+        let (size, from) =
+            socket.recv_from(&mut buffer).expect("the datagram comes back within five seconds");
         assert_eq!((&buffer[..size], from.to_string()), (&sent[..], format!("{nobody}:4321")));
     }
     assert_eq!(wrong_checksums(&one), 0, "wrong checksums the kernel counted");

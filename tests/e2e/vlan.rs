@@ -17,7 +17,10 @@ fn push_is_seen_by_a_packet_socket() {
                     set_field:5->vlan_pcp,output:2"]);
     let capture = Capture::start(&lab, &two, "");
     // Nobody answers: the receiver has no such VLAN.
-    one.run(&["ping", "-c", "3", "-i", "0.1", "-W", "1", "-s", "1472", &two.ip.to_string()], crate::lab::SOON);
+    one.run(
+        &["ping", "-c", "3", "-i", "0.1", "-W", "1", "-s", "1472", &two.ip.to_string()],
+        crate::lab::SOON,
+    );
     let frames = capture.take(3);
     assert_eq!(frames.len(), 3, "three echo requests and nothing else");
     for frame in &frames {
@@ -70,7 +73,9 @@ fn ping_through_push_then_pop_over_two_hops() {
     );
     one.pings(two.ip, 30, 56);
     two.pings(one.ip, 30, 1472);
-    for (flow, there) in [("in_port=4,dl_vlan=100", "pushed by set_field"), ("in_port=3,dl_vlan=200", "by mod_vlan_vid")] {
+    for (flow, there) in
+        [("in_port=4,dl_vlan=100", "pushed by set_field"), ("in_port=3,dl_vlan=200", "by mod_vlan_vid")]
+    {
         assert!(switch.packets(flow) >= 60, "the packets {there} did not meet {flow}");
     }
     switch.end(&Drops::none());

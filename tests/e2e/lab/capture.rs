@@ -21,8 +21,22 @@ impl Capture {
     /// Listens on a machine's eth0 to what comes in and matches the filter (`""`: everything).
     pub fn start(lab: &Lab, host: &Host, filter: &str) -> Self {
         let file = lab.path(&format!("capture-{}.pcap", host.iface));
-        let mut words =
-            vec!["tcpdump", "-i", "eth0", "-Q", "in", "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root", "-w", &file];
+        let mut words = vec![
+            "tcpdump",
+            "-i",
+            "eth0",
+            "-Q",
+            "in",
+            "-n",
+            "-s",
+            "0",
+            "-U",
+            "--immediate-mode",
+            "-Z",
+            "root",
+            "-w",
+            &file,
+        ];
         if !filter.is_empty() {
             words.push(filter);
         }
@@ -62,14 +76,17 @@ impl Drop for Capture {
 }
 
 fn try_read_pcap(path: &str) -> Vec<Vec<u8>> {
-    let Some(mut reader) = File::open(path).ok().and_then(|file| PcapReader::new(file).ok()) else { return Vec::new() };
+    let Some(mut reader) = File::open(path).ok().and_then(|file| PcapReader::new(file).ok()) else {
+        return Vec::new();
+    };
     std::iter::from_fn(|| reader.next_packet()?.ok().map(|packet| packet.data.into_owned())).collect()
 }
 
 /// The frames of a capture file.
 pub fn read_pcap(path: &str) -> Vec<Vec<u8>> {
     let file = File::open(path).unwrap_or_else(|error| panic!("cannot open {path}: {error}"));
-    let mut reader = PcapReader::new(file).unwrap_or_else(|error| panic!("{path} is no capture file: {error}"));
+    let mut reader =
+        PcapReader::new(file).unwrap_or_else(|error| panic!("{path} is no capture file: {error}"));
     let mut frames = Vec::new();
     while let Some(packet) = reader.next_packet() {
         let packet = packet.unwrap_or_else(|error| panic!("{path}, frame {}: {error}", frames.len()));

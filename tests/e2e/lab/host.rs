@@ -50,14 +50,18 @@ impl Host {
         };
         let Host { ns, iface, mac, .. } = &host;
         ip(&format!("netns add {ns}"));
-        ip(&format!("link add {iface} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {ns} address {mac}"));
+        ip(&format!(
+            "link add {iface} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {ns} address {mac}"
+        ));
         no_ipv6(None, iface);
         if !ipv6 {
             no_ipv6(Some(ns), "eth0");
         }
         // Real checksums and frames no longer than the MTU: what a cable would carry. And the receiver looks at
         // every checksum itself.
-        host.ok(&["ethtool", "-K", "eth0", "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"]);
+        host.ok(&[
+            "ethtool", "-K", "eth0", "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
+        ]);
         ip(&format!("-n {ns} address add {}/24 dev eth0", host.ip));
         if ipv6 {
             ip(&format!("-n {ns} address add {}/64 dev eth0 nodad", host.ip6));
@@ -75,7 +79,8 @@ impl Host {
 
     /// Runs a program in there that has to succeed.
     pub fn ok(&self, words: &[&str]) -> String {
-        let all: Vec<&str> = ["ip", "netns", "exec", &self.ns].into_iter().chain(words.iter().copied()).collect();
+        let all: Vec<&str> =
+            ["ip", "netns", "exec", &self.ns].into_iter().chain(words.iter().copied()).collect();
         sh(&all, Duration::from_secs(60))
     }
 
@@ -96,7 +101,8 @@ impl Host {
         let done = thread::scope(|scope| {
             let inner = scope.spawn(|| {
                 let ns = File::open(format!("/run/netns/{}", self.ns)).expect("open the namespace");
-                move_into_link_name_space(ns.as_fd(), Some(LinkNameSpaceType::Network)).expect("enter the namespace");
+                move_into_link_name_space(ns.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("enter the namespace");
                 work()
             });
             inner.join()

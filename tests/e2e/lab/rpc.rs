@@ -16,7 +16,8 @@ pub struct Rpc {
 impl Rpc {
     /// Connects.
     pub fn connect(socket: &str) -> Self {
-        let stream = UnixStream::connect(socket).unwrap_or_else(|error| panic!("cannot connect to {socket}: {error}"));
+        let stream =
+            UnixStream::connect(socket).unwrap_or_else(|error| panic!("cannot connect to {socket}: {error}"));
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a limit");
         Self { stream, buffer: Vec::new(), next: 0 }
     }

@@ -181,7 +181,11 @@ impl Switch {
             if let Some(status) = switch.process.0.try_wait().expect("ask after millraced") {
                 panic!("millraced ended at once, {status}");
             }
-            assert!(started.elapsed() < Duration::from_secs(20), "millraced does not answer on {}", switch.socket);
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "millraced does not answer on {}",
+                switch.socket
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         switch
@@ -244,7 +248,8 @@ impl Switch {
     /// `millrace` with these words and `--json`.
     pub fn json(&self, words: &[&str]) -> Value {
         let text = self.ok(&[words, &["--json"]].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("millrace {words:?} --json: {error}:\n{text}"))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("millrace {words:?} --json: {error}:\n{text}"))
     }
 
     /// `millrace` with these words, which has to be refused; what it said.
@@ -289,7 +294,8 @@ impl Switch {
         loop {
             let now = self.json(&["stats"]);
             let drops = now["drops"].as_object().expect("stats --json has drops");
-            let drops = drops.iter().map(|(name, count)| (name.clone(), count.as_u64().expect("a count"))).collect();
+            let drops =
+                drops.iter().map(|(name, count)| (name.clone(), count.as_u64().expect("a count"))).collect();
             if now == before && now["in_flight"] == 0 {
                 verdict = match (now["imbalance"].as_i64(), expected.check(&drops)) {
                     (Some(0), Ok(())) => return,
@@ -307,11 +313,20 @@ impl Switch {
     /// second, and nothing of it is left.
     pub fn end(mut self, expected: &Drops) {
         self.settle(expected);
-        let started = Instant::now();
         kill_process(Pid::from_child(&self.process.0), Signal::TERM).expect("send SIGTERM");
-        let status = wait_for("millraced stops on SIGTERM", SOON, || {
-            self.process.0.try_wait().expect("ask after millraced")
-        });
+        self.gone();
+    }
+
+    /// How a test ends whose packets never rest.
+    pub fn end_by_command(mut self) {
+        self.ok(&["exit"]);
+        self.gone();
+    }
+
+    fn gone(&mut self) {
+        let started = Instant::now();
+        let status =
+            wait_for("millraced stops", SOON, || self.process.0.try_wait().expect("ask after millraced"));
         let took = started.elapsed();
         assert!(status.success(), "millraced stopped with {status}");
         assert!(took < Duration::from_secs(1), "millraced took {took:?} to stop");
