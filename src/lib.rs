@@ -4,7 +4,15 @@
 
 pub mod action;
 pub mod classifier;
+pub mod cli;
+pub mod client;
 pub mod config;
+pub mod control;
 pub mod datapath;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
+pub mod ident;
 pub mod packet;
 pub mod pipeline;
+pub mod rcu;
+pub mod worker;

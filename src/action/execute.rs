@@ -1,1 +1,160 @@
 //! Doing operations to packets.
+//!
+//! Nothing is done that nobody would see: the last output takes the packet itself, a group works on the packet itself
+//! when nothing follows it, and what stands behind the last output or controller operation is not done.
+
+use super::{Op, rewrite};
+use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
+
+/// What the controller is told with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControllerOp {
+    /// Most bytes of the packet to hand over.
+    pub max_len: u16,
+    /// 0 no_match, 1 action, 2 invalid_ttl.
+    pub reason: u8,
+    /// Table of the flow.
+    pub table: u8,
+    /// Cookie of the flow.
+    pub cookie: u64,
+}
+
+/// How an attempt to copy a packet ended. It counts as one copy made either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Copied {
+    /// There is a copy; it ends in `output`, `drop` or `consumed` like any packet.
+    Made,
+    /// No buffer was left: the copy ended at once, as one drop by the name of [`DropReason::NoBuffer`].
+    NoBuffer,
+}
+
+/// Where packets go.
+///
+/// Every packet given to [`execute`], and every copy `copied` was told of as [`Copied::Made`], comes back by exactly
+/// one of `output`, `drop` and `consumed`. So received packets and copies add up to what was output, dropped and
+/// consumed at any moment between two calls.
+pub trait Sink<P: Packet> {
+    /// The packet leaves by a port.
+    fn output(&mut self, packet: P, meta: &PacketMeta, port: PortRef);
+    /// The controller is shown the packet; its bytes have to be copied if they are wanted.
+    fn controller(&mut self, packet: &P, meta: &PacketMeta, info: ControllerOp);
+    /// The packet is dropped.
+    fn drop(&mut self, packet: P, meta: &PacketMeta, reason: DropReason);
+    /// The packet is of no more use: copies of it were sent, or it was itself a copy made for the controller.
+    fn consumed(&mut self, packet: P, meta: &PacketMeta);
+    /// A copy of a packet was made, or should have been.
+    fn copied(&mut self, meta: &PacketMeta, copy: Copied);
+}
+
+/// Groups within groups; translation makes none deeper, and a deeper one is passed over.
+const MAX_NESTING: usize = 16;
+
+/// Does `ops` to a packet and hands it to `sink`.
+///
+/// A packet that is output nowhere, not even as a copy, is dropped for the reason that stands last in `ops`, or else
+/// as [`DropReason::Explicit`]; what the controller is shown is no output.
+#[inline]
+pub fn execute<P: Packet, S: Sink<P>>(packet: P, meta: &PacketMeta, ops: &[Op], sink: &mut S) {
+    let mut meta = *meta;
+    let mut sent = false;
+    let Some(packet) = run(packet, &mut meta, ops, 0, &mut sent, sink) else { return };
+    let reason = match ops.last() {
+        _ if sent => return sink.consumed(packet, &meta),
+        Some(Op::Drop(reason)) => *reason,
+        _ => DropReason::Explicit,
+    };
+    sink.drop(packet, &meta, reason);
+}
+
+/// Does the operations of one level. Gives the packet back if it did not end here; `sent` becomes true if it or a
+/// copy was to be output.
+fn run<P: Packet, S: Sink<P>>(
+    mut packet: P,
+    meta: &mut PacketMeta,
+    ops: &[Op],
+    depth: usize,
+    sent: &mut bool,
+    sink: &mut S,
+) -> Option<P> {
+    let Some(last) = ops.iter().rposition(is_observable) else { return Some(packet) };
+    let mut rest = ops.get(..=last).unwrap_or_default();
+    while let Some((op, behind)) = rest.split_first() {
+        rest = behind;
+        match *op {
+            Op::Set { field, value, mask } => rewrite::set(&mut packet, meta, field, value, mask),
+            Op::PopVlan => rewrite::pop_vlan(&mut packet, meta),
+            Op::PushVlan { tpid } => {
+                if let Err(reason) = rewrite::push_vlan(&mut packet, meta, tpid) {
+                    sink.drop(packet, meta, reason);
+                    return None;
+                }
+            }
+            Op::DecTtl => {
+                if let Err(reason) = rewrite::dec_ttl(&mut packet, meta) {
+                    sink.drop(packet, meta, reason);
+                    return None;
+                }
+            }
+            Op::Controller { .. } => show(&packet, meta, op, sink),
+            Op::Output(port) => {
+                *sent = true;
+                if rest.iter().all(|op| matches!(op, Op::Controller { .. })) {
+                    rest.iter().for_each(|op| show(&packet, meta, op, sink));
+                    sink.output(packet, meta, port);
+                    return None;
+                }
+                if let Some(copy) = copy(&packet, meta, sink) {
+                    sink.output(copy, meta, port);
+                }
+            }
+            Op::Clone { ops } => {
+                let (group, behind) = rest.split_at_checked(usize::from(ops)).unwrap_or((rest, &[]));
+                rest = behind;
+                if depth == MAX_NESTING || !group.iter().any(is_observable) {
+                    continue;
+                }
+                if group.iter().all(|op| matches!(op, Op::Controller { .. })) {
+                    group.iter().for_each(|op| show(&packet, meta, op, sink));
+                    continue;
+                }
+                if rest.is_empty() {
+                    return run(packet, meta, group, depth + 1, sent, sink);
+                }
+                *sent |= group.iter().any(|op| matches!(op, Op::Output(_)));
+                if let Some(copy) = copy(&packet, meta, sink) {
+                    let mut meta = *meta;
+                    if let Some(copy) = run(copy, &mut meta, group, depth + 1, &mut false, sink) {
+                        sink.consumed(copy, &meta);
+                    }
+                }
+            }
+            Op::Drop(_) => {}
+        }
+    }
+    Some(packet)
+}
+
+/// Whether somebody sees the operation.
+#[inline(always)]
+fn is_observable(op: &Op) -> bool {
+    matches!(op, Op::Output(_) | Op::Controller { .. })
+}
+
+/// Does a controller operation.
+#[inline]
+fn show<P: Packet, S: Sink<P>>(packet: &P, meta: &PacketMeta, op: &Op, sink: &mut S) {
+    if let Op::Controller { max_len, reason, table, cookie } = *op {
+        sink.controller(packet, meta, ControllerOp { max_len, reason, table, cookie });
+    }
+}
+
+#[inline]
+fn copy<P: Packet, S: Sink<P>>(packet: &P, meta: &PacketMeta, sink: &mut S) -> Option<P> {
+    let copy = packet.try_copy();
+    sink.copied(meta, if copy.is_some() { Copied::Made } else { Copied::NoBuffer });
+    copy
+}
+
+#[cfg(test)]
+mod tests;

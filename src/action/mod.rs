@@ -106,7 +106,7 @@ pub enum Action {
     PopVlan,
     /// `push:SUBFIELD`
     PushStack(Subfield),
-    /// `pop:SUBFIELD`: zero from an empty stack.
+    /// `pop:SUBFIELD`: nothing happens when the stack is empty.
     PopStack(Subfield),
     /// `dec_ttl`: halts at TTL 1 or 0.
     DecTtl,

@@ -1,1 +1,294 @@
-//! Rewriting fields in packets.
+//! Rewriting fields in packets, with the checksums over them.
+//!
+//! Checksums are changed by the difference, so that one that was wrong stays as wrong as it was, and a packet is never
+//! read through for one. A checksum whose state is partial is not touched: whoever completes it reads the packet
+//! then. A field that the packet does not have after all (its header was malformed) is not written.
+
+use crate::packet::checksum::crc32c;
+use crate::packet::checksum::{Datagram, Zero, update};
+use crate::packet::headers::{Arp, ETH_LEN, MACS_LEN, VLAN_LEN, eth_type, ip_proto, nd};
+use crate::packet::parse::NdOptions;
+use crate::packet::{CsumState, DropReason, Field, Packet, PacketMeta};
+use zerocopy::FromBytes;
+
+/// Which checksums cover a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cover {
+    /// None.
+    Nothing,
+    /// That of the IPv4 header.
+    Ipv4,
+    /// That of the IPv4 header, and by the pseudo header that of L4.
+    Ipv4Address,
+    /// By the pseudo header that of L4.
+    Pseudo,
+    /// That of L4.
+    L4,
+}
+
+/// Where a field stands in the frame: in `len` bytes at `at`, an even number at an even place of what is summed, with
+/// its lowest bit `shift` above the lowest of those.
+struct Place {
+    at: usize,
+    len: usize,
+    shift: u32,
+    cover: Cover,
+    /// Bits of the place that the field may change.
+    bits: u128,
+}
+
+/// Writes the bits of `mask` of a field that lives in the packet; `value` and `mask` are right-aligned.
+#[inline]
+pub(super) fn set<P: Packet>(packet: &mut P, meta: &PacketMeta, field: Field, value: u128, mask: u128) {
+    let frame = packet.data_mut();
+    let Some(place) = place(frame, meta, field) else { return };
+    let Some(old) = read(frame, place.at, place.len) else { return };
+    let mut mask = ((mask & field.all_ones()) << place.shift) & place.bits;
+    if field == Field::ArpOp {
+        // The field is the low byte of the operation, and reads as 0 where the high one is set.
+        mask = if old > 0xff { 0xffff } else { mask };
+    }
+    let new = (old & !mask) | ((value << place.shift) & mask);
+    if new == old {
+        return;
+    }
+    write(frame, place.at, place.len, new);
+    fix(frame, meta, &place, old, new);
+}
+
+/// TTL or hop limit less one. Refuses, and changes nothing, where it is not at least 2.
+#[inline]
+pub(super) fn dec_ttl<P: Packet>(packet: &mut P, meta: &PacketMeta) -> Result<(), DropReason> {
+    let frame = packet.data_mut();
+    let Some(place) = place(frame, meta, Field::NwTtl) else { return Ok(()) };
+    let Some(old) = read(frame, place.at, place.len) else { return Ok(()) };
+    if (old & place.bits) >> place.shift < 2 {
+        return Err(DropReason::TtlExpired);
+    }
+    let new = old - (1 << place.shift);
+    write(frame, place.at, place.len, new);
+    fix(frame, meta, &place, old, new);
+    Ok(())
+}
+
+/// Puts a tag with identifier and priority 0 in front of the others.
+#[inline]
+pub(super) fn push_vlan<P: Packet>(
+    packet: &mut P,
+    meta: &mut PacketMeta,
+    tpid: u16,
+) -> Result<(), DropReason> {
+    if packet.data().len() < ETH_LEN {
+        return Ok(());
+    }
+    if !packet.push_front(VLAN_LEN) {
+        return Err(DropReason::NoHeadroom);
+    }
+    let Some(head) = packet.data_mut().first_chunk_mut::<{ MACS_LEN + VLAN_LEN }>() else { return Ok(()) };
+    head.copy_within(VLAN_LEN.., 0);
+    let [.., a, b, c, d] = head;
+    [*a, *b] = tpid.to_be_bytes();
+    [*c, *d] = [0, 0];
+    move_offsets(meta, |offset| offset.saturating_add(VLAN_LEN as u16));
+    meta.len += VLAN_LEN as u32;
+    Ok(())
+}
+
+/// Takes the outer tag off; does nothing where there is none.
+#[inline]
+pub(super) fn pop_vlan<P: Packet>(packet: &mut P, meta: &mut PacketMeta) {
+    let frame = packet.data_mut();
+    if frame.len() < ETH_LEN + VLAN_LEN || !has_tag(frame) {
+        return;
+    }
+    let Some(head) = frame.first_chunk_mut::<{ MACS_LEN + VLAN_LEN }>() else { return };
+    head.copy_within(..MACS_LEN, VLAN_LEN);
+    if packet.pull_front(VLAN_LEN) {
+        move_offsets(meta, |offset| offset.saturating_sub(VLAN_LEN as u16));
+        meta.len = meta.len.saturating_sub(VLAN_LEN as u32);
+    }
+}
+
+#[inline(always)]
+fn move_offsets(meta: &mut PacketMeta, to: impl Fn(u16) -> u16) {
+    for offset in [&mut meta.l3, &mut meta.l4, &mut meta.payload, &mut meta.l3_end] {
+        if *offset != 0 {
+            *offset = to(*offset);
+        }
+    }
+}
+
+#[inline(always)]
+fn has_tag(frame: &[u8]) -> bool {
+    read(frame, MACS_LEN, 2).is_some_and(|kind| eth_type::is_vlan(kind as u16))
+}
+
+/// The field's place, if the packet has it.
+#[inline]
+fn place(frame: &[u8], meta: &PacketMeta, field: Field) -> Option<Place> {
+    let l3 = usize::from(meta.l3);
+    let at = |at: usize, len: usize, shift: u32, cover: Cover| {
+        let bits = field.all_ones() << shift;
+        Some(Place { at, len, shift, cover, bits })
+    };
+    // Bit 12 says in the key that the tag is there; in the frame it is not ours to change.
+    let tci = |shift: u32| {
+        has_tag(frame).then_some(Place {
+            at: ETH_LEN,
+            len: 2,
+            shift,
+            cover: Cover::Nothing,
+            bits: (field.all_ones() << shift) & 0xefff,
+        })
+    };
+    match field {
+        Field::EthDst => at(0, 6, 0, Cover::Nothing),
+        Field::EthSrc => at(6, 6, 0, Cover::Nothing),
+        Field::VlanTci | Field::DlVlan | Field::VlanVid => tci(0),
+        Field::DlVlanPcp | Field::VlanPcp => tci(13),
+        Field::NwSrc | Field::ArpSpa | Field::NwDst | Field::ArpTpa => {
+            let is_src = matches!(field, Field::NwSrc | Field::ArpSpa);
+            match version(frame, meta) {
+                Some(4) => at(l3 + if is_src { 12 } else { 16 }, 4, 0, Cover::Ipv4Address),
+                Some(_) => None,
+                None => arp(frame, meta)
+                    .and_then(|()| at(l3 + if is_src { 14 } else { 24 }, 4, 0, Cover::Nothing)),
+            }
+        }
+        Field::ArpOp => arp(frame, meta).and_then(|()| at(l3 + 6, 2, 0, Cover::Nothing)),
+        Field::ArpSha => arp(frame, meta).and_then(|()| at(l3 + 8, 6, 0, Cover::Nothing)),
+        Field::ArpTha => arp(frame, meta).and_then(|()| at(l3 + 18, 6, 0, Cover::Nothing)),
+        Field::Ipv6Src if version(frame, meta)? == 6 => at(l3 + 8, 16, 0, Cover::Pseudo),
+        Field::Ipv6Dst if version(frame, meta)? == 6 => {
+            let elsewhere = Datagram::read(frame, meta)?.segments_left;
+            at(l3 + 24, 16, 0, if elsewhere { Cover::Nothing } else { Cover::Pseudo })
+        }
+        Field::Ipv6Label if version(frame, meta)? == 6 => at(l3, 4, 0, Cover::Nothing),
+        Field::NwTos | Field::IpDscp | Field::NwEcn => {
+            let shift = if field == Field::IpDscp { 2 } else { 0 };
+            match version(frame, meta)? {
+                4 => at(l3, 2, shift, Cover::Ipv4),
+                _ => at(l3, 4, 20 + shift, Cover::Nothing),
+            }
+        }
+        Field::NwTtl => match version(frame, meta)? {
+            4 => at(l3 + 8, 2, 8, Cover::Ipv4),
+            _ => at(l3 + 6, 2, 0, Cover::Nothing),
+        },
+        _ => l4_place(frame, meta, field),
+    }
+}
+
+/// The place of a field of L4 or neighbour discovery.
+#[inline]
+fn l4_place(frame: &[u8], meta: &PacketMeta, field: Field) -> Option<Place> {
+    let l4 = usize::from(meta.l4);
+    if l4 == 0 {
+        return None;
+    }
+    let at = |at: usize, len: usize, shift: u32| {
+        Some(Place { at, len, shift, cover: Cover::L4, bits: field.all_ones() << shift })
+    };
+    let nd_body = || {
+        let message = frame.get(l4..usize::from(meta.l3_end))?;
+        let (head, options) = message.split_first_chunk::<24>()?;
+        let is_nd = matches!(head, [nd::SOLICIT | nd::ADVERT, 0, ..]);
+        is_nd.then(|| NdOptions::read(options)).flatten()
+    };
+    let option = |found: usize| l4 + 24 + found;
+    match field {
+        Field::TcpSrc | Field::UdpSrc | Field::SctpSrc => at(l4, 2, 0),
+        Field::TcpDst | Field::UdpDst | Field::SctpDst => at(l4 + 2, 2, 0),
+        Field::IcmpType | Field::Icmpv6Type => at(l4, 2, 8),
+        Field::IcmpCode | Field::Icmpv6Code => at(l4, 2, 0),
+        Field::NdReserved => nd_body().and_then(|_| at(l4 + 4, 4, 0)),
+        Field::NdTarget => nd_body().and_then(|_| at(l4 + 8, 16, 0)),
+        Field::NdSll => at(option(nd_body()?.sll?.0) + 2, 6, 0),
+        Field::NdTll => at(option(nd_body()?.tll?.0) + 2, 6, 0),
+        Field::NdOptionsType => {
+            let found = nd_body()?;
+            let first = if found.first == nd::OPT_SLL { found.sll } else { found.tll };
+            at(option(first?.0), 2, 8)
+        }
+        _ => None,
+    }
+}
+
+/// IP version of a packet whose IP header is sound.
+#[inline(always)]
+fn version(frame: &[u8], meta: &PacketMeta) -> Option<u8> {
+    (meta.l3_end != 0).then(|| frame.get(usize::from(meta.l3)).map(|byte| byte >> 4)).flatten()
+}
+
+/// Whether the packet is ARP that the parser reads.
+#[inline]
+fn arp(frame: &[u8], meta: &PacketMeta) -> Option<()> {
+    let l3 = usize::from(meta.l3);
+    let kind = read(frame, l3.checked_sub(2)?, 2)? as u16;
+    let (arp, _) = Arp::ref_from_prefix(frame.get(l3..)?).ok()?;
+    let is_arp = matches!(kind, eth_type::ARP | eth_type::RARP) && arp.head == Arp::IPV4_OVER_ETHERNET;
+    is_arp.then_some(())
+}
+
+/// `len` bytes at `at` as an integer.
+#[inline(always)]
+fn read(frame: &[u8], at: usize, len: usize) -> Option<u128> {
+    let bytes = frame.get(at..at + len)?;
+    Some(bytes.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte)))
+}
+
+/// Writes the low `len` bytes of `value` at `at`, where they fit.
+#[inline(always)]
+fn write(frame: &mut [u8], at: usize, len: usize, value: u128) {
+    for (to, from) in frame.iter_mut().skip(at).take(len).rev().zip(value.to_le_bytes()) {
+        *to = from;
+    }
+}
+
+/// Changes the checksums over a place that changed.
+#[inline]
+fn fix(frame: &mut [u8], meta: &PacketMeta, place: &Place, old: u128, new: u128) {
+    let in_ipv4 = matches!(place.cover, Cover::Ipv4 | Cover::Ipv4Address);
+    if in_ipv4 && meta.l3_csum != CsumState::Partial {
+        fix_sum(frame, usize::from(meta.l3) + 10, old, new, Zero::Plain);
+    }
+    let in_pseudo = matches!(place.cover, Cover::Ipv4Address | Cover::Pseudo);
+    let in_l4 = place.cover == Cover::L4;
+    if !(in_pseudo || in_l4) || meta.l4 == 0 || meta.l4_csum == CsumState::Partial {
+        return;
+    }
+    let Some(ip) = Datagram::read(frame, meta) else { return };
+    let Some((offset, zero)) = ip.l4_csum() else { return };
+    let field = usize::from(meta.l4) + offset;
+    if ip.proto == ip_proto::SCTP {
+        // Over a fragment the change is not known: it depends on the bytes behind it.
+        if in_l4 && ip.frag == 0 {
+            fix_crc(frame, meta, place, field, old ^ new);
+        }
+    } else if in_l4 || ip.has_pseudo_header() {
+        let no_csum = ip.proto == ip_proto::UDP && read(frame, field, 2) == Some(0);
+        if !no_csum {
+            fix_sum(frame, field, old, new, zero);
+        }
+    }
+}
+
+#[inline(always)]
+fn fix_sum(frame: &mut [u8], at: usize, old: u128, new: u128, zero: Zero) {
+    if let Some(field) = read(frame, at, 2) {
+        write(frame, at, 2, u128::from(update(field as u16, old, new, zero)));
+    }
+}
+
+fn fix_crc(frame: &mut [u8], meta: &PacketMeta, place: &Place, at: usize, diff: u128) {
+    let bytes = diff.to_be_bytes();
+    let Some(diff) = bytes.len().checked_sub(place.len).and_then(|from| bytes.get(from..)) else { return };
+    let Some(behind) = usize::from(meta.l3_end).checked_sub(place.at + place.len) else { return };
+    if let Some(field) = read(frame, at, 4) {
+        let change = crc32c::change(diff, behind as u16).swap_bytes();
+        write(frame, at, 4, field ^ u128::from(change));
+    }
+}
+
+#[cfg(test)]
+mod tests;

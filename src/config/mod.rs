@@ -3,11 +3,18 @@
 //! The invariant: a [`Config`] that exists is valid by itself; what can only be known from the machine (a core that
 //! does not exist, a device that does not open) is found at start-up and said there.
 
+mod check;
+pub mod error;
 pub mod port;
+mod raw;
+mod read;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use error::{ConfigError, Fault, KeyPath, Place, Step};
 pub use port::{PortKind, PortSpec, VhostMode};
 
 /// The whole configuration.
@@ -78,6 +85,14 @@ pub enum Hugepages {
     On,
     /// No.
     Off,
+}
+
+impl Config {
+    /// Cores that the config gives to both the control thread and a worker. A machine with one core has no other
+    /// way; anywhere else it costs the worker time, which is worth a line of the log.
+    pub fn shared_cores(&self) -> Vec<usize> {
+        self.control.cores.iter().copied().filter(|core| self.workers.cores.contains(core)).collect()
+    }
 }
 
 impl Default for Config {

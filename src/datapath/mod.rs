@@ -69,6 +69,13 @@ pub trait Datapath {
     /// frame is longer than a buffer of the port.
     fn inject(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
 
+    /// Asks every worker to say when it has done all that was asked of it before. Returns a token for
+    /// [`Datapath::unsynced`].
+    fn sync(&mut self) -> u64;
+
+    /// Workers that have not yet said so.
+    fn unsynced(&mut self, token: u64) -> Vec<u16>;
+
     /// Takes what workers have sent to the controller since the last call, at most `max`.
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn>;
 

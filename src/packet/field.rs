@@ -363,7 +363,7 @@ use Prereq as P;
 
 #[rustfmt::skip] // one line per field
 static TABLE: [Info; Field::COUNT] = [
-    row("in_port", (w::CONTEXT, 32, 32), Port, Whole, RO, P::None, OWN, &["in_port_oxm", "NXM_OF_IN_PORT", "OXM_OF_IN_PORT"]),
+    row("in_port", (w::CONTEXT, 32, 32), Port, Whole, RW, P::None, OWN, &["in_port_oxm", "NXM_OF_IN_PORT", "OXM_OF_IN_PORT"]),
     row("recirc_id", (w::CONTEXT, 0, 32), Hex, Whole, RO, P::None, OWN, &[]),
     row("pkt_mark", (w::MARK, 32, 32), Hex, Bits, RW, P::None, OWN, &["NXM_NX_PKT_MARK"]),
     row("dp_hash", (w::MARK, 0, 32), Hex, Bits, RO, P::None, OWN, &["NXM_NX_DP_HASH"]),

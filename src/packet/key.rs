@@ -174,6 +174,14 @@ impl FlowKey {
         self.set(field, (self.get(field) & !mask) | (value & mask));
     }
 
+    /// Clears the long form, as the parser wants it.
+    #[inline(always)]
+    pub fn clear_long(&mut self) {
+        for word in self.words.iter_mut().skip(SHORT_WORDS) {
+            *word = 0;
+        }
+    }
+
     /// The words, for classifiers and hashes.
     #[inline(always)]
     pub fn words(&self) -> &[u64; KEY_WORDS] {

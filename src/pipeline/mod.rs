@@ -6,6 +6,7 @@
 //! the flows, and survive a rebuild of the snapshot.
 
 pub mod flow;
+pub mod flowmod;
 pub mod ports;
 pub mod stats;
 pub mod syntax;
@@ -13,6 +14,7 @@ pub mod table;
 pub mod translate;
 
 pub use flow::{Flow, Match};
+pub use flowmod::{Batch, FlowMod};
 pub use ports::{PortView, Ports};
 pub use table::Tables;
 

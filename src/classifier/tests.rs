@@ -1,0 +1,205 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::Field;
+
+/// The same set, searched from end to end.
+#[derive(Clone, Default)]
+struct Linear {
+    /// In order of insertion.
+    entries: Vec<(u16, Match, u32)>,
+}
+
+impl Linear {
+    fn lookup(&self, key: &FlowKey) -> Option<u32> {
+        let mut best: Option<&(u16, Match, u32)> = None;
+        for entry in self.entries.iter().filter(|(_, matcher, _)| matcher.matches(key)) {
+            if best.is_none_or(|best| entry.0 > best.0) {
+                best = Some(entry);
+            }
+        }
+        best.map(|(_, _, value)| *value)
+    }
+
+    fn insert(&mut self, priority: u16, matcher: &Match, value: u32) -> Option<u32> {
+        if let Some(old) = self.entries.iter_mut().find(|(p, m, _)| *p == priority && m == matcher) {
+            return Some(std::mem::replace(&mut old.2, value));
+        }
+        self.entries.push((priority, matcher.clone(), value));
+        None
+    }
+
+    fn remove(&mut self, priority: u16, matcher: &Match) -> Option<u32> {
+        let at = self.entries.iter().position(|(p, m, _)| *p == priority && m == matcher)?;
+        Some(self.entries.remove(at).2)
+    }
+}
+
+/// Few fields, few masks, few values: so that matches overlap, meet again and are met.
+fn matcher() -> impl Strategy<Value = Match> {
+    let part = prop_oneof![
+        Just((Field::InPort, 0xffff_ffff)),
+        Just((Field::NwSrc, 0xffff_ff00)),
+        Just((Field::NwSrc, 0xffff_ffff)),
+        Just((Field::Ipv6Dst, u128::MAX << 64)),
+        Just((Field::VlanTci, 0x1000)),
+    ];
+    proptest::collection::vec((part, 0u128..3), 0..4).prop_map(|parts| {
+        let mut out = Match::default();
+        for ((field, mask), value) in parts {
+            out.set_masked(field, value | value << 8 | value << 12 | value << 64, mask);
+        }
+        out
+    })
+}
+
+fn key() -> impl Strategy<Value = FlowKey> {
+    proptest::array::uniform4(0u128..3).prop_map(|[port, src, dst, tci]| {
+        let mut key = FlowKey::default();
+        let spread = |value: u128| value | value << 8 | value << 12 | value << 64;
+        key.set(Field::InPort, spread(port));
+        key.set(Field::NwSrc, spread(src));
+        key.set(Field::Ipv6Dst, spread(dst));
+        key.set(Field::VlanTci, spread(tci));
+        key
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u16, Match),
+    Remove(u16, Match),
+    RemoveNth(prop::sample::Index),
+    Keep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u16..4, matcher()).prop_map(|(p, m)| Step::Insert(p, m)),
+        1 => (0u16..4, matcher()).prop_map(|(p, m)| Step::Remove(p, m)),
+        3 => any::<prop::sample::Index>().prop_map(Step::RemoveNth),
+        1 => Just(Step::Keep),
+    ]
+}
+
+fn agree(classifier: &Classifier<u32>, linear: &Linear, keys: &[FlowKey]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(classifier.len(), linear.entries.len());
+    for key in keys {
+        let mut read = FlowMask::default();
+        let found = classifier.lookup(key, &mut read).copied();
+        prop_assert_eq!(found, linear.lookup(key));
+        prop_assert_eq!(found, classifier.lookup(key, &mut ()).copied());
+        // Bits that were not read cannot have mattered.
+        let mut other = *key;
+        for (word, read) in other.words_mut().iter_mut().zip(read.words()) {
+            *word ^= !read;
+        }
+        prop_assert_eq!(found, linear.lookup(&other));
+    }
+    for pair in classifier.slots.windows(2) {
+        prop_assert!(pair[0].bound >= pair[1].bound);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_a_linear_search_after_every_step(
+        steps in proptest::collection::vec(step(), 1..60),
+        keys in proptest::collection::vec(key(), 8),
+        filter in matcher(),
+    ) {
+        let (mut classifier, mut linear) = (Classifier::default(), Linear::default());
+        let mut kept = Vec::new();
+        for (number, step) in (0u32..).zip(steps) {
+            match step {
+                Step::Insert(priority, matcher) => prop_assert_eq!(
+                    classifier.insert(priority, &matcher, number),
+                    linear.insert(priority, &matcher, number)
+                ),
+                Step::Remove(priority, matcher) => {
+                    prop_assert_eq!(classifier.remove(priority, &matcher), linear.remove(priority, &matcher))
+                }
+                Step::RemoveNth(index) if !linear.entries.is_empty() => {
+                    let (priority, matcher, value) = index.get(&linear.entries).clone();
+                    prop_assert_eq!(classifier.get(priority, &matcher), Some(&value));
+                    prop_assert_eq!(classifier.remove(priority, &matcher), Some(value));
+                    linear.remove(priority, &matcher);
+                }
+                Step::RemoveNth(_) => {}
+                Step::Keep => kept.push((classifier.clone(), linear.clone())),
+            }
+            agree(&classifier, &linear, &keys)?;
+        }
+        // A clone is not touched by what happens to its origin.
+        for (classifier, linear) in &kept {
+            agree(classifier, linear, &keys)?;
+        }
+        let sorted = |values: Vec<u32>| { let mut values = values; values.sort(); values };
+        let linear_where = |pick: &dyn Fn(&(u16, Match, u32)) -> bool| {
+            sorted(linear.entries.iter().filter(|e| pick(e)).map(|e| e.2).collect())
+        };
+        let within = sorted(classifier.within(&filter).map(|(_, v)| *v).collect());
+        prop_assert_eq!(within, linear_where(&|e| e.1.is_within(&filter)));
+        let overlapping = sorted(classifier.overlapping(2, &filter).map(|(_, v)| *v).collect());
+        prop_assert_eq!(overlapping, linear_where(&|e| e.0 == 2 && e.1.overlaps(&filter)));
+        let all = sorted(classifier.iter().map(|(_, v)| *v).collect());
+        prop_assert_eq!(all, linear_where(&|_| true));
+    }
+}
+
+#[test]
+fn of_equal_priorities_the_first_added_wins_and_a_replaced_one_keeps_its_place() {
+    let mut by_port = Match::default();
+    by_port.set(Field::InPort, 1);
+    let mut by_source = Match::default();
+    by_source.set(Field::NwSrc, 9);
+    let mut key = FlowKey::default();
+    key.set(Field::InPort, 1);
+    key.set(Field::NwSrc, 9);
+
+    let mut classifier = Classifier::default();
+    classifier.insert(5, &by_source, "source");
+    classifier.insert(5, &by_port, "port");
+    assert_eq!(classifier.lookup(&key, &mut ()), Some(&"source"));
+    assert_eq!(classifier.insert(5, &by_source, "source again"), Some("source"));
+    assert_eq!(classifier.lookup(&key, &mut ()), Some(&"source again"));
+    classifier.remove(5, &by_source);
+    classifier.insert(5, &by_source, "source late");
+    assert_eq!(classifier.lookup(&key, &mut ()), Some(&"port"));
+}
+
+#[test]
+fn a_subtable_that_cannot_win_is_not_read() {
+    let mut by_port = Match::default();
+    by_port.set(Field::InPort, 1);
+    let mut by_source = Match::default();
+    by_source.set(Field::NwSrc, 9);
+    let mut classifier = Classifier::default();
+    classifier.insert(5, &by_port, ());
+    classifier.insert(4, &by_source, ());
+    let mut key = FlowKey::default();
+    key.set(Field::InPort, 1);
+    let mut read = FlowMask::default();
+    assert!(classifier.lookup(&key, &mut read).is_some());
+    assert_eq!(read, by_port.mask);
+}
+
+#[test]
+fn one_change_among_many_shares_the_rest() {
+    let matcher = |n: u32| {
+        let mut matcher = Match::default();
+        matcher.set(Field::NwSrc, u128::from(n));
+        matcher
+    };
+    let mut classifier = Classifier::default();
+    for n in 0..10_000u32 {
+        classifier.insert(1, &matcher(n), Arc::new(n));
+    }
+    let before = classifier.clone();
+    classifier.remove(1, &matcher(77));
+    assert_eq!(before.len(), classifier.len() + 1);
+    // Values beside the copied path are held once, by a node that both share.
+    let copied = classifier.iter().filter(|(_, value)| Arc::strong_count(value) > 1).count();
+    assert!(copied < 200, "{copied} values were copied");
+}

@@ -1,0 +1,225 @@
+//! The words that `millrace` takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Talks to a running millraced.
+#[derive(Debug, Parser)]
+#[command(
+    name = "millrace",
+    version,
+    after_help = "Exit codes: 0 done; 1 the switch refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
+                  not answer in time; 5 the answer could not be written."
+)]
+pub(super) struct Arguments {
+    /// Socket of the switch [default: $MILLRACE_SOCKET, else /run/millrace/millraced.ctl]
+    #[arg(short, long, global = true, value_name = "SOCKET")]
+    pub target: Option<PathBuf>,
+
+    /// Answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Seconds to wait for an answer
+    #[arg(short = 'T', long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub timeout: Duration,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.001..=86400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "write a number of seconds from 0.001 to 86400".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The switch, its ports and who polls them
+    Show,
+    /// Ports: add, del, list, stats, set-mtu
+    #[command(subcommand)]
+    Port(PortCommand),
+    /// Workers: list
+    #[command(subcommand)]
+    Worker(WorkerCommand),
+    /// Receive queues: show, move
+    #[command(subcommand)]
+    Rxq(RxqCommand),
+    /// Flow tables, in the words of ovs-ofctl but without a bridge
+    #[command(subcommand)]
+    Ofctl(OfctlCommand),
+    /// Dropped packets, by reason
+    Drops,
+    /// What came in, what went out and what became of the rest
+    Stats {
+        /// Count from now on
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Hand frames to the switch as if a port had received them
+    Inject {
+        /// Name or number of the port
+        port: String,
+        /// Hexadecimal digits of a frame (blanks and colons allowed), or a capture file (pcap or pcapng)
+        #[arg(required = true, value_name = "HEX|PCAP")]
+        frames: Vec<String>,
+        /// How many times
+        #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+        count: u64,
+    },
+    /// Versions of this command and of the switch
+    Version,
+    /// Methods that the switch knows
+    ListCommands,
+    /// Call any method of the switch
+    Raw {
+        /// Such as ofctl/dump-flows
+        method: String,
+        /// Its parameters
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        params: Vec<String>,
+    },
+    /// Stop the switch
+    Exit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PortCommand {
+    /// Add a port
+    Add {
+        /// Its name
+        name: String,
+        /// The keys of `[[port]]` in the config file, such as type=af_packet iface=veth0 n_rxq=2
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        keys: Vec<String>,
+    },
+    /// Remove a port
+    Del {
+        /// Name or number
+        port: String,
+    },
+    /// All ports
+    List,
+    /// Counters, the driver's extended ones included
+    Stats {
+        /// Name or number; left out: all ports
+        port: Option<String>,
+    },
+    /// Change the MTU of a running port
+    SetMtu {
+        /// Name or number
+        port: String,
+        /// Bytes of the L3 packet that fit a frame
+        mtu: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkerCommand {
+    /// Core, queues, load and counters of each worker
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RxqCommand {
+    /// Which worker polls which queue
+    Show,
+    /// Give a receive queue to another worker
+    Move {
+        /// Such as p1:0
+        #[arg(value_name = "PORT:QUEUE")]
+        queue: String,
+        /// Number of the worker
+        worker: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OfctlCommand {
+    /// Add flows, all of them or none
+    AddFlow {
+        /// Such as "priority=10,in_port=1,actions=output:2"
+        #[arg(required = true, value_name = "FLOW")]
+        flows: Vec<String>,
+    },
+    /// Add the flows of a file, all of them or none
+    AddFlows {
+        /// File with one flow a line; - reads standard input
+        #[arg(required = true, value_name = "FILE")]
+        file: Vec<String>,
+    },
+    /// Change the actions of flows
+    ModFlows {
+        #[command(flatten)]
+        strict: Strict,
+        /// Match and new actions
+        #[arg(required = true, value_name = "FLOW")]
+        flow: Vec<String>,
+    },
+    /// Remove flows
+    DelFlows {
+        #[command(flatten)]
+        strict: Strict,
+        /// Which; left out: all
+        #[arg(value_name = "FLOW")]
+        flow: Vec<String>,
+    },
+    /// Flows with their counters
+    DumpFlows {
+        /// Leave counters and times out
+        #[arg(long)]
+        no_stats: bool,
+        /// Names of ports in place of numbers
+        #[arg(long)]
+        names: bool,
+        /// Which; left out: all
+        #[arg(value_name = "FLOW")]
+        flow: Vec<String>,
+    },
+    /// Packets, bytes and number of flows, summed up
+    DumpAggregate {
+        /// Which; left out: all
+        #[arg(value_name = "FLOW")]
+        flow: Vec<String>,
+    },
+    /// Tables with their number of flows
+    DumpTables(NoBridge),
+    /// Counters of ports
+    DumpPorts {
+        /// Name or number; left out: all
+        port: Vec<String>,
+    },
+    /// Names, addresses and links of ports
+    DumpPortsDesc(NoBridge),
+    /// The switch as OpenFlow sees it
+    Show(NoBridge),
+    /// Packets that flows have sent to the controller since they were last asked for
+    Monitor {
+        /// Go on until interrupted
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        bridge: NoBridge,
+    },
+}
+
+/// `--strict`
+#[derive(Debug, Args)]
+pub(super) struct Strict {
+    /// Only a flow with this very match and priority
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What a user of ovs-ofctl puts before everything else.
+#[derive(Debug, Args)]
+pub(super) struct NoBridge {
+    #[arg(hide = true)]
+    pub bridge: Vec<String>,
+}

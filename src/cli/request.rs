@@ -1,0 +1,166 @@
+//! From the words of the command line to a method and its parameters.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::Failure;
+use super::args::{NoBridge, OfctlCommand, PortCommand, RxqCommand, Strict};
+use crate::client::MAX_REQUEST;
+
+/// A method with its parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Method.
+    pub method: String,
+    /// Parameters.
+    pub params: Vec<String>,
+}
+
+impl Request {
+    /// A method without parameters.
+    pub fn bare(method: &str) -> Self {
+        Self::with(method, Vec::new())
+    }
+
+    /// A method with parameters.
+    pub fn with(method: &str, params: Vec<String>) -> Self {
+        Self { method: method.to_owned(), params }
+    }
+}
+
+/// Words that are a match by themselves.
+const PROTOCOLS: [&str; 14] = [
+    "ip", "ipv6", "icmp", "icmp6", "tcp", "tcp6", "udp", "udp6", "sctp", "sctp6", "arp", "rarp", "mpls",
+    "mplsm",
+];
+
+pub(super) fn port(command: PortCommand) -> Result<Request, Failure> {
+    Ok(match command {
+        PortCommand::Add { name, keys } => {
+            if let Some(key) = keys.iter().find(|key| !key.contains('=')) {
+                return Err(Failure::Usage(format!(
+                    "\"{key}\" is not KEY=VALUE; write such as `millrace port add {name} type=af_packet iface=veth0`"
+                )));
+            }
+            Request::with("port/add", [name].into_iter().chain(keys).collect())
+        }
+        PortCommand::Del { port } => Request::with("port/del", vec![port]),
+        PortCommand::List => Request::bare("port/list"),
+        PortCommand::Stats { port } => Request::with("port/stats", port.into_iter().collect()),
+        PortCommand::SetMtu { port, mtu } => Request::with("port/set-mtu", vec![port, mtu.to_string()]),
+    })
+}
+
+pub(super) fn rxq(command: RxqCommand) -> Result<Request, Failure> {
+    Ok(match command {
+        RxqCommand::Show => Request::bare("rxq/show"),
+        RxqCommand::Move { queue, worker } => {
+            let is_queue = |(port, number): (&str, &str)| !port.is_empty() && number.parse::<u16>().is_ok();
+            if !queue.rsplit_once(':').is_some_and(is_queue) {
+                return Err(Failure::Usage(format!(
+                    "\"{queue}\" is not PORT:QUEUE; write such as p1:0, as `millrace rxq show` does"
+                )));
+            }
+            Request::with("rxq/move", vec![queue, worker.to_string()])
+        }
+    })
+}
+
+pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Request, Failure> {
+    Ok(match command {
+        OfctlCommand::AddFlow { flows } => {
+            if let Some(word) = flows.iter().find(|flow| !flow.contains('=')) {
+                return Err(not_a_flow(word));
+            }
+            Request::with("ofctl/add-flow", flows)
+        }
+        OfctlCommand::AddFlows { file } => {
+            let [file] = file.as_slice() else {
+                return Err(file.first().map_or_else(|| not_a_flow(""), |word| not_a_flow(word)));
+            };
+            Request::with("ofctl/add-flows", vec![text_of(file, input)?])
+        }
+        OfctlCommand::ModFlows { strict, flow } => flows("ofctl/mod-flows", strict.words(), flow)?,
+        OfctlCommand::DelFlows { strict, flow } => flows("ofctl/del-flows", strict.words(), flow)?,
+        OfctlCommand::DumpFlows { no_stats, names, flow } => {
+            let options = [("--no-stats", no_stats), ("--names", names)];
+            let options = options.into_iter().filter(|(_, given)| *given).map(|(word, _)| word.to_owned());
+            flows("ofctl/dump-flows", options.collect(), flow)?
+        }
+        OfctlCommand::DumpAggregate { flow } => flows("ofctl/dump-aggregate", Vec::new(), flow)?,
+        OfctlCommand::DumpTables(bridge) => bridge.refuse(Request::bare("ofctl/dump-tables"))?,
+        OfctlCommand::DumpPorts { port } => match port.as_slice() {
+            [bridge, _, ..] => return Err(no_bridge(bridge)),
+            _ => Request::with("ofctl/dump-ports", port),
+        },
+        OfctlCommand::DumpPortsDesc(bridge) => bridge.refuse(Request::bare("ofctl/dump-ports-desc"))?,
+        OfctlCommand::Show(bridge) => bridge.refuse(Request::bare("ofctl/show"))?,
+        OfctlCommand::Monitor { bridge, .. } => bridge.refuse(Request::bare("ofctl/monitor"))?,
+    })
+}
+
+/// A method that takes options and at most one flow.
+fn flows(method: &str, options: Vec<String>, flow: Vec<String>) -> Result<Request, Failure> {
+    if let Some(word) = flow.iter().find(|word| !looks_like_a_flow(word)) {
+        return Err(not_a_flow(word));
+    }
+    if flow.len() > 1 {
+        return Err(Failure::Usage(format!(
+            "{} flows are given and one is taken; put quotes around it if it has blanks",
+            flow.len()
+        )));
+    }
+    Ok(Request::with(method, options.into_iter().chain(flow).collect()))
+}
+
+fn looks_like_a_flow(word: &str) -> bool {
+    word.is_empty() || word.contains(['=', ',', ' ']) || PROTOCOLS.contains(&word)
+}
+
+fn not_a_flow(word: &str) -> Failure {
+    Failure::Usage(format!(
+        "\"{word}\" is not a flow; if it is meant as a bridge, leave it out: millrace is one switch and takes no \
+         bridge argument"
+    ))
+}
+
+fn no_bridge(word: &str) -> Failure {
+    Failure::Usage(format!("leave \"{word}\" out: millrace is one switch and takes no bridge argument"))
+}
+
+impl Strict {
+    fn words(&self) -> Vec<String> {
+        self.strict.then(|| "--strict".to_owned()).into_iter().collect()
+    }
+}
+
+impl NoBridge {
+    fn refuse(&self, request: Request) -> Result<Request, Failure> {
+        self.bridge.first().map_or(Ok(request), |word| Err(no_bridge(word)))
+    }
+}
+
+/// The text of a file, or of standard input, no longer than a request.
+fn text_of(file: &str, input: &mut dyn Read) -> Result<String, Failure> {
+    let (from, name): (&mut dyn Read, _) = if file == "-" {
+        (input, "standard input")
+    } else {
+        let open = File::open(file).map_err(|error| {
+            Failure::Usage(format!("cannot open {file}: {error}; give the path of a file of flows"))
+        })?;
+        (&mut { open }, file)
+    };
+    let mut text = Vec::new();
+    from.take(MAX_REQUEST as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}; give a file of flows")))?;
+    if text.len() > MAX_REQUEST {
+        return Err(Failure::Usage(format!(
+            "{name} has more than {MAX_REQUEST} bytes, the most that one change may have; split it, and know that \
+             each part is a change of its own"
+        )));
+    }
+    String::from_utf8(text).map_err(|_| {
+        Failure::Usage(format!("{name} is not a text in UTF-8; give a file with one flow a line"))
+    })
+}

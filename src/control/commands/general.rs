@@ -1,0 +1,201 @@
+//! The switch as a whole.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{COMMANDS, Outcome, done};
+use crate::control::format::{columns, count, duration, link};
+use crate::control::switch::Switch;
+use crate::datapath::{PortCounters, PortStatus, Totals};
+
+#[derive(Serialize)]
+struct CommandList(Vec<ListedCommand>);
+
+#[derive(Serialize)]
+struct ListedCommand {
+    name: &'static str,
+    usage: &'static str,
+    help: &'static str,
+}
+
+impl fmt::Display for CommandList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The available commands are:")?;
+        self.0.iter().try_for_each(|command| {
+            let line = format!("  {:<25} {}", command.name, command.usage);
+            writeln!(f, "{}", line.trim_end())
+        })
+    }
+}
+
+pub fn list_commands(_: &Switch, _: &[String]) -> Outcome {
+    done(CommandList(
+        COMMANDS.iter().map(|c| ListedCommand { name: c.name, usage: c.usage, help: c.help }).collect(),
+    ))
+}
+
+#[derive(Serialize)]
+struct Version {
+    name: &'static str,
+    version: &'static str,
+    dpdk: bool,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dpdk = if self.dpdk { "" } else { " (built without DPDK)" };
+        write!(f, "{} {}{dpdk}", self.name, self.version)
+    }
+}
+
+pub fn version(_: &Switch, _: &[String]) -> Outcome {
+    done(Version {
+        name: "millraced",
+        version: env!("CARGO_PKG_VERSION"),
+        dpdk: cfg!(feature = "dpdk"),
+    })
+}
+
+#[derive(Serialize)]
+struct Stopping {
+    stopping: bool,
+}
+
+impl fmt::Display for Stopping {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+pub fn exit(switch: &Switch, _: &[String]) -> Outcome {
+    tracing::info!("stopping, as a client of the control socket asks");
+    switch.stop();
+    done(Stopping { stopping: true })
+}
+
+#[derive(Serialize)]
+struct Show {
+    name: String,
+    version: &'static str,
+    uptime_seconds: u64,
+    workers: Vec<ShownWorker>,
+    ports: Vec<ShownPort>,
+    /// Flows by table.
+    flows: BTreeMap<u8, u64>,
+    totals: Totals,
+    imbalance: i64,
+    #[serde(skip)]
+    uptime: String,
+}
+
+#[derive(Serialize)]
+struct ShownWorker {
+    worker: u16,
+    core: Option<usize>,
+    rxqs: u16,
+}
+
+#[derive(Serialize)]
+struct ShownPort {
+    #[serde(flatten)]
+    status: PortStatus,
+    counters: PortCounters,
+    /// Packets that the device lost on its own.
+    device_lost: u64,
+}
+
+pub fn show(switch: &Switch, _: &[String]) -> Outcome {
+    let state = switch.state();
+    let path = &state.datapath;
+    let ports = path.ports().iter().filter_map(|port| {
+        let status = path.port_status(port.number)?;
+        let stats = path.port_stats(port.number)?;
+        let device = stats.device;
+        Some(ShownPort {
+            status,
+            counters: stats.switch,
+            device_lost: device.imissed + device.rx_nombuf + device.oerrors,
+        })
+    });
+    let totals = path.totals();
+    done(Show {
+        name: switch.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: switch.uptime().as_secs(),
+        workers: path
+            .workers()
+            .iter()
+            .map(|status| ShownWorker { worker: status.worker, core: status.core, rxqs: status.rxqs })
+            .collect(),
+        ports: ports.collect(),
+        flows: super::flows::counts(&state.flows.tables),
+        imbalance: totals.imbalance(),
+        totals,
+        uptime: duration(switch.uptime()),
+    })
+}
+
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}  millrace {}, up {}", self.name, self.version, self.uptime)?;
+        write!(f, "workers  ")?;
+        for (worker, first) in self.workers.iter().zip((0..).map(|index| index == 0)) {
+            let comma = if first { "" } else { ", " };
+            write!(f, "{comma}{}", worker.worker)?;
+            if let Some(core) = worker.core {
+                write!(f, " on core {core}")?;
+            }
+            write!(f, " with {}", count(worker.rxqs.into(), "queue"))?;
+        }
+        writeln!(f, "{}", if self.workers.is_empty() { "none" } else { "" })?;
+        let flows: u64 = self.flows.values().sum();
+        writeln!(f, "flows    {} in {}\n", count(flows, "flow"), count(self.flows.len() as u64, "table"))?;
+
+        if self.ports.is_empty() {
+            writeln!(f, "no ports; add one with port/add")?;
+        } else {
+            let rows: Vec<Vec<String>> = self.ports.iter().map(ShownPort::row).collect();
+            let head = [
+                ">port",
+                "name",
+                "type",
+                "link",
+                ">rx packets",
+                ">rx bytes",
+                ">tx packets",
+                ">tx bytes",
+                ">dropped",
+                ">device lost",
+            ];
+            columns(f, &head, &rows)?;
+        }
+        writeln!(f)?;
+        super::accounting::identity(f, &self.totals)?;
+        if !self.totals.drops.is_empty() {
+            let drops: Vec<String> =
+                self.totals.drops.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
+            writeln!(f, "drops    {}", drops.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl ShownPort {
+    fn row(&self) -> Vec<String> {
+        let (status, counters) = (&self.status, &self.counters);
+        vec![
+            status.number.to_string(),
+            status.spec.name.clone(),
+            status.spec.kind.type_name().to_owned(),
+            link(status.link_up, status.link_speed, status.full_duplex),
+            counters.rx_packets.to_string(),
+            counters.rx_bytes.to_string(),
+            counters.tx_packets.to_string(),
+            counters.tx_bytes.to_string(),
+            counters.tx_dropped.to_string(),
+            self.device_lost.to_string(),
+        ]
+    }
+}

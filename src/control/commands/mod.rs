@@ -1,0 +1,303 @@
+//! The commands of the control socket: one table of names, parameters and handlers, and the way from a request to the
+//! bytes of its answer.
+//!
+//! Every handler gives a typed answer that is both text for people ([`std::fmt::Display`], as OVS prints it where OVS
+//! has the command) and JSON ([`serde::Serialize`]). Which of them the client gets:
+//!
+//! - ordinarily text, a JSON string that ends in a line break, as OVS answers;
+//! - with `--json` as first or last parameter the JSON, still as the string that every `ovs-appctl` prints;
+//! - after `set-options --format json` on the same connection, as `ovs-appctl --format json` of OVS 3.4 and later sends
+//!   it, the JSON itself as the result.
+
+mod accounting;
+mod flows;
+mod general;
+mod openflow;
+mod packets;
+mod ports;
+mod workers;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::flows::FlowRefusal;
+use super::jsonrpc::{self, Id, Param, Request};
+use super::switch::{State, Switch};
+use crate::config::ConfigError;
+use crate::datapath::PortError;
+use crate::packet::PortNo;
+
+/// Most bytes of one answer.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// What a client has asked of all its further answers.
+#[derive(Debug, Default)]
+pub struct Session {
+    json: bool,
+}
+
+/// An answer in both its forms.
+pub trait Answer {
+    /// For people.
+    fn text(&self) -> String;
+    /// For programs.
+    fn json(&self) -> Result<String, serde_json::Error>;
+}
+
+impl<T: Serialize + Display> Answer for T {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+
+    fn json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No such command.
+    #[error("\"{0}\" is not a valid command (use \"list-commands\" to see a list of valid commands){1}")]
+    Unknown(String, String),
+    /// Not enough parameters.
+    #[error("\"{0}\" command requires at least {1} arguments")]
+    TooFew(&'static str, usize),
+    /// Too many of them.
+    #[error("\"{0}\" command takes at most {1} arguments")]
+    TooMany(&'static str, usize),
+    /// A parameter that is no string.
+    #[error("\"{0}\" command has non-string argument")]
+    NotAString(String),
+    /// A parameter that means nothing; the sentence is complete.
+    #[error("{0}")]
+    Argument(String),
+    /// No such port.
+    #[error("there is no port \"{0}\"{1}; \"port/list\" lists the ports")]
+    NoSuchPort(String, String),
+    /// A port's parameters.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The packet path refuses.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A flow is refused; the text shows where.
+    #[error(transparent)]
+    Flow(#[from] FlowRefusal),
+    /// Longer than an answer may be.
+    #[error("the answer would have {0} bytes and may have {MAX_ANSWER}; ask for a part of it")]
+    TooLong(usize),
+    /// The answer cannot be written as JSON.
+    #[error("the answer has no JSON form: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What a handler gives.
+pub type Outcome = Result<Box<dyn Answer>, CommandError>;
+/// What a handler gives that has to wait.
+type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// How a command is done.
+#[derive(Clone, Copy)]
+enum Run {
+    /// At once.
+    Now(fn(&Switch, &[String]) -> Outcome),
+    /// With waits.
+    Later(fn(Rc<Switch>, Vec<String>) -> Pending),
+}
+
+/// A command.
+pub struct Command {
+    name: &'static str,
+    usage: &'static str,
+    min: usize,
+    max: usize,
+    help: &'static str,
+    run: Run,
+}
+
+const MANY: usize = jsonrpc::MAX_PARAMS;
+
+/// Every command, by name.
+#[rustfmt::skip]
+static COMMANDS: &[Command] = &[
+    Command { name: "dpif-netdev/pmd-rxq-show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "same as rxq/show" },
+    Command { name: "drops", usage: "", min: 0, max: 0, run: Run::Now(accounting::drops), help: "dropped packets by reason" },
+    Command { name: "exit", usage: "", min: 0, max: 0, run: Run::Now(general::exit), help: "stop the switch" },
+    Command { name: "inject", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Later(packets::inject), help: "hand frames to a port as if it had received them, one a parameter" },
+    Command { name: "list-commands", usage: "", min: 0, max: 0, run: Run::Now(general::list_commands), help: "list the commands" },
+    Command { name: "ofctl/add-flow", usage: "FLOW...", min: 1, max: MANY, run: Run::Later(flows::add_flow), help: "add flows, all or none" },
+    Command { name: "ofctl/add-flows", usage: "TEXT", min: 1, max: 1, run: Run::Later(flows::add_flows), help: "do what the lines of a flow file say, all or nothing" },
+    Command { name: "ofctl/del-flows", usage: "[--strict] [FLOW]", min: 0, max: 2, run: Run::Later(flows::del_flows), help: "delete flows" },
+    Command { name: "ofctl/dump-aggregate", usage: "[FLOW]", min: 0, max: 1, run: Run::Now(flows::dump_aggregate), help: "add the counters of flows up" },
+    Command { name: "ofctl/dump-flows", usage: "[FLOW] [--no-stats] [--names|--no-names]", min: 0, max: 4, run: Run::Now(flows::dump_flows), help: "print flows" },
+    Command { name: "ofctl/dump-ports", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports), help: "print the counters of ports" },
+    Command { name: "ofctl/dump-ports-desc", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports_desc), help: "print what ports are" },
+    Command { name: "ofctl/dump-tables", usage: "", min: 0, max: 0, run: Run::Now(flows::dump_tables), help: "count the flows of every table in use" },
+    Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
+    Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
+    Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
+    Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
+    Command { name: "port/del", usage: "NAME|NUMBER", min: 1, max: 1, run: Run::Later(ports::del), help: "close a port" },
+    Command { name: "port/list", usage: "", min: 0, max: 0, run: Run::Now(ports::list), help: "list the ports" },
+    Command { name: "port/set-mtu", usage: "NAME|NUMBER MTU", min: 2, max: 2, run: Run::Now(ports::set_mtu), help: "change the MTU of a port" },
+    Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
+    Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },
+    Command { name: "rxq/show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "which worker polls which receive queue" },
+    Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
+    Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
+    Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Now(accounting::clear), help: "count from now; flow counters stay" },
+    Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
+    Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
+];
+
+/// Does what a request asks and gives the bytes of the answer; none for a notification.
+pub async fn answer(switch: &Rc<Switch>, session: &mut Session, request: Request) -> Option<Vec<u8>> {
+    let Request { id, method, params } = request;
+    let result = respond(switch, session, &method, params).await;
+    if let Err(error) = &result {
+        tracing::debug!(command = method, %error, "command refused");
+    }
+    if id == Id::None {
+        return None;
+    }
+    Some(match result {
+        Ok(json) if json.len() > MAX_ANSWER => {
+            jsonrpc::failure(&id, &line(CommandError::TooLong(json.len()).to_string()))
+        }
+        Ok(json) => jsonrpc::success(&id, &json),
+        Err(error) => jsonrpc::failure(&id, &line(error.to_string())),
+    })
+}
+
+/// The result of a request, in JSON.
+async fn respond(
+    switch: &Rc<Switch>,
+    session: &mut Session,
+    method: &str,
+    params: Vec<Param>,
+) -> Result<String, CommandError> {
+    let mut args = params
+        .into_iter()
+        .map(|param| match param {
+            Param::Text(text) => Ok(text),
+            Param::Other => Err(CommandError::NotAString(method.to_owned())),
+        })
+        .collect::<Result<Vec<String>, _>>()?;
+    // Both are part of the protocol rather than commands: OVSDB clients probe with the one, ovs-appctl sets up with
+    // the other.
+    match method {
+        "echo" => return Ok(serde_json::to_string(&args)?),
+        "set-options" => {
+            set_options(session, &args)?;
+            return plain(session, "");
+        }
+        _ => {}
+    }
+    let flag = if args.first().is_some_and(|arg| arg == "--json") {
+        args.remove(0);
+        true
+    } else {
+        args.pop_if(|arg| arg == "--json").is_some()
+    };
+    let command = COMMANDS.iter().find(|command| command.name == method).ok_or_else(|| unknown(method))?;
+    if args.len() < command.min {
+        return Err(CommandError::TooFew(command.name, command.min));
+    }
+    if args.len() > command.max {
+        return Err(CommandError::TooMany(command.name, command.max));
+    }
+    let answer = match command.run {
+        Run::Now(run) => run(switch, &args)?,
+        Run::Later(run) => run(Rc::clone(switch), args).await?,
+    };
+    match (session.json, flag) {
+        (true, _) => Ok(answer.json()?),
+        (false, true) => Ok(serde_json::to_string(&line(answer.json()?))?),
+        (false, false) => Ok(serde_json::to_string(&line(answer.text()))?),
+    }
+}
+
+fn set_options(session: &mut Session, args: &[String]) -> Result<(), CommandError> {
+    match args {
+        [option, format] if option == "--format" => match format.as_str() {
+            "json" => session.json = true,
+            "text" => session.json = false,
+            other => {
+                let sentence = format!("option format has invalid value {other}; it is text or json");
+                return Err(CommandError::Argument(sentence));
+            }
+        },
+        _ => {
+            let sentence = "set-options takes \"--format text\" or \"--format json\"".to_owned();
+            return Err(CommandError::Argument(sentence));
+        }
+    }
+    Ok(())
+}
+
+/// Text in the form that a client of OVS expects which asked for JSON and gets something without a JSON form.
+fn plain(session: &Session, text: &str) -> Result<String, CommandError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Plain<'a> {
+        reply_format: &'static str,
+        reply: &'a str,
+    }
+    Ok(if session.json {
+        serde_json::to_string(&Plain { reply_format: "plain", reply: text })?
+    } else {
+        serde_json::to_string(text)?
+    })
+}
+
+fn unknown(method: &str) -> CommandError {
+    let names = COMMANDS.iter().map(|command| command.name);
+    let shown: String = method.chars().take(64).collect();
+    CommandError::Unknown(shown.clone(), did_you_mean(&shown, names))
+}
+
+/// "; did you mean …?" if one of the names is near.
+fn did_you_mean<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let near = names
+        .map(|name| (strsim::jaro_winkler(text, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    near.map(|(_, name)| format!("; did you mean \"{name}\"?")).unwrap_or_default()
+}
+
+/// Text of an answer as OVS sends it: not empty, it ends in a line break.
+fn line(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// An answer, boxed.
+fn done(answer: impl Answer + 'static) -> Outcome {
+    Ok(Box::new(answer))
+}
+
+/// The port that an argument names, by name or number.
+fn port_arg(state: &State, text: &str) -> Result<PortNo, CommandError> {
+    state.port_number(text).ok_or_else(|| {
+        let names = state.datapath.ports().iter().map(|port| &*port.name);
+        CommandError::NoSuchPort(text.to_owned(), did_you_mean(text, names))
+    })
+}
+
+/// The ports that an optional argument names: one, or without it all.
+fn ports_arg(state: &State, arg: Option<&String>) -> Result<Vec<PortNo>, CommandError> {
+    match arg {
+        Some(text) => Ok(vec![port_arg(state, text)?]),
+        None => Ok(state.datapath.ports().iter().map(|port| port.number).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

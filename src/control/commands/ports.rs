@@ -1,0 +1,166 @@
+//! Ports: added, removed, listed.
+
+use std::fmt;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::{CommandError, Outcome, Pending, done, port_arg, ports_arg};
+use crate::config::PortSpec;
+use crate::control::changes;
+use crate::control::format::{columns, link};
+use crate::control::switch::{Published, Switch};
+use crate::datapath::{PortStats, PortStatus};
+use crate::packet::PortNo;
+
+#[derive(Serialize)]
+struct Added {
+    number: PortNo,
+    #[serde(flatten)]
+    published: Published,
+}
+
+impl fmt::Display for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port {}", self.number)?;
+        if self.published.not_yet_visible_on.is_empty() { Ok(()) } else { write!(f, "; {}", self.published) }
+    }
+}
+
+pub fn add(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [name, pairs @ ..] = &args[..] else { return Err(CommandError::TooFew("port/add", 2)) };
+        let pairs = pairs.iter().map(|pair| {
+            pair.split_once('=').ok_or_else(|| {
+                let sentence = format!("\"{pair}\" is not KEY=VALUE; write the keys of a port as in type=af_packet");
+                CommandError::Argument(sentence)
+            })
+        });
+        let spec = PortSpec::from_pairs(name, pairs.collect::<Result<Vec<_>, _>>()?)?;
+        let (number, published) = changes::add_port(&switch, &spec).await?;
+        done(Added { number, published })
+    })
+}
+
+pub fn del(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [port] = &args[..] else { return Err(CommandError::TooFew("port/del", 1)) };
+        let number = port_arg(&switch.state(), port)?;
+        done(changes::del_port(&switch, number).await?)
+    })
+}
+
+#[derive(Serialize)]
+struct Ports(Vec<PortStatus>);
+
+pub fn list(switch: &Switch, _: &[String]) -> Outcome {
+    let state = switch.state();
+    let ports = state.datapath.ports().iter();
+    done(Ports(ports.filter_map(|port| state.datapath.port_status(port.number)).collect()))
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "no ports");
+        }
+        let rows: Vec<Vec<String>> = self
+            .0
+            .iter()
+            .map(|status| {
+                vec![
+                    status.number.to_string(),
+                    status.spec.name.clone(),
+                    status.spec.kind.type_name().to_owned(),
+                    link(status.link_up, status.link_speed, status.full_duplex),
+                    status.hw_addr.to_string(),
+                    status.spec.mtu.to_string(),
+                    status.spec.n_rxq.to_string(),
+                    status.tx_queues.to_string(),
+                    status.driver.clone(),
+                ]
+            })
+            .collect();
+        let head = [">port", "name", "type", "link", "address", ">mtu", ">rxqs", ">txqs", "driver"];
+        columns(f, &head, &rows)
+    }
+}
+
+#[derive(Serialize)]
+struct MtuSet {
+    number: PortNo,
+    mtu: u16,
+}
+
+impl fmt::Display for MtuSet {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+pub fn set_mtu(switch: &Switch, args: &[String]) -> Outcome {
+    let [port, mtu] = args else { return Err(CommandError::TooFew("port/set-mtu", 2)) };
+    let mut state = switch.state_mut();
+    let number = port_arg(&state, port)?;
+    let mtu = mtu.parse().ok().filter(|mtu| *mtu > 0).ok_or_else(|| {
+        CommandError::Argument(format!("\"{mtu}\" is no MTU; write the bytes of the longest packet, such as 1500"))
+    })?;
+    state.datapath.set_mtu(number, mtu)?;
+    tracing::info!(%number, mtu, "MTU changed");
+    done(MtuSet { number, mtu })
+}
+
+#[derive(Serialize)]
+struct AllStats(Vec<NamedStats>);
+
+#[derive(Serialize)]
+struct NamedStats {
+    number: PortNo,
+    name: String,
+    #[serde(flatten)]
+    stats: PortStats,
+}
+
+pub fn stats(switch: &Switch, args: &[String]) -> Outcome {
+    let state = switch.state();
+    let numbers = ports_arg(&state, args.first())?;
+    let stats = numbers.into_iter().filter_map(|number| {
+        let name = state.datapath.ports().get(number)?.name.to_string();
+        Some(NamedStats { number, name, stats: state.datapath.port_stats(number)? })
+    });
+    done(AllStats(stats.collect()))
+}
+
+impl fmt::Display for AllStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "no ports");
+        }
+        for NamedStats { number, name, stats } in &self.0 {
+            let (switch, device) = (&stats.switch, &stats.device);
+            writeln!(f, "port {number} {name}")?;
+            let own = [
+                ("rx packets", switch.rx_packets),
+                ("rx bytes", switch.rx_bytes),
+                ("injected", switch.injected),
+                ("tx packets", switch.tx_packets),
+                ("tx bytes", switch.tx_bytes),
+                ("tx dropped", switch.tx_dropped),
+                ("device rx packets", device.ipackets),
+                ("device rx bytes", device.ibytes),
+                ("device rx missed, no descriptor free", device.imissed),
+                ("device rx missed, no buffer free", device.rx_nombuf),
+                ("device rx errors", device.ierrors),
+                ("device tx packets", device.opackets),
+                ("device tx bytes", device.obytes),
+                ("device tx errors", device.oerrors),
+            ];
+            let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
+            let extended = stats.extended.iter().map(|(name, count)| (format!("driver {name}"), *count));
+            let rows: Vec<Vec<String>> =
+                own.chain(extended).map(|(name, count)| vec![format!("  {name}"), count.to_string()]).collect();
+            columns(f, &["", ">"], &rows)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,328 @@
+//! A packet path without packets: ports are kept in a list, publications are counted, and workers are as quick or as
+//! silent as a test wishes. For tests and fuzzing.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::commands::{self, Session};
+use super::jsonrpc::{self, Framer, Id};
+use super::switch::Switch;
+use crate::config::PortSpec;
+use crate::datapath::{
+    Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus, Totals,
+    WorkerStatus,
+};
+use crate::packet::{DropReason, Mac, PortNo, PortRef};
+use crate::pipeline::stats::FlowStats;
+use crate::pipeline::{PortView, Ports, Tables};
+
+/// What a test sees and steers of a [`MemoryDatapath`].
+#[derive(Default)]
+pub struct Handle {
+    /// Generations published so far.
+    pub published: u64,
+    /// The tables as last published.
+    pub tables: Tables,
+    /// Workers that announce nothing.
+    pub silent: Vec<u16>,
+    /// What the next call of `packet_ins` gives.
+    pub packet_ins: Vec<PacketIn>,
+    /// Frames that were injected.
+    pub injected: Vec<(PortNo, Vec<u8>)>,
+    /// How often the ring of `inject` is full before it takes a frame.
+    pub ring_full: u32,
+    /// What happened to ports and queues, in order.
+    pub events: Vec<String>,
+    /// The coarse clock.
+    pub now_ms: u64,
+    /// Counters of the whole switch.
+    pub totals: Totals,
+}
+
+/// The packet path without packets.
+pub struct MemoryDatapath {
+    handle: Rc<RefCell<Handle>>,
+    ports: Vec<(PortNo, PortSpec)>,
+    /// Unpublished, not yet closed.
+    leaving: Vec<(PortNo, Generation)>,
+    rxqs: Vec<RxqStatus>,
+    view: Ports,
+    stats: Arc<FlowStats>,
+    workers: u16,
+}
+
+impl MemoryDatapath {
+    /// One with so many workers, and what steers it.
+    pub fn new(workers: u16) -> (Self, Rc<RefCell<Handle>>) {
+        let handle = Rc::new(RefCell::new(Handle::default()));
+        let path = Self {
+            handle: Rc::clone(&handle),
+            ports: Vec::new(),
+            leaving: Vec::new(),
+            rxqs: Vec::new(),
+            view: Ports::default(),
+            stats: FlowStats::new(workers.into()),
+            workers,
+        };
+        (path, handle)
+    }
+
+    fn publish(&self, event: String) -> Generation {
+        let mut handle = self.handle.borrow_mut();
+        handle.published += 1;
+        handle.events.push(event);
+        Generation(handle.published)
+    }
+
+    fn find(&self, number: PortNo) -> Result<&(PortNo, PortSpec), PortError> {
+        self.ports.iter().find(|port| port.0 == number).ok_or(PortError::NoSuchPort(number))
+    }
+
+    fn look(&mut self) {
+        let views = self.ports.iter().map(|(number, spec)| PortView {
+            number: *number,
+            name: spec.name.as_str().into(),
+            at: PortRef::default(),
+            no_flood: spec.no_flood,
+        });
+        self.view = Ports::new(views.collect());
+    }
+
+    fn rxq(&mut self, number: PortNo, queue: u16) -> Result<&mut RxqStatus, PortError> {
+        let (_, spec) = self.find(number)?;
+        let missing = PortError::NoSuchQueue { name: spec.name.clone(), queues: spec.n_rxq, queue };
+        self.rxqs.iter_mut().find(|rxq| rxq.port == number && rxq.queue == queue).ok_or(missing)
+    }
+}
+
+impl Datapath for MemoryDatapath {
+    fn publish_tables(&mut self, tables: Tables) -> Generation {
+        self.handle.borrow_mut().tables = tables;
+        self.publish("tables".to_owned())
+    }
+
+    fn lagging(&self, generation: Generation) -> Vec<u16> {
+        let handle = self.handle.borrow();
+        if generation.0 > handle.published { Vec::new() } else { handle.silent.clone() }
+    }
+
+    fn add_port(&mut self, spec: &PortSpec) -> Result<(PortNo, Generation), PortError> {
+        if self.ports.iter().any(|(_, other)| other.name == spec.name) {
+            return Err(PortError::NameTaken(spec.name.clone()));
+        }
+        if self.ports.len() == 64 {
+            return Err(PortError::TooManyPorts(64));
+        }
+        let free = (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
+        let number = spec.number.or(free).ok_or(PortError::TooManyPorts(64))?;
+        if let Ok((_, other)) = self.find(number) {
+            return Err(PortError::NumberTaken(number, other.name.clone()));
+        }
+        self.ports.push((number, spec.clone()));
+        self.rxqs.extend((0..spec.n_rxq).map(|queue| RxqStatus {
+            port: number,
+            name: spec.name.clone(),
+            queue,
+            worker: (self.workers > 0).then(|| queue % self.workers),
+            pinned: false,
+            packets: 0,
+            bursts: 0,
+        }));
+        self.look();
+        Ok((number, self.publish(format!("add {number}"))))
+    }
+
+    fn unpublish_port(&mut self, number: PortNo) -> Result<Generation, PortError> {
+        self.find(number)?;
+        self.ports.retain(|port| port.0 != number);
+        self.rxqs.retain(|rxq| rxq.port != number);
+        self.look();
+        let generation = self.publish(format!("unpublish {number}"));
+        self.leaving.push((number, generation));
+        Ok(generation)
+    }
+
+    fn close_port(&mut self, number: PortNo) -> Result<(), PortError> {
+        let place = self.leaving.iter().position(|port| port.0 == number);
+        let Some(place) = place else { return Err(PortError::NoSuchPort(number)) };
+        let mut handle = self.handle.borrow_mut();
+        if !handle.silent.is_empty() {
+            return Err(PortError::Busy(handle.silent.clone()));
+        }
+        handle.events.push(format!("close {number}"));
+        self.leaving.remove(place);
+        Ok(())
+    }
+
+    fn unassign_rxq(&mut self, number: PortNo, queue: u16) -> Result<Generation, PortError> {
+        self.rxq(number, queue)?.worker = None;
+        Ok(self.publish(format!("unassign {number}:{queue}")))
+    }
+
+    fn assign_rxq(&mut self, number: PortNo, queue: u16, worker: u16) -> Result<Generation, PortError> {
+        if worker >= self.workers {
+            return Err(PortError::NoSuchWorker(worker));
+        }
+        let rxq = self.rxq(number, queue)?;
+        rxq.worker = Some(worker);
+        rxq.pinned = true;
+        Ok(self.publish(format!("assign {number}:{queue} to {worker}")))
+    }
+
+    fn set_mtu(&mut self, number: PortNo, mtu: u16) -> Result<(), PortError> {
+        self.find(number)?;
+        if mtu > 9000 {
+            return Err(PortError::Device("a port in memory allows an MTU of at most 9000".to_owned()));
+        }
+        for port in self.ports.iter_mut().filter(|port| port.0 == number) {
+            port.1.mtu = mtu;
+        }
+        Ok(())
+    }
+
+    fn ports(&self) -> &Ports {
+        &self.view
+    }
+
+    fn port_status(&self, number: PortNo) -> Option<PortStatus> {
+        let (_, spec) = self.find(number).ok()?;
+        Some(PortStatus {
+            number,
+            spec: spec.clone(),
+            driver: "memory".to_owned(),
+            hw_addr: spec.mac.unwrap_or(Mac::from_u64(0x0200_0000_0000 | u64::from(number.0))),
+            link_up: true,
+            link_speed: 10_000,
+            full_duplex: true,
+            tx_queues: self.workers,
+            tx_shared: false,
+            rx_descriptors: 0,
+            tx_descriptors: 0,
+            offloads: Vec::new(),
+            numa: -1,
+        })
+    }
+
+    fn port_stats(&self, number: PortNo) -> Option<PortStats> {
+        self.find(number).ok()?;
+        let injected = self.handle.borrow().injected.iter().filter(|frame| frame.0 == number).count() as u64;
+        Some(PortStats {
+            switch: PortCounters {
+                rx_packets: 3,
+                rx_bytes: 180,
+                tx_packets: 2,
+                tx_bytes: 120,
+                tx_dropped: 1,
+                injected,
+            },
+            device: DeviceStats { imissed: 4, rx_nombuf: 1, oerrors: 2, ..DeviceStats::default() },
+            extended: vec![("rx_good_packets".to_owned(), 3)],
+        })
+    }
+
+    fn rxqs(&self) -> Vec<RxqStatus> {
+        self.rxqs.clone()
+    }
+
+    fn workers(&self) -> Vec<WorkerStatus> {
+        let status = |worker: u16| WorkerStatus {
+            worker,
+            core: Some(usize::from(worker) + 1),
+            numa: 0,
+            rxqs: self.rxqs.iter().filter(|rxq| rxq.worker == Some(worker)).count() as u16,
+            loops: 100,
+            idle_loops: 75,
+            busy_cycles: 250,
+            idle_cycles: 750,
+            sleeps: 5,
+            generation: Some(self.handle.borrow().published),
+            totals: self.totals(),
+        };
+        (0..self.workers).map(status).collect()
+    }
+
+    fn totals(&self) -> Totals {
+        self.handle.borrow().totals.clone()
+    }
+
+    fn clear_counters(&mut self) {
+        self.handle.borrow_mut().totals = Totals::default();
+    }
+
+    fn inject(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
+        let (_, spec) = self.find(number)?;
+        let room = usize::from(spec.mtu) + 22;
+        if frame.len() > room {
+            let sentence = format!(
+                "a frame of {} bytes is longer than the {room} of a buffer of port \"{}\"",
+                frame.len(),
+                spec.name
+            );
+            return Err(PortError::Device(sentence));
+        }
+        let mut handle = self.handle.borrow_mut();
+        if handle.ring_full > 0 {
+            handle.ring_full -= 1;
+            return Err(PortError::Busy(vec![0]));
+        }
+        handle.injected.push((number, frame.to_vec()));
+        handle.totals.injected += 1;
+        match handle.totals.drops.first_mut() {
+            Some((_, count)) => *count += 1,
+            None => handle.totals.drops.push((DropReason::NoMatch, 1)),
+        }
+        Ok(())
+    }
+
+    fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {
+        let mut handle = self.handle.borrow_mut();
+        let count = handle.packet_ins.len().min(max);
+        handle.packet_ins.drain(..count).collect()
+    }
+
+    fn flow_stats(&self) -> &Arc<FlowStats> {
+        &self.stats
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.handle.borrow().now_ms
+    }
+
+    fn tick(&mut self) {}
+
+    fn shutdown(&mut self) {
+        self.handle.borrow_mut().events.push("shutdown".to_owned());
+    }
+}
+
+/// Does what a client would have done that sends these bytes to a fresh switch with two ports, and gives all it would
+/// have read.
+pub fn converse(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let (mut path, _handle) = MemoryDatapath::new(2);
+        for name in ["p1", "p2"] {
+            // A fresh switch has room for both.
+            let _ = path.add_port(&PortSpec::new(name, crate::config::PortKind::Memory));
+        }
+        let switch = Rc::new(Switch::new("test", Box::new(path)));
+        let mut framer = Framer::default();
+        let mut session = Session::default();
+        let mut read = Vec::new();
+        framer.push(bytes);
+        while let Some(request) = framer.next_request() {
+            match request {
+                Ok(request) => {
+                    read.extend(commands::answer(&switch, &mut session, request).await.unwrap_or_default());
+                }
+                Err(error) => {
+                    read.extend(jsonrpc::failure(&Id::None, &error.to_string()));
+                    break;
+                }
+            }
+        }
+        Ok(read)
+    })
+}

@@ -1,1 +1,0 @@
-//! Reads and prints flows as ovs-ofctl does.

@@ -1,1 +1,0 @@
-//! From a flow key and a snapshot to operations.

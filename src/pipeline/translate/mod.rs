@@ -1,0 +1,528 @@
+//! From a flow key and a snapshot to operations.
+//!
+//! [`translate`] looks the key up, executes the actions of the flow it meets on the key, follows resubmits and gotos,
+//! and writes down what is to be done to the packet. Nothing is written to the packet here, so operations that no
+//! output follows are left out; a packet that is sent nowhere gets one final [`Op::Drop`].
+//!
+//! **Why nothing was sent**, the first of these that applies:
+//! 1. a limit: `TooDeep`, `TooMany`, `ActionLimit`. All operations are discarded, outputs too;
+//! 2. a halt: `TtlExpired` of `dec_ttl`, `TooManyVlans` of `push_vlan`. It ends all that was still to be done to the
+//!    packet, or inside `clone` to the copy; what was sent before stays sent;
+//! 3. `NoSuchPort`: an output named a port that does not exist;
+//! 4. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
+//! 5. `NoMatch`: the last lookup met no flow;
+//! 6. `Explicit`: flows matched and sent the packet nowhere. A controller's copy does not count as sending.
+//!
+//! **VLAN fields.** A write that sets the presence bit of an untagged packet pushes a tag of type 0x8100 (as do
+//! `dl_vlan` and `dl_vlan_pcp`); one that clears it takes the tag off. Writes to the other bits of a tag that is not
+//! there are ignored, so that the key never says what the packet cannot.
+//!
+//! The invariant: the answer depends on the arguments alone, and all memory is that of the [`Translation`].
+
+mod fields;
+#[cfg(test)]
+mod tests;
+
+use super::Snapshot;
+use super::stats::StatsId;
+use crate::action::{Action, ModKind, Op, Subfield};
+use crate::packet::{DropReason, Field, FlowKey, PortNo};
+use fields::TAG;
+
+/// Nested resubmits to the same or an earlier table.
+pub const MAX_DEPTH: u8 = 64;
+/// Resubmits and gotos of one packet.
+pub const MAX_RESUBMITS: usize = 4096;
+/// Operations for one packet.
+pub const MAX_OPS: usize = 1024;
+/// Values on the stack.
+pub const MAX_STACK: usize = 64;
+/// Clones inside clones.
+pub const MAX_CLONES: usize = 16;
+
+/// What is left to be done is at most a rest of a list per resubmit, and a rest and an end per clone.
+const MAX_FRAMES: usize = MAX_RESUBMITS + 2 * MAX_CLONES;
+
+/// Where a packet enters the tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Start {
+    /// First table.
+    pub table: u8,
+}
+
+/// The result of a translation, and the memory it needs. Made once per worker and used again.
+pub struct Translation {
+    ops: Vec<Op>,
+    hits: Vec<StatsId>,
+    cut_off: u32,
+    stack: Vec<u128>,
+    keys: Vec<FlowKey>,
+    frames: Vec<Frame<'static>>,
+}
+
+impl Default for Translation {
+    fn default() -> Self {
+        Self {
+            ops: Vec::with_capacity(MAX_OPS + 1),
+            hits: Vec::with_capacity(MAX_RESUBMITS + 1),
+            cut_off: 0,
+            stack: Vec::with_capacity(MAX_STACK * (MAX_CLONES + 1)),
+            keys: Vec::with_capacity(MAX_CLONES),
+            frames: Vec::with_capacity(MAX_FRAMES),
+        }
+    }
+}
+
+impl Translation {
+    /// What is to be done to the packet, in order.
+    #[inline]
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// The flows that the packet passed, in order; one that it passed twice stands here twice.
+    #[inline]
+    pub fn hits(&self) -> &[StatsId] {
+        &self.hits
+    }
+
+    /// How many resubmits were refused because of a limit.
+    #[inline]
+    pub fn cut_off(&self) -> u32 {
+        self.cut_off
+    }
+}
+
+/// Walks the tables for `key`, which is left as the last action left it.
+pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut Translation) {
+    out.ops.clear();
+    out.hits.clear();
+    out.stack.clear();
+    out.keys.clear();
+    out.cut_off = 0;
+    let mut walk = Walk {
+        snapshot,
+        key,
+        frames: std::mem::take(&mut out.frames),
+        out,
+        list: &[],
+        at: At::default(),
+        stack_base: 0,
+        useful: 0,
+        resubmits: 0,
+        seen: Seen::default(),
+    };
+    walk.enter(start.table, 0, None);
+    let outcome = walk.run();
+    let (seen, useful) = (walk.seen, walk.useful);
+    out.frames = recycle(walk.frames);
+    let reason = match outcome {
+        Ok(()) => {
+            out.ops.truncate(useful);
+            seen.drop_reason()
+        }
+        Err(limit) => {
+            out.cut_off = u32::from(matches!(limit, DropReason::TooDeep | DropReason::TooMany));
+            out.ops.clear();
+            Some(limit)
+        }
+    };
+    out.ops.extend(reason.map(Op::Drop));
+}
+
+/// Empties the frames for use with another snapshot. Collecting in place keeps the allocation; a test watches that.
+fn recycle(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'static>> {
+    frames.clear();
+    frames.into_iter().map_while(|_| None).collect()
+}
+
+/// What is to be done when a list of actions ends.
+enum Frame<'s> {
+    /// Go on with the rest of the list that it was called from.
+    Resume { rest: &'s [Action], at: At },
+    /// Go on with the packet as it was before the clone.
+    EndClone { op: usize, stack_base: usize },
+}
+
+/// Where the actions at hand stand.
+#[derive(Clone, Copy, Default)]
+struct At {
+    cookie: u64,
+    table: u8,
+    depth: u8,
+}
+
+/// What decides the reason of a drop.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    sent: bool,
+    halt: Option<DropReason>,
+    no_such_port: bool,
+    to_in_port: bool,
+    missed: bool,
+}
+
+impl Seen {
+    fn drop_reason(self) -> Option<DropReason> {
+        match self {
+            Seen { sent: true, .. } => None,
+            Seen { halt: Some(reason), .. } => Some(reason),
+            Seen { no_such_port: true, .. } => Some(DropReason::NoSuchPort),
+            Seen { to_in_port: true, .. } => Some(DropReason::ToInPort),
+            Seen { missed: true, .. } => Some(DropReason::NoMatch),
+            _ => Some(DropReason::Explicit),
+        }
+    }
+}
+
+/// An error is a limit that was met: the translation is off.
+type Step = Result<(), DropReason>;
+
+struct Walk<'s, 'w> {
+    snapshot: &'s Snapshot,
+    key: &'w mut FlowKey,
+    out: &'w mut Translation,
+    frames: Vec<Frame<'s>>,
+    /// Actions still to be done of the list at hand.
+    list: &'s [Action],
+    at: At,
+    /// The stack begins here; below lie the stacks that clones will give back.
+    stack_base: usize,
+    /// Operations up to here matter; those behind have not been followed by an output.
+    useful: usize,
+    resubmits: usize,
+    seen: Seen,
+}
+
+impl<'s> Walk<'s, '_> {
+    fn run(&mut self) -> Step {
+        loop {
+            let Some((action, rest)) = self.list.split_first() else {
+                match self.frames.pop() {
+                    Some(Frame::Resume { rest, at }) => (self.list, self.at) = (rest, at),
+                    Some(Frame::EndClone { op, stack_base }) => self.end_clone(op, stack_base),
+                    None => return Ok(()),
+                }
+                continue;
+            };
+            self.list = rest;
+            self.act(action)?;
+        }
+    }
+
+    fn act(&mut self, action: &'s Action) -> Step {
+        match action {
+            Action::Output(port) => self.output(*port),
+            Action::OutputField(from) => match u16::try_from(fields::read(self.key, *from)) {
+                Ok(port) => self.output(PortNo(port)),
+                Err(_) => {
+                    self.seen.no_such_port = true;
+                    Ok(())
+                }
+            },
+            Action::Controller { max_len, reason, .. } => self.controller(*max_len, *reason),
+            Action::Resubmit { port, table } => {
+                let port = port.filter(|port| *port != PortNo::IN_PORT);
+                self.resubmit(table.unwrap_or(self.at.table), port)
+            }
+            Action::GotoTable(table) => self.resubmit(*table, None),
+            Action::WriteMetadata { value, mask } => {
+                self.write(Field::Metadata, u128::from(*value), u128::from(*mask))
+            }
+            Action::SetField { field, value, mask } => self.write(*field, *value, *mask),
+            Action::Load { value, dst } => self.write_subfield(*dst, *value),
+            Action::Move { src, dst } if fields::present(self.key, src.field) => {
+                self.write_subfield(*dst, fields::read(self.key, *src))
+            }
+            Action::Move { .. } => Ok(()),
+            Action::Mod { kind, value } => self.modify(*kind, *value),
+            Action::PushVlan(tpid) => self.push_vlan(*tpid),
+            Action::PopVlan if self.tci() & TAG != 0 => self.pop_vlan(),
+            Action::PopVlan => Ok(()),
+            Action::PushStack(from) => self.push_stack(*from),
+            Action::PopStack(to) => match self.out.stack.len() > self.stack_base {
+                true => self.out.stack.pop().map_or(Ok(()), |value| self.write_subfield(*to, value)),
+                false => Ok(()),
+            },
+            Action::DecTtl => self.dec_ttl(),
+            Action::Clone(inner) => self.begin_clone(inner),
+        }
+    }
+
+    // Tables.
+
+    /// Looks the key up; the list at hand becomes that of the flow it meets, if it meets one.
+    fn enter(&mut self, table: u8, depth: u8, in_port: Option<PortNo>) -> bool {
+        let tables = &self.snapshot.tables;
+        let flow = match in_port {
+            None => tables.lookup(table, self.key, &mut ()),
+            Some(port) => {
+                let true_port = u128::from(fields::get64(self.key, Field::InPort));
+                fields::put(self.key, Field::InPort, u128::from(port.0), u128::MAX);
+                let flow = tables.lookup(table, self.key, &mut ());
+                fields::put(self.key, Field::InPort, true_port, u128::MAX);
+                flow
+            }
+        };
+        self.seen.missed = flow.is_none();
+        let Some(flow) = flow else { return false };
+        // There is room: one hit for the start and one for each resubmit.
+        if self.out.hits.len() <= MAX_RESUBMITS {
+            self.out.hits.push(flow.stats);
+        }
+        self.list = &flow.actions;
+        self.at = At { cookie: flow.options.cookie, table, depth };
+        true
+    }
+
+    fn resubmit(&mut self, table: u8, in_port: Option<PortNo>) -> Step {
+        if self.at.depth >= MAX_DEPTH {
+            return Err(DropReason::TooDeep);
+        }
+        if self.resubmits >= MAX_RESUBMITS {
+            return Err(DropReason::TooMany);
+        }
+        self.resubmits += 1;
+        let (rest, at) = (self.list, self.at);
+        let depth = at.depth + u8::from(table <= at.table);
+        // A list that has nothing left needs no way back.
+        if self.enter(table, depth, in_port) && !rest.is_empty() {
+            return self.push_frame(Frame::Resume { rest, at });
+        }
+        Ok(())
+    }
+
+    fn push_frame(&mut self, frame: Frame<'s>) -> Step {
+        if self.frames.len() >= MAX_FRAMES {
+            return Err(DropReason::ActionLimit);
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    // Sending.
+
+    fn output(&mut self, port: PortNo) -> Step {
+        let in_port = PortNo(fields::get64(self.key, Field::InPort) as u16);
+        let ports = &self.snapshot.ports;
+        match port {
+            PortNo::ALL | PortNo::FLOOD => {
+                for other in ports.iter().filter(|other| other.number != in_port) {
+                    if port == PortNo::ALL || !other.no_flood {
+                        self.send(Op::Output(other.at))?;
+                    }
+                }
+                return Ok(());
+            }
+            PortNo::CONTROLLER => return self.controller(u16::MAX, 1),
+            PortNo::NONE => return Ok(()),
+            _ if port == in_port => {
+                self.seen.to_in_port = true;
+                return Ok(());
+            }
+            _ => {}
+        }
+        match ports.get(if port == PortNo::IN_PORT { in_port } else { port }) {
+            Some(port) => self.send(Op::Output(port.at)),
+            None => {
+                self.seen.no_such_port = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn controller(&mut self, max_len: u16, reason: u8) -> Step {
+        self.send(Op::Controller { max_len, reason, table: self.at.table, cookie: self.at.cookie })
+    }
+
+    fn send(&mut self, op: Op) -> Step {
+        self.emit(op)?;
+        self.seen.sent |= matches!(op, Op::Output(_));
+        self.useful = self.out.ops.len();
+        Ok(())
+    }
+
+    fn emit(&mut self, op: Op) -> Step {
+        if self.out.ops.len() >= MAX_OPS {
+            return Err(DropReason::ActionLimit);
+        }
+        self.out.ops.push(op);
+        Ok(())
+    }
+
+    // Writing.
+
+    fn write_subfield(&mut self, to: Subfield, value: u128) -> Step {
+        self.write(to.field, (value & to.ones()) << to.start, to.mask())
+    }
+
+    /// Writes to a field, unless the packet does not have it.
+    fn write(&mut self, field: Field, value: u128, mask: u128) -> Step {
+        if !field.info().writable || !fields::present(self.key, field) {
+            return Ok(());
+        }
+        match field {
+            Field::VlanTci | Field::VlanVid => return self.write_tci(value as u16, mask as u16),
+            Field::DlVlan => return self.write_tci(value as u16 | TAG, mask as u16 | TAG),
+            Field::DlVlanPcp => return self.write_tci((value as u16) << 13 | TAG, (mask as u16) << 13 | TAG),
+            Field::VlanPcp => return self.write_tci((value as u16) << 13, (mask as u16) << 13),
+            _ => {}
+        }
+        let mask = mask & fields::own_bits(field);
+        if mask == 0 {
+            return Ok(());
+        }
+        fields::put(self.key, field, value, mask);
+        if field.in_packet() {
+            self.emit(Op::Set { field, value: value & mask, mask })?;
+        }
+        Ok(())
+    }
+
+    fn modify(&mut self, kind: ModKind, value: u64) -> Step {
+        let tagged = self.tci() & TAG != 0;
+        let wide = u128::from(value);
+        let port_of = |tcp, udp, sctp| match fields::l4_proto(self.key) {
+            Some(6) => Some(tcp),
+            Some(17) => Some(udp),
+            Some(132) => Some(sctp),
+            _ => None,
+        };
+        let (field, mask) = match kind {
+            ModKind::SetVlanVid | ModKind::SetVlanPcp if !tagged => return Ok(()),
+            ModKind::VlanVid | ModKind::SetVlanVid => (Field::DlVlan, 0xfff),
+            ModKind::VlanPcp | ModKind::SetVlanPcp => (Field::DlVlanPcp, 7),
+            ModKind::DlSrc => (Field::EthSrc, 0xffff_ffff_ffff),
+            ModKind::DlDst => (Field::EthDst, 0xffff_ffff_ffff),
+            ModKind::NwSrc => (Field::NwSrc, 0xffff_ffff),
+            ModKind::NwDst => (Field::NwDst, 0xffff_ffff),
+            ModKind::NwTos => (Field::NwTos, 0xfc),
+            ModKind::NwEcn => (Field::NwEcn, 3),
+            ModKind::NwTtl => (Field::NwTtl, 0xff),
+            ModKind::TpSrc => match port_of(Field::TcpSrc, Field::UdpSrc, Field::SctpSrc) {
+                Some(field) => (field, 0xffff),
+                None => return Ok(()),
+            },
+            ModKind::TpDst => match port_of(Field::TcpDst, Field::UdpDst, Field::SctpDst) {
+                Some(field) => (field, 0xffff),
+                None => return Ok(()),
+            },
+        };
+        self.write(field, wide & mask, mask)
+    }
+
+    fn dec_ttl(&mut self) -> Step {
+        if !fields::is_ip(self.key) {
+            return Ok(());
+        }
+        match fields::get64(self.key, Field::NwTtl) {
+            0 | 1 => {
+                self.halt(DropReason::TtlExpired);
+                Ok(())
+            }
+            ttl => {
+                fields::put(self.key, Field::NwTtl, u128::from(ttl - 1), 0xff);
+                self.emit(Op::DecTtl)
+            }
+        }
+    }
+
+    // VLAN tags.
+
+    fn tci(&self) -> u16 {
+        fields::get64(self.key, Field::VlanTci) as u16
+    }
+
+    fn write_tci(&mut self, value: u16, mask: u16) -> Step {
+        let old = self.tci();
+        let new = (old & !mask) | (value & mask);
+        match (old & TAG != 0, new & TAG != 0) {
+            (false, false) => return Ok(()),
+            (true, false) => return self.pop_vlan(),
+            (false, true) => self.push_vlan(0x8100)?,
+            (true, true) => {}
+        }
+        fields::put(self.key, Field::VlanTci, u128::from(new), 0xffff);
+        let mask = mask & !TAG;
+        if mask != 0 {
+            let (value, mask) = (u128::from(value & mask), u128::from(mask));
+            self.emit(Op::Set { field: Field::VlanTci, value, mask })?;
+        }
+        Ok(())
+    }
+
+    /// The outer tag becomes the inner one.
+    fn push_vlan(&mut self, tpid: u16) -> Step {
+        if fields::get64(self.key, Field::InnerVlanTci) as u16 & TAG != 0 {
+            self.halt(DropReason::TooManyVlans);
+            return Ok(());
+        }
+        for (from, to) in [(Field::VlanTci, Field::InnerVlanTci), (Field::VlanTpid, Field::InnerVlanTpid)] {
+            let outer = u128::from(fields::get64(self.key, from));
+            fields::put(self.key, to, outer, 0xffff);
+        }
+        fields::put(self.key, Field::VlanTci, u128::from(TAG), 0xffff);
+        fields::put(self.key, Field::VlanTpid, u128::from(tpid), 0xffff);
+        self.emit(Op::PushVlan { tpid })
+    }
+
+    /// The inner tag becomes the outer one.
+    fn pop_vlan(&mut self) -> Step {
+        for (from, to) in [(Field::InnerVlanTci, Field::VlanTci), (Field::InnerVlanTpid, Field::VlanTpid)] {
+            let inner = u128::from(fields::get64(self.key, from));
+            fields::put(self.key, to, inner, 0xffff);
+            fields::put(self.key, from, 0, 0xffff);
+        }
+        self.emit(Op::PopVlan)
+    }
+
+    // State.
+
+    fn push_stack(&mut self, from: Subfield) -> Step {
+        if self.out.stack.len() - self.stack_base >= MAX_STACK {
+            return Err(DropReason::ActionLimit);
+        }
+        self.out.stack.push(fields::read(self.key, from));
+        Ok(())
+    }
+
+    fn begin_clone(&mut self, inner: &'s [Action]) -> Step {
+        if self.out.keys.len() >= MAX_CLONES {
+            return Err(DropReason::ActionLimit);
+        }
+        self.out.keys.push(*self.key);
+        if !self.list.is_empty() {
+            self.push_frame(Frame::Resume { rest: self.list, at: self.at })?;
+        }
+        let (op, stack_base) = (self.out.ops.len(), self.stack_base);
+        self.push_frame(Frame::EndClone { op, stack_base })?;
+        // The clone works on a copy of the stack, above the one it leaves alone.
+        self.stack_base = self.out.stack.len();
+        self.out.stack.extend_from_within(stack_base..);
+        self.list = inner;
+        self.emit(Op::Clone { ops: 0 })
+    }
+
+    fn end_clone(&mut self, op: usize, stack_base: usize) {
+        if let Some(key) = self.out.keys.pop() {
+            *self.key = key;
+        }
+        self.out.stack.truncate(self.stack_base);
+        self.stack_base = stack_base;
+        // A clone that sends nothing is nothing.
+        self.out.ops.truncate(self.useful.max(op));
+        let inner = self.out.ops.len().saturating_sub(op + 1);
+        if let Some(Op::Clone { ops }) = self.out.ops.get_mut(op) {
+            *ops = inner as u16;
+        }
+    }
+
+    /// Ends what was still to be done to this copy of the packet.
+    fn halt(&mut self, reason: DropReason) {
+        self.seen.halt.get_or_insert(reason);
+        self.list = &[];
+        while let Some(Frame::Resume { .. }) = self.frames.last() {
+            self.frames.pop();
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A worker's counters: written by the worker alone, read by anyone, so a plain store is enough.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::datapath::{PortCounters, Totals};
+use crate::packet::DropReason;
+
+/// Ports a switch can have.
+pub const MAX_SLOTS: usize = 256;
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds. By the one writer only.
+    #[inline(always)]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Takes off. By the one writer only.
+    #[inline(always)]
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Sets it; whoever reads the value by [`Counter::announced`] sees all that was counted before.
+    pub fn announce(&self, value: u64) {
+        self.0.store(value, Ordering::Release);
+    }
+
+    /// The other half of [`Counter::announce`].
+    pub fn announced(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Its value at about this moment.
+    #[inline(always)]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a worker counts of one port. Never set back: slots are reused, so readers subtract what was there before.
+#[derive(Debug, Default)]
+pub struct PortCell {
+    pub rx_packets: Counter,
+    pub rx_bytes: Counter,
+    pub tx_packets: Counter,
+    pub tx_bytes: Counter,
+    pub tx_dropped: Counter,
+    pub injected: Counter,
+}
+
+impl PortCell {
+    /// The values now.
+    pub fn read(&self) -> PortCounters {
+        PortCounters {
+            rx_packets: self.rx_packets.get(),
+            rx_bytes: self.rx_bytes.get(),
+            tx_packets: self.tx_packets.get(),
+            tx_bytes: self.tx_bytes.get(),
+            tx_dropped: self.tx_dropped.get(),
+            injected: self.injected.get(),
+        }
+    }
+}
+
+/// What a worker counts.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    pub received: Counter,
+    pub injected: Counter,
+    pub copied: Counter,
+    pub transmitted: Counter,
+    pub consumed: Counter,
+    pub staged: Counter,
+    pub packet_ins: Counter,
+    pub tx_contention: Counter,
+    pub tx_retries: Counter,
+    pub drops: [Counter; DropReason::COUNT],
+    pub loops: Counter,
+    pub idle_loops: Counter,
+    pub busy_cycles: Counter,
+    pub idle_cycles: Counter,
+    pub sleeps: Counter,
+    /// The last `Request::Sync` that was met.
+    pub synced: Counter,
+    pub ports: Box<[PortCell]>,
+}
+
+impl WorkerCounters {
+    /// All zero.
+    pub fn new() -> Self {
+        Self {
+            received: Counter::default(),
+            injected: Counter::default(),
+            copied: Counter::default(),
+            transmitted: Counter::default(),
+            consumed: Counter::default(),
+            staged: Counter::default(),
+            packet_ins: Counter::default(),
+            tx_contention: Counter::default(),
+            tx_retries: Counter::default(),
+            drops: std::array::from_fn(|_| Counter::default()),
+            loops: Counter::default(),
+            idle_loops: Counter::default(),
+            busy_cycles: Counter::default(),
+            idle_cycles: Counter::default(),
+            sleeps: Counter::default(),
+            synced: Counter::default(),
+            ports: (0..MAX_SLOTS).map(|_| PortCell::default()).collect(),
+        }
+    }
+
+    /// Counts drops.
+    #[inline(always)]
+    pub fn drop(&self, reason: DropReason, n: u64) {
+        if let Some(counter) = self.drops.get(reason as usize) {
+            counter.add(n);
+        }
+    }
+
+    /// Its share of the accounting, since the worker started.
+    pub fn totals(&self) -> Totals {
+        let drops = DropReason::ALL.iter().zip(&self.drops);
+        Totals {
+            received: self.received.get(),
+            injected: self.injected.get(),
+            originated: 0,
+            copied: self.copied.get(),
+            transmitted: self.transmitted.get(),
+            consumed: self.consumed.get(),
+            in_flight: self.staged.get(),
+            drops: drops.map(|(reason, counter)| (*reason, counter.get())).collect(),
+            packet_ins: self.packet_ins.get(),
+            tx_contention: self.tx_contention.get(),
+            tx_retries: self.tx_retries.get(),
+        }
+    }
+}
+
+/// Arithmetic of what is read: sums over workers, differences to a base.
+pub fn combine(a: &Totals, b: &Totals, op: impl Fn(u64, u64) -> u64) -> Totals {
+    let drop_of = |totals: &Totals, reason| {
+        totals.drops.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count)
+    };
+    let drops = DropReason::ALL.iter().map(|reason| (*reason, op(drop_of(a, *reason), drop_of(b, *reason))));
+    Totals {
+        received: op(a.received, b.received),
+        injected: op(a.injected, b.injected),
+        originated: op(a.originated, b.originated),
+        copied: op(a.copied, b.copied),
+        transmitted: op(a.transmitted, b.transmitted),
+        consumed: op(a.consumed, b.consumed),
+        in_flight: op(a.in_flight, b.in_flight),
+        drops: drops.filter(|(_, count)| *count != 0).collect(),
+        packet_ins: op(a.packet_ins, b.packet_ins),
+        tx_contention: op(a.tx_contention, b.tx_contention),
+        tx_retries: op(a.tx_retries, b.tx_retries),
+    }
+}
+
+/// The same for a port.
+pub fn combine_ports(a: PortCounters, b: PortCounters, op: impl Fn(u64, u64) -> u64) -> PortCounters {
+    PortCounters {
+        rx_packets: op(a.rx_packets, b.rx_packets),
+        rx_bytes: op(a.rx_bytes, b.rx_bytes),
+        tx_packets: op(a.tx_packets, b.tx_packets),
+        tx_bytes: op(a.tx_bytes, b.tx_bytes),
+        tx_dropped: op(a.tx_dropped, b.tx_dropped),
+        injected: op(a.injected, b.injected),
+    }
+}

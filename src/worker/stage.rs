@@ -1,0 +1,207 @@
+//! Where a burst's packets end: staged per output port and handed to the drivers when the burst is done, or dropped
+//! by name, or shown to the controller.
+
+use std::sync::atomic::Ordering;
+
+use arrayvec::ArrayVec;
+use rtrb::Producer;
+
+use super::counters::{MAX_SLOTS, WorkerCounters};
+use super::device::Device;
+use super::mailbox::{REPORT_BYTES, Report};
+use super::state::{Slot, Topology};
+use crate::action::execute::{ControllerOp, Copied, Sink};
+use crate::ident::{BURST, Sent, WorkerId};
+use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
+
+/// How often a burst is offered to a driver that did not take all of it, or to a queue that another worker holds.
+const TX_TRIES: usize = 8;
+/// Frame bytes beyond the MTU: Ethernet header; tags are added to it as they stand in the frame.
+const ETHERNET: u32 = 14;
+/// A VLAN tag.
+const TAG: u32 = 4;
+
+/// Packets on their way out. Empty between bursts.
+pub struct Stage<P> {
+    /// By slot.
+    queues: Box<[ArrayVec<P, BURST>]>,
+    /// Slots with packets, each once.
+    dirty: ArrayVec<u16, MAX_SLOTS>,
+}
+
+impl<P> Stage<P> {
+    /// With room for a burst to every port.
+    pub fn new() -> Self {
+        Self { queues: (0..MAX_SLOTS).map(|_| ArrayVec::new()).collect(), dirty: ArrayVec::new() }
+    }
+}
+
+/// The worker's sink for one burst.
+pub struct Outputs<'a, D: Device> {
+    pub id: &'a mut WorkerId,
+    pub topology: &'a Topology<D>,
+    pub stage: &'a mut Stage<D::Packet>,
+    pub counters: &'a WorkerCounters,
+    pub reports: &'a mut Producer<Report>,
+}
+
+impl<D: Device> Outputs<'_, D> {
+    /// Hands everything staged to the drivers.
+    #[inline]
+    pub fn flush(&mut self) {
+        while let Some(slot) = self.stage.dirty.pop() {
+            self.flush_slot(slot);
+        }
+    }
+
+    fn flush_slot(&mut self, slot: u16) {
+        let Some(queue) = self.stage.queues.get_mut(usize::from(slot)) else { return };
+        let Some(Some(port)) = self.topology.slots.get(usize::from(slot)) else {
+            // Staged under this very topology, so the port is there; counted all the same should that change.
+            self.counters.drop(DropReason::PortGone, queue.len() as u64);
+            self.counters.staged.sub(queue.len() as u64);
+            queue.clear();
+            return;
+        };
+        transmit(self.id, port, queue, self.counters);
+    }
+
+    /// Counts a drop and frees the packet.
+    #[inline]
+    pub fn discard(&mut self, packet: D::Packet, reason: DropReason) {
+        self.counters.drop(reason, 1);
+        drop(packet);
+    }
+}
+
+/// Offers a burst to a port a bounded number of times; what is left then is dropped by name.
+fn transmit<D: Device>(
+    id: &mut WorkerId,
+    port: &Slot<D>,
+    queue: &mut ArrayVec<D::Packet, BURST>,
+    counters: &WorkerCounters,
+) {
+    let offered = queue.len() as u64;
+    let offered_bytes: u64 = queue.iter().map(|packet| packet.data().len() as u64).sum();
+    let mut contended = false;
+    for attempt in 0..TX_TRIES {
+        if attempt > 0 {
+            counters.tx_retries.add(1);
+        }
+        contended = port.device.tx_burst(id, queue) == Sent::Contended;
+        if contended {
+            counters.tx_contention.add(1);
+            std::hint::spin_loop();
+        }
+        if queue.is_empty() {
+            break;
+        }
+    }
+    let left = queue.len() as u64;
+    let left_bytes: u64 = queue.iter().map(|packet| packet.data().len() as u64).sum();
+    counters.staged.sub(offered);
+    counters.transmitted.add(offered - left);
+    if let Some(cell) = counters.ports.get(usize::from(port.at.slot)) {
+        cell.tx_packets.add(offered - left);
+        cell.tx_bytes.add(offered_bytes - left_bytes);
+        cell.tx_dropped.add(left);
+    }
+    if left > 0 {
+        let reason = match (contended, port.link_up.load(Ordering::Relaxed)) {
+            (true, _) => DropReason::TxContended,
+            (false, true) => DropReason::TxFull,
+            (false, false) => DropReason::LinkDown,
+        };
+        counters.drop(reason, left);
+        queue.clear();
+    }
+}
+
+/// Whether a frame is too long for an MTU. VLAN tags do not count against it.
+#[inline(always)]
+fn exceeds_mtu(frame: &[u8], mtu: u16) -> bool {
+    let allowed = u32::from(mtu) + ETHERNET;
+    let len = frame.len() as u32;
+    if len <= allowed {
+        return false;
+    }
+    let is_tag = |at: usize| matches!(frame.get(at..at + 2), Some([0x81, 0x00] | [0x88, 0xa8]));
+    let tags = if !is_tag(12) {
+        0
+    } else if is_tag(16) {
+        2
+    } else {
+        1
+    };
+    len > allowed + tags * TAG
+}
+
+impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
+    #[inline]
+    fn output(&mut self, mut packet: D::Packet, meta: &PacketMeta, at: PortRef) {
+        let Some(port) = self.topology.port(at) else {
+            return self.discard(packet, DropReason::PortGone);
+        };
+        let refused = if exceeds_mtu(packet.data(), port.mtu.load(Ordering::Relaxed)) {
+            Some(DropReason::Mtu)
+        } else if !port.device.prepare(&mut packet, meta) {
+            Some(DropReason::BadPartial)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            if let Some(cell) = self.counters.ports.get(usize::from(at.slot)) {
+                cell.tx_dropped.add(1);
+            }
+            return self.discard(packet, reason);
+        }
+        let Some(queue) = self.stage.queues.get_mut(usize::from(at.slot)) else {
+            return self.discard(packet, DropReason::PortGone);
+        };
+        if queue.is_full() {
+            transmit(self.id, port, queue, self.counters);
+        } else if queue.is_empty() && !self.stage.dirty.contains(&at.slot) {
+            // There are at least as many places as slots, and each slot is here once.
+            let _ = self.stage.dirty.try_push(at.slot);
+        }
+        if queue.try_push(packet).is_ok() {
+            self.counters.staged.add(1);
+        }
+    }
+
+    fn controller(&mut self, packet: &D::Packet, meta: &PacketMeta, info: ControllerOp) {
+        let frame = packet.data();
+        let len = frame.len().min(usize::from(info.max_len)).min(REPORT_BYTES);
+        let mut data = ArrayVec::new();
+        // Never longer than the room: cut to it just above.
+        let _ = data.try_extend_from_slice(frame.get(..len).unwrap_or_default());
+        let report = Report { in_port: meta.in_port, info, total_len: frame.len() as u32, data };
+        match self.reports.push(report) {
+            Ok(()) => self.counters.packet_ins.add(1),
+            // The report is a copy beside the packet, so this drop has a copy on the other side of the accounting.
+            Err(_) => {
+                self.counters.copied.add(1);
+                self.counters.drop(DropReason::ControllerFull, 1);
+            }
+        }
+    }
+
+    #[inline]
+    fn drop(&mut self, packet: D::Packet, _meta: &PacketMeta, reason: DropReason) {
+        self.discard(packet, reason);
+    }
+
+    #[inline]
+    fn consumed(&mut self, packet: D::Packet, _meta: &PacketMeta) {
+        self.counters.consumed.add(1);
+        drop(packet);
+    }
+
+    #[inline]
+    fn copied(&mut self, _meta: &PacketMeta, copy: Copied) {
+        self.counters.copied.add(1);
+        if copy == Copied::NoBuffer {
+            self.counters.drop(DropReason::NoBuffer, 1);
+        }
+    }
+}

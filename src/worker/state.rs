@@ -1,0 +1,68 @@
+//! What the control thread publishes and the workers see.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU16;
+
+use super::counters::Counter;
+use super::device::Device;
+use crate::packet::{PortNo, PortRef};
+use crate::pipeline::Snapshot;
+
+/// The whole forwarding state. Immutable; the clones share everything.
+pub struct State<D> {
+    /// Flows, and the ports as actions see them.
+    pub pipeline: Snapshot,
+    /// The ports as workers see them.
+    pub topology: Arc<Topology<D>>,
+}
+
+/// The ports and who polls them.
+pub struct Topology<D> {
+    /// By slot.
+    pub slots: Box<[Option<Arc<Slot<D>>>]>,
+    /// By worker: what it polls, in this order.
+    pub polls: Box<[Vec<Poll<D>>]>,
+}
+
+/// A port that workers see.
+pub struct Slot<D> {
+    /// OpenFlow number.
+    pub number: PortNo,
+    /// Slot and generation.
+    pub at: PortRef,
+    /// MTU; changed in place by `port set-mtu`.
+    pub mtu: AtomicU16,
+    /// Whether the link was up at the last look. Names drops; never decides about sending.
+    pub link_up: AtomicBool,
+    /// The device. It is closed when the last state that holds the slot is freed, on the control thread.
+    pub device: D,
+}
+
+/// A receive queue that a worker polls.
+pub struct Poll<D> {
+    /// Its port.
+    pub slot: Arc<Slot<D>>,
+    /// Queue of the port.
+    pub queue: u16,
+    /// Its counters.
+    pub counters: Arc<RxqCounters>,
+}
+
+/// Counters of a receive queue; written by the worker that owns it.
+#[derive(Debug, Default)]
+pub struct RxqCounters {
+    /// Packets received.
+    pub packets: Counter,
+    /// Bursts that were not empty.
+    pub bursts: Counter,
+}
+
+impl<D: Device> Topology<D> {
+    /// The port at a place, if it is still the one that was meant.
+    #[inline(always)]
+    pub fn port(&self, at: PortRef) -> Option<&Arc<Slot<D>>> {
+        let slot = self.slots.get(usize::from(at.slot))?.as_ref()?;
+        (slot.at == at).then_some(slot)
+    }
+}

@@ -1,0 +1,208 @@
+//! The engine and its workers over memory ports: forwarding, handover, ports that come and go, flow changes.
+
+mod support;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use millrace::datapath::{Datapath, PortError};
+use millrace::packet::{Packet, PortNo};
+use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
+use support::*;
+
+fn start(workers: usize) -> (Engine<MemoryBackend>, millrace::worker::memory::Wires) {
+    let backend = MemoryBackend::default();
+    let wires = backend.wires();
+    let setups = vec![WorkerSetup { core: None, numa: -1 }; workers];
+    (Engine::start(backend, &setups, Duration::from_micros(50)).unwrap(), wires)
+}
+
+#[test]
+fn a_frame_goes_where_its_flow_says() {
+    let (mut switch, wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    let p2 = add(&mut switch, &memory("p2"));
+    add(&mut switch, &memory("p3"));
+    assert_eq!((p1, p2), (PortNo(1), PortNo(2)));
+    set_flows(&mut switch, &["in_port=1,udp actions=mod_nw_dst:10.0.0.9,2", "in_port=2 actions=flood"]);
+    switch.inject(p1, &numbered(0, 7, 60)).unwrap();
+    switch.inject(p2, &numbered(0, 8, 60)).unwrap();
+    switch.inject(p1, &[0; 13]).unwrap();
+    switch.inject(p1, &[0; 60]).unwrap();
+    let totals = assert_accounts(&mut switch, &[("runt", 1), ("no_match", 1)]);
+    assert_eq!((totals.injected, totals.copied, totals.transmitted), (4, 1, 3));
+    let (wire1, wire2, wire3) = (wires.of("p1").unwrap(), wires.of("p2").unwrap(), wires.of("p3").unwrap());
+    let rewritten = wire2.take().unwrap();
+    assert_eq!(rewritten.data()[30..34], [10, 0, 0, 9]);
+    assert_eq!(number_of(wire1.take().unwrap().data()), (0, 8));
+    assert_eq!(number_of(wire3.take().unwrap().data()), (0, 8));
+    let stats = switch.port_stats(p2).unwrap().switch;
+    assert_eq!((stats.injected, stats.tx_packets, stats.tx_bytes), (1, 1, 60));
+}
+
+#[test]
+fn what_reaches_the_controller_is_a_copy() {
+    let (mut switch, _wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["cookie=0x5 actions=controller:20,output:2"]);
+    switch.inject(p1, &numbered(0, 1, 60)).unwrap();
+    assert_accounts(&mut switch, &[]);
+    let packet_ins = switch.packet_ins(10);
+    assert_eq!(packet_ins.len(), 1);
+    assert_eq!((packet_ins[0].cookie, packet_ins[0].total_len, packet_ins[0].data.len()), (5, 60, 20));
+}
+
+#[test]
+fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
+    let (mut switch, _wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["udp,tp_src=1000 actions=2", "udp,tp_src=1001 actions=push_vlan:0x8100,2"]);
+    for (flow, len) in [(0, 1514), (0, 1515), (1, 1514), (1, 1515)] {
+        switch.inject(p1, &numbered(flow, 0, len)).unwrap();
+    }
+    assert_accounts(&mut switch, &[("mtu_exceeded", 2)]);
+}
+
+#[test]
+fn ports_are_refused_by_name_and_number_and_slots_are_reused_with_another_generation() {
+    let (mut switch, wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    assert_eq!(switch.add_port(&memory("p1")).unwrap_err(), PortError::NameTaken("p1".to_owned()));
+    let taken = millrace::config::PortSpec { number: Some(p1), ..memory("p2") };
+    assert_eq!(switch.add_port(&taken).unwrap_err(), PortError::NumberTaken(p1, "p1".to_owned()));
+    let far = millrace::config::PortSpec { rxq_affinity: vec![(0, 9)], ..memory("p2") };
+    assert_eq!(switch.add_port(&far).unwrap_err(), PortError::NoSuchWorker(9));
+    let before = switch.ports().get(p1).unwrap().at;
+    let wire = wires.of("p1").unwrap();
+    drop(wire);
+    remove(&mut switch, p1);
+    assert!(wires.of("p1").is_none(), "the device is closed once close_port has returned");
+    assert_eq!(switch.close_port(p1).unwrap_err(), PortError::NoSuchPort(p1));
+    add(&mut switch, &memory("p1"));
+    let after = switch.ports().get(p1).unwrap().at;
+    assert_eq!(before.slot, after.slot);
+    assert_ne!(before.generation, after.generation);
+    assert_eq!(switch.port_stats(p1).unwrap().switch, Default::default());
+}
+
+/// Feeds numbered frames of several flows while `disturb` runs; returns when all of them came out, in order a flow.
+fn under_traffic(workers: usize, mut disturb: impl FnMut(&mut Engine<MemoryBackend>, usize)) {
+    const FLOWS: u16 = 4;
+    const EACH: u32 = 5_000;
+    let (mut switch, wires) = start(workers);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    assert_eq!(p1, PortNo(1));
+    set_flows(&mut switch, &["in_port=1 actions=2"]);
+    let (from, to) = (wires.of("p1").unwrap(), wires.of("p2").unwrap());
+    let mut next = HashMap::new();
+    let mut take = move || {
+        let mut taken = 0;
+        while let Some(packet) = to.take() {
+            let (flow, number) = number_of(packet.data());
+            let expected = next.entry(flow).or_insert(0);
+            assert_eq!(number, *expected, "lost or reordered in flow {flow}");
+            *expected += 1;
+            taken += 1;
+        }
+        taken
+    };
+    let mut out = 0;
+    for number in 0..EACH {
+        for flow in 0..FLOWS {
+            eventually("there is room on the wire", || from.feed(0, &numbered(flow, number, 64)));
+        }
+        if number % 100 == 0 {
+            disturb(&mut switch, (number / 100) as usize);
+        }
+        out += take();
+    }
+    eventually("everything has come out", || {
+        out += take();
+        out == u32::from(FLOWS) * EACH
+    });
+    assert_accounts(&mut switch, &[]);
+}
+
+#[test]
+fn a_queue_that_changes_hands_loses_and_reorders_nothing() {
+    under_traffic(2, |switch, round| {
+        let worker = (round % 2) as u16;
+        if switch.rxqs()[0].worker == Some(worker) {
+            return;
+        }
+        let generation = switch.unassign_rxq(PortNo(1), 0).unwrap();
+        wait(switch, generation);
+        let generation = switch.assign_rxq(PortNo(1), 0, worker).unwrap();
+        wait(switch, generation);
+        assert_eq!(switch.rxqs()[0].worker, Some(worker));
+    });
+}
+
+#[test]
+fn ports_that_come_and_go_disturb_no_other() {
+    under_traffic(2, |switch, _| {
+        let number = add(switch, &memory("guest"));
+        remove(switch, number);
+    });
+}
+
+#[test]
+fn flow_changes_lose_nothing() {
+    under_traffic(2, |switch, round| {
+        let extra = format!("in_port={} actions=drop", 10 + round);
+        set_flows(switch, &["in_port=1 actions=2", &extra]);
+    });
+}
+
+#[test]
+fn no_frame_fed_after_the_answer_meets_the_older_policy() {
+    let (mut switch, wires) = start(2);
+    add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    add(&mut switch, &memory("p3"));
+    let from = wires.of("p1").unwrap();
+    for round in 0..500u32 {
+        let (to, other) = if round % 2 == 0 { (2, 3) } else { (3, 2) };
+        set_flows(&mut switch, &[&format!("in_port=1 actions={to}")]);
+        assert!(from.feed(0, &numbered(0, round, 64)));
+        let (to, other) = (wires.of(&format!("p{to}")).unwrap(), wires.of(&format!("p{other}")).unwrap());
+        let mut got = None;
+        eventually("the frame has come out", || {
+            got = to.take();
+            got.is_some() || other.take().is_some()
+        });
+        assert_eq!(got.map(|packet| number_of(packet.data()).1), Some(round), "met the older policy");
+    }
+    assert_accounts(&mut switch, &[]);
+}
+
+#[test]
+fn a_queue_is_not_given_away_while_another_has_it() {
+    let (mut switch, _wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    let owner = switch.rxqs()[0].worker.unwrap();
+    assert_eq!(switch.assign_rxq(p1, 0, 1 - owner).unwrap_err(), PortError::Busy(vec![owner]));
+    assert_eq!(
+        switch.assign_rxq(p1, 5, 0).unwrap_err(),
+        PortError::NoSuchQueue { name: "p1".to_owned(), queues: 1, queue: 5 }
+    );
+}
+
+#[test]
+fn cleared_counters_start_from_zero_and_stay_exact() {
+    let (mut switch, _wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["actions=output:2"]);
+    switch.inject(p1, &numbered(0, 0, 64)).unwrap();
+    switch.inject(p1, &[0; 5]).unwrap();
+    assert_accounts(&mut switch, &[("runt", 1)]);
+    switch.clear_counters();
+    let totals = assert_accounts(&mut switch, &[]);
+    assert_eq!((totals.injected, totals.transmitted), (0, 0));
+    switch.inject(p1, &numbered(0, 0, 64)).unwrap();
+    assert_eq!(assert_accounts(&mut switch, &[]).transmitted, 1);
+}
