@@ -62,7 +62,12 @@ fn every_buffer_comes_back_on_every_path() {
         (&["in_port=1 actions=1"], Some("to_in_port")),
         (&["in_port=1 actions=77"], Some("no_such_port")),
         (&["in_port=1 actions=2,in_port,4,2"], None),
-        (&["in_port=1 actions=clone(push_vlan:0x8100,output:2),clone(drop),mod_dl_dst:02:00:00:00:00:09,2"], None),
+        (
+            &[
+                "in_port=1 actions=clone(push_vlan:0x8100,output:2),clone(drop),mod_dl_dst:02:00:00:00:00:09,2",
+            ],
+            None,
+        ),
         (&["in_port=1 actions=controller:64"], Some("controller_ring_full")),
         (&["in_port=1 actions=output:3,output:2"], Some("link_down")),
         (&["in_port=1 actions=resubmit(,0)"], Some("resubmit_too_deep")),

@@ -108,8 +108,5 @@ fn visible(generation: Generation) -> Published {
 }
 
 fn silent(switch: &Switch, generation: Generation) -> Published {
-    Published {
-        generation: generation.0,
-        not_yet_visible_on: switch.state().datapath.lagging(generation),
-    }
+    Published { generation: generation.0, not_yet_visible_on: switch.state().datapath.lagging(generation) }
 }

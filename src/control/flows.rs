@@ -116,8 +116,9 @@ pub async fn read_flows(
 pub async fn read_file(text: &str, ports: &Ports) -> Result<Vec<Change>, FlowRefusal> {
     let mut changes = Vec::new();
     for line in parse_flow_file(text, ports) {
-        let (number, command, flow) = line
-            .map_err(|LineError { line, text, error }| FlowRefusal::syntax(Place::Line(line), &error, &text))?;
+        let (number, command, flow) = line.map_err(|LineError { line, text, error }| {
+            FlowRefusal::syntax(Place::Line(line), &error, &text)
+        })?;
         changes.push((Place::Line(number), flow_mod(command, flow)));
         if changes.len() % STRETCH == 0 {
             tokio::task::yield_now().await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// Rows in columns as wide as their widest cell. A column whose head begins with `>` is aligned to the right.
 pub fn columns(f: &mut fmt::Formatter<'_>, head: &[&str], rows: &[Vec<String>]) -> fmt::Result {
-    let mut widths: Vec<usize> = head.iter().map(|cell| cell.trim_start_matches('>').chars().count()).collect();
+    let mut widths: Vec<usize> =
+        head.iter().map(|cell| cell.trim_start_matches('>').chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());

@@ -402,7 +402,8 @@ mod tests {
     }
 
     fn stream() -> impl Strategy<Value = Vec<u8>> {
-        let request = ("[a-z/\"\\\\{}\\[\\]é]{0,8}", prop::collection::vec(".{0,6}", 0..4), any::<Option<u32>>());
+        let request =
+            ("[a-z/\"\\\\{}\\[\\]é]{0,8}", prop::collection::vec(".{0,6}", 0..4), any::<Option<u32>>());
         let piece = prop_oneof![
             8 => request.prop_map(|(method, params, id)| {
                 serde_json::to_vec(&serde_json::json!({"id": id, "method": method, "params": params})).unwrap()

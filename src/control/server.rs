@@ -143,7 +143,9 @@ async fn converse(stream: &mut UnixStream, switch: &Rc<Switch>, limits: &Limits)
 /// Writes an answer as fast as the client reads it, if it reads it.
 async fn write(stream: &mut UnixStream, answer: &[u8], limits: &Limits) -> Result<(), Hangup> {
     for piece in answer.chunks(1 << 20) {
-        timeout(limits.write, stream.write_all(piece)).await.map_err(|_| Hangup::NotReading(limits.write))??;
+        timeout(limits.write, stream.write_all(piece))
+            .await
+            .map_err(|_| Hangup::NotReading(limits.write))??;
     }
     Ok(())
 }

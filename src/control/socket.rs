@@ -29,13 +29,17 @@ pub enum SocketError {
     #[error("{0} exists and is not a socket; remove it, or choose another `control.socket`")]
     NotASocket(PathBuf),
     /// Longer than a socket address.
-    #[error("the path {0} is longer than the {MAX_PATH} bytes of a socket address; choose a shorter `control.socket`")]
+    #[error(
+        "the path {0} is longer than the {MAX_PATH} bytes of a socket address; choose a shorter `control.socket`"
+    )]
     PathTooLong(PathBuf),
     /// The directory stays locked.
     #[error("{0} is locked by another process that is starting or that never lets go; try again")]
     Locked(PathBuf),
     /// No group of that name.
-    #[error("there is no group \"{0}\" in /etc/group; create it with `groupadd {0}` or change `control.group`")]
+    #[error(
+        "there is no group \"{0}\" in /etc/group; create it with `groupadd {0}` or change `control.group`"
+    )]
     NoSuchGroup(String),
     /// The system refuses.
     #[error("cannot {what} {path}: {source}; check the path and the rights of its directory")]
@@ -96,7 +100,8 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.file);
+        let ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.file);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(socket = %self.path.display(), %error, "cannot remove the control socket");
         }
@@ -157,7 +162,8 @@ fn bind_in(
         if group.is_some() {
             chown(&hidden, None, group).map_err(system("set the group of", path))?;
         }
-        fs::set_permissions(&hidden, Permissions::from_mode(mode)).map_err(system("set the mode of", path))?;
+        fs::set_permissions(&hidden, Permissions::from_mode(mode))
+            .map_err(system("set the mode of", path))?;
         listener.set_nonblocking(true).map_err(system("set up", path))?;
         let file = fs::symlink_metadata(&hidden).map_err(system("look at", &hidden))?;
         let listener = tokio::net::UnixListener::from_std(listener).map_err(system("listen on", path))?;

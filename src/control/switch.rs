@@ -91,12 +91,8 @@ impl std::fmt::Display for Published {
 impl Switch {
     /// A switch with empty tables.
     pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
-        let state = State {
-            datapath,
-            flows: Flows::default(),
-            packet_ins: VecDeque::new(),
-            packet_ins_lost: 0,
-        };
+        let state =
+            State { datapath, flows: Flows::default(), packet_ins: VecDeque::new(), packet_ins_lost: 0 };
         Self {
             name: name.to_owned(),
             started: Instant::now(),

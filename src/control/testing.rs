@@ -10,8 +10,8 @@ use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::config::PortSpec;
 use crate::datapath::{
-    Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus, Totals,
-    WorkerStatus,
+    Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
+    Totals, WorkerStatus,
 };
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::FlowStats;

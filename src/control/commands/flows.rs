@@ -15,7 +15,8 @@ use crate::control::flows::{Ages, Change, Clock, FlowRefusal, read_file, read_fl
 use crate::control::switch::{Published, State, Switch};
 use crate::pipeline::stats::FlowCount;
 use crate::pipeline::syntax::{
-    Command, Counters, DEFAULT_PRIORITY, FlowLine, Mode, PortNames, parse_flow, print_actions, print_flow_line, print_match,
+    Command, Counters, DEFAULT_PRIORITY, FlowLine, Mode, PortNames, parse_flow, print_actions,
+    print_flow_line, print_match,
 };
 use crate::pipeline::table::FlowFilter;
 use crate::pipeline::{Flow, Ports, Tables};
@@ -113,13 +114,8 @@ fn chosen(state: &State, arg: Option<&String>) -> Result<Vec<Arc<Flow>>, Command
     let flow = parse_flow(text, state.datapath.ports(), Mode::Select { strict: false })
         .map_err(|error| CommandError::Argument(error.render(text)))?;
     let (cookie, cookie_mask) = flow.cookie.unwrap_or_default();
-    let filter = FlowFilter {
-        table: flow.table,
-        matcher: flow.matcher,
-        cookie,
-        cookie_mask,
-        out_port: flow.out_port,
-    };
+    let filter =
+        FlowFilter { table: flow.table, matcher: flow.matcher, cookie, cookie_mask, out_port: flow.out_port };
     Ok(state.flows.tables.list(&filter))
 }
 
@@ -252,7 +248,5 @@ pub fn counts(tables: &Tables) -> BTreeMap<u8, u64> {
 
 pub fn dump_tables(switch: &Switch, _: &[String]) -> Outcome {
     let counts = counts(&switch.state().flows.tables).into_iter();
-    done(TableCounts(
-        counts.map(|(table_id, active_count)| TableCount { table_id, active_count }).collect(),
-    ))
+    done(TableCounts(counts.map(|(table_id, active_count)| TableCount { table_id, active_count }).collect()))
 }

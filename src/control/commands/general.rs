@@ -51,11 +51,7 @@ impl fmt::Display for Version {
 }
 
 pub fn version(_: &Switch, _: &[String]) -> Outcome {
-    done(Version {
-        name: "millraced",
-        version: env!("CARGO_PKG_VERSION"),
-        dpdk: cfg!(feature = "dpdk"),
-    })
+    done(Version { name: "millraced", version: env!("CARGO_PKG_VERSION"), dpdk: cfg!(feature = "dpdk") })
 }
 
 #[derive(Serialize)]
@@ -174,8 +170,12 @@ impl fmt::Display for Show {
         writeln!(f)?;
         super::accounting::identity(f, &self.totals)?;
         if !self.totals.drops.is_empty() {
-            let drops: Vec<String> =
-                self.totals.drops.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
+            let drops: Vec<String> = self
+                .totals
+                .drops
+                .iter()
+                .map(|(reason, count)| format!("{} {count}", reason.name()))
+                .collect();
             writeln!(f, "drops    {}", drops.join(", "))?;
         }
         Ok(())

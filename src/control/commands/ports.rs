@@ -32,7 +32,8 @@ pub fn add(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let [name, pairs @ ..] = &args[..] else { return Err(CommandError::TooFew("port/add", 2)) };
         let pairs = pairs.iter().map(|pair| {
             pair.split_once('=').ok_or_else(|| {
-                let sentence = format!("\"{pair}\" is not KEY=VALUE; write the keys of a port as in type=af_packet");
+                let sentence =
+                    format!("\"{pair}\" is not KEY=VALUE; write the keys of a port as in type=af_packet");
                 CommandError::Argument(sentence)
             })
         });
@@ -103,7 +104,9 @@ pub fn set_mtu(switch: &Switch, args: &[String]) -> Outcome {
     let mut state = switch.state_mut();
     let number = port_arg(&state, port)?;
     let mtu = mtu.parse().ok().filter(|mtu| *mtu > 0).ok_or_else(|| {
-        CommandError::Argument(format!("\"{mtu}\" is no MTU; write the bytes of the longest packet, such as 1500"))
+        CommandError::Argument(format!(
+            "\"{mtu}\" is no MTU; write the bytes of the longest packet, such as 1500"
+        ))
     })?;
     state.datapath.set_mtu(number, mtu)?;
     tracing::info!(%number, mtu, "MTU changed");
@@ -157,8 +160,10 @@ impl fmt::Display for AllStats {
             ];
             let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
             let extended = stats.extended.iter().map(|(name, count)| (format!("driver {name}"), *count));
-            let rows: Vec<Vec<String>> =
-                own.chain(extended).map(|(name, count)| vec![format!("  {name}"), count.to_string()]).collect();
+            let rows: Vec<Vec<String>> = own
+                .chain(extended)
+                .map(|(name, count)| vec![format!("  {name}"), count.to_string()])
+                .collect();
             columns(f, &["", ">"], &rows)?;
         }
         Ok(())

@@ -133,7 +133,11 @@ impl fmt::Display for Rxqs {
             writeln!(f, "  busy: {:>2.0} %", worker.busy)?;
         }
         for rxq in &self.unassigned {
-            writeln!(f, "no worker, handover under way:\n  port: {:<16}  queue-id: {:>2}", rxq.name, rxq.queue)?;
+            writeln!(
+                f,
+                "no worker, handover under way:\n  port: {:<16}  queue-id: {:>2}",
+                rxq.name, rxq.queue
+            )?;
         }
         Ok(())
     }

@@ -18,12 +18,14 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use process::ip;
+
 pub use capture::{Capture, read_pcap, write_pcap};
 pub use frames::{ETHERTYPE_IPV4, eth, ipv4_udp, tagged};
 pub use guest::Guest;
 pub use host::Host;
 pub use numbered::{Numbered, Seen};
-pub use process::{Reply, ip, run, sh, wait_for};
+pub use process::{run, wait_for};
 pub use rpc::Rpc;
 pub use switch::{Drops, Setup, Switch};
 
