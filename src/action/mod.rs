@@ -108,7 +108,7 @@ pub enum Action {
     PushStack(Subfield),
     /// `pop:SUBFIELD`: nothing happens when the stack is empty.
     PopStack(Subfield),
-    /// `dec_ttl`: halts at TTL 1 or 0.
+    /// `dec_ttl`: at TTL 1 or 0 the list of actions that it stands in ends.
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Vec<Action>),

@@ -81,6 +81,8 @@ pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
 
 /// Why actions are not carried on with.
 enum Stop {
+    /// The list at hand is done with; those that it was called from go on.
+    EndOfList,
     /// This copy of the packet is done with.
     Halt,
     /// The whole packet is dropped.
@@ -129,7 +131,10 @@ impl<'a> Run<'a> {
     }
 
     fn actions(&mut self, flow: &'a Flow, actions: &'a [Action], depth: usize) -> Result<(), Stop> {
-        actions.iter().try_for_each(|action| self.action(flow, action, depth))
+        match actions.iter().try_for_each(|action| self.action(flow, action, depth)) {
+            Err(Stop::EndOfList) => Ok(()),
+            other => other,
+        }
     }
 
     fn action(&mut self, flow: &'a Flow, action: &'a Action, depth: usize) -> Result<(), Stop> {
@@ -191,7 +196,8 @@ impl<'a> Run<'a> {
                 }
                 let ttl = self.key.get(Field::NwTtl);
                 if ttl < 2 {
-                    return self.halt(DropReason::TtlExpired);
+                    self.halted = self.halted.or(Some(DropReason::TtlExpired));
+                    return Err(Stop::EndOfList);
                 }
                 self.key.set(Field::NwTtl, ttl - 1);
                 self.step()
@@ -208,7 +214,7 @@ impl<'a> Run<'a> {
         self.clones += 1;
         self.step()?;
         match self.actions(flow, inner, depth) {
-            Ok(()) | Err(Stop::Halt) => {}
+            Ok(()) | Err(Stop::Halt | Stop::EndOfList) => {}
             Err(limit) => return Err(limit),
         }
         self.clones -= 1;

@@ -6,8 +6,9 @@
 //!
 //! **Why nothing was sent**, the first of these that applies:
 //! 1. a limit: `TooDeep`, `TooMany`, `ActionLimit`. All operations are discarded, outputs too;
-//! 2. a halt: `TtlExpired` of `dec_ttl`, `TooManyVlans` of `push_vlan`. It ends all that was still to be done to the
-//!    packet, or inside `clone` to the copy; what was sent before stays sent;
+//! 2. a halt: `TooManyVlans` of `push_vlan`, which ends all that was still to be done to the packet, or inside `clone`
+//!    to the copy; `TtlExpired` of `dec_ttl`, which ends the list of actions that it stands in. What was sent before
+//!    stays sent;
 //! 3. `NoSuchPort`: an output named a port that does not exist;
 //! 4. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
 //! 5. `NoMatch`: the last lookup met no flow;
@@ -417,7 +418,9 @@ impl<'s> Walk<'s, '_> {
         }
         match fields::get64(self.key, Field::NwTtl) {
             0 | 1 => {
-                self.halt(DropReason::TtlExpired);
+                // As OVS does: the list at hand ends, those that it was called from go on.
+                self.seen.halt.get_or_insert(DropReason::TtlExpired);
+                self.list = &[];
                 Ok(())
             }
             ttl => {

@@ -235,13 +235,14 @@ fn tags_move_in_and_out() {
 }
 
 #[test]
-fn an_expired_ttl_halts_every_list_but_only_its_own_clone() {
+fn an_expired_ttl_ends_the_list_it_stands_in() {
     let nested = |key| {
         let tables = snapshot(&[(0, 1, None, &[goto(1), out(3)]), (1, 1, None, &[DecTtl, out(2)])]);
         run(&tables, key)
     };
     assert_eq!(nested(udp()), [Op::DecTtl, to(2), to(3)]);
-    assert_eq!(nested(with(Field::NwTtl, 1)), [Op::Drop(DropReason::TtlExpired)]);
+    assert_eq!(nested(with(Field::NwTtl, 1)), [to(3)]);
+    assert_eq!(ops(&[DecTtl, out(2)], with(Field::NwTtl, 1)), [Op::Drop(DropReason::TtlExpired)]);
     assert_eq!(nested(with(Field::EthType, 0x0806)), [to(2), to(3)]);
     let apart = [Copied(vec![out(4), DecTtl, out(2)]), out(3)];
     assert_eq!(ops(&apart, with(Field::NwTtl, 0)), [Op::Clone { ops: 1 }, to(4), to(3)]);
