@@ -85,6 +85,12 @@ pub enum FlowRefusal {
 }
 
 impl FlowRefusal {
+    /// Whether the flow stands in a file rather than in the request itself.
+    pub fn is_in_file(&self) -> bool {
+        let (FlowRefusal::Syntax { place, .. } | FlowRefusal::Tables { place, .. }) = self;
+        matches!(place, Place::Line(_))
+    }
+
     fn syntax(place: Place, error: &SyntaxError, text: &str) -> Self {
         FlowRefusal::Syntax { place, shown: error.render(text) }
     }

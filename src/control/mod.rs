@@ -6,7 +6,7 @@
 //! tasks that take turns, so a change needs no lock; what must not be interrupted does not await.
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
-//! [`commands`] has the table of commands, [`switch`] the state they work on, [`changes`] what takes several
+//! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
 //! publications, [`flows`] the flow tables.
 
 mod changes;
@@ -167,7 +167,10 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
         let file = flows::read_file(&text, &ports).await;
         changes.extend(file.map_err(|source| ControlError::FlowFileLine { path: path.clone(), source })?);
     }
-    let applied = switch.state_mut().change_flows(&changes)?;
+    let applied = switch.state_mut().change_flows(&changes).map_err(|source| match &config.flow_file {
+        Some(path) if source.is_in_file() => ControlError::FlowFileLine { path: path.clone(), source },
+        _ => ControlError::Flow(source),
+    })?;
     warn_of_silence(&switch.settle(applied.generation).await);
     Ok(())
 }

@@ -83,6 +83,9 @@ impl ControlSocket {
         refuse_if_taken(path).await?;
 
         let private = directory.join(format!(".mr{}", std::process::id()));
+        // Left by a process of the same number that was killed just here; the lock says that it is gone.
+        let _ = fs::remove_file(private.join("s"));
+        let _ = fs::remove_dir(&private);
         DirBuilder::new().mode(0o700).create(&private).map_err(system("create", &private))?;
         let bound = bind_in(&private, path, config.mode, group);
         fs::remove_dir(&private).map_err(system("remove", &private))?;

@@ -30,6 +30,9 @@ pub fn inject(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         // All are read before the first is injected, so that a slip in the last leaves nothing half done.
         let frames = frames.iter().map(|text| hex(text)).collect::<Result<Vec<Vec<u8>>, _>>()?;
         for (frame, before) in frames.iter().zip(0u64..) {
+            if before % 64 == 63 {
+                tokio::task::yield_now().await;
+            }
             inject_one(&switch, port, frame).await.map_err(|error| {
                 CommandError::Argument(format!("{error} ({} injected)", count(before, "frame")))
             })?;
