@@ -148,6 +148,14 @@ fn exit_by_command_with_a_port_that_never_rests() {
     switch.end_by_command();
 }
 
+/// The run-time files that a prefix asks for are there while the switch is, and no longer.
+#[test]
+fn a_file_prefix_leaves_no_files() {
+    let lab = Lab::new();
+    let switch = Switch::start(&lab, &Setup::new().file_prefix().port("p1", "type=null no_rx=true"));
+    switch.end(&Drops::none());
+}
+
 /// The accounting counts injected frames, and `--clear` counts from then on.
 #[test]
 fn counters_and_drops_by_name() {

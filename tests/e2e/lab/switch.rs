@@ -24,6 +24,7 @@ pub struct Setup {
     idle_sleep: &'static str,
     hugepages: &'static str,
     memory_mb: u32,
+    file_prefix: bool,
     ports: Vec<(String, String)>,
     flows: Vec<String>,
 }
@@ -37,6 +38,7 @@ impl Setup {
             idle_sleep: "50us",
             hugepages: "off",
             memory_mb: 256,
+            file_prefix: false,
             ports: Vec::new(),
             flows: Vec::new(),
         }
@@ -92,6 +94,12 @@ impl Setup {
         self
     }
 
+    /// With run-time files under a prefix of its own, for other DPDK processes to find.
+    pub fn file_prefix(mut self) -> Self {
+        self.file_prefix = true;
+        self
+    }
+
     fn toml(&self, socket: &str, prefix: &str) -> String {
         let mut text = format!("[control]\nsocket = \"{socket}\"\n");
         if let Some(cores) = &self.control_cores {
@@ -101,9 +109,13 @@ impl Setup {
         writeln!(
             text,
             "[workers]\ncores = {cores}\nidle_sleep = \"{idle_sleep}\"\n[dpdk]\nhugepages = \"{hugepages}\"\n\
-             memory_mb = {memory_mb}\nfile_prefix = \"{prefix}\"\npci = false\n[log]\nfilter = \"debug\""
+             memory_mb = {memory_mb}\npci = false"
         )
         .expect("write to memory");
+        if self.file_prefix {
+            writeln!(text, "file_prefix = \"{prefix}\"").expect("write to memory");
+        }
+        writeln!(text, "[log]\nfilter = \"debug\"").expect("write to memory");
         for (name, keys) in &self.ports {
             writeln!(text, "[[port]]\nname = \"{name}\"").expect("write to memory");
             for (key, value) in keys.split(' ').map(|pair| pair.split_once('=').expect("KEY=VALUE")) {
@@ -151,6 +163,28 @@ impl Drops {
     }
 }
 
+/// Where DPDK leaves traces: its run-time folders, its hugepage files, hugepages taken.
+#[derive(Debug, PartialEq, Eq)]
+struct Traces {
+    files: Vec<String>,
+    free_hugepages: Option<String>,
+}
+
+impl Traces {
+    /// Those of guests aside, which take theirs away when they are dropped.
+    fn now(guests: &str) -> Self {
+        let names = |folder| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries
+                .filter_map(move |entry| Some(format!("{folder}/{}", entry.file_name().into_string().ok()?)))
+        };
+        let mut files: Vec<String> = names("/run/dpdk").chain(names("/dev/hugepages")).collect();
+        files.retain(|path| !path.contains(guests));
+        files.sort();
+        Self { files, free_hugepages: fs::read_to_string(FREE_HUGEPAGES).ok() }
+    }
+}
+
 /// A process that is ended with its guard.
 struct Process(Child);
 
@@ -168,7 +202,9 @@ pub struct Switch {
     pub socket: String,
     prefix: String,
     log: String,
-    free_hugepages: Option<String>,
+    /// What the names of guests' traces begin with.
+    guests: String,
+    before: Traces,
     ended: bool,
 }
 
@@ -210,7 +246,8 @@ impl Switch {
         let socket = socket.map_or_else(|| lab.path(&format!("switch{number}.ctl")), str::to_owned);
         let config = lab.path(&format!("switch{number}.toml"));
         fs::write(&config, setup.toml(&socket, &prefix)).expect("write the config");
-        let free_hugepages = fs::read_to_string(FREE_HUGEPAGES).ok();
+        let guests = lab.name("g");
+        let before = Traces::now(&guests);
         let out = File::create(&log).expect("make the log");
         let child = Command::new(env!("CARGO_BIN_EXE_millraced"))
             .args(["--config", &config])
@@ -219,7 +256,7 @@ impl Switch {
             .stderr(out)
             .spawn()
             .expect("run millraced");
-        Self { process: Process(child), socket, prefix, log, free_hugepages, ended: false }
+        Self { process: Process(child), socket, prefix, log, guests, before, ended: false }
     }
 
     /// Its process.
@@ -337,18 +374,11 @@ impl Switch {
     /// Socket, run-time files and hugepages are as they were before it.
     fn nothing_left(&self, socket_is_anothers: bool) {
         assert!(socket_is_anothers || !Path::new(&self.socket).exists(), "{} is left behind", self.socket);
-        for folder in ["/run/dpdk", "/dev/hugepages", "/tmp"] {
-            let left: Vec<String> = fs::read_dir(folder)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .filter(|name| name.starts_with(&self.prefix))
-                .collect();
-            assert!(left.is_empty(), "left behind in {folder}: {left:?}");
-        }
-        let free = fs::read_to_string(FREE_HUGEPAGES).ok();
-        assert_eq!(free, self.free_hugepages, "free hugepages after and before");
+        assert_eq!(
+            Traces::now(&self.guests),
+            self.before,
+            "DPDK's run-time files and free hugepages after and before"
+        );
     }
 }
 
