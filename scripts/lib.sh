@@ -94,7 +94,7 @@ need_dpdk() {
 # ---- hugepages ------------------------------------------------------------------------------------------------------
 
 HUGE_DIR=/sys/kernel/mm/hugepages/hugepages-2048kB
-HUGE_BEFORE='' # the number to go back to, if it was raised here
+HUGE_BEFORE='' HUGE_RAISED='' # the number to go back to and the one it was raised to, if it was raised here
 
 # reserve_hugepages PAGES: sees to it that so many 2 MiB pages are free. Fails, with a line that says why, where it cannot.
 reserve_hugepages() {
@@ -116,7 +116,7 @@ reserve_hugepages() {
         note "not enough memory for $want hugepages: going on with ordinary pages (--no-huge)"
         return 1
     fi
-    HUGE_BEFORE=$total
+    HUGE_BEFORE=$total HUGE_RAISED=$target
     if ! as_root sh -c "echo $target > $HUGE_DIR/nr_hugepages" 2>/dev/null; then
         HUGE_BEFORE=''
         note "may not reserve hugepages here: going on with ordinary pages (--no-huge)"
@@ -124,6 +124,8 @@ reserve_hugepages() {
     fi
     now=$(<"$HUGE_DIR/free_hugepages")
     if ((now < want)); then
+        # Memory in pieces: the kernel gave fewer than asked for, and those are its own number now.
+        HUGE_RAISED=$(<"$HUGE_DIR/nr_hugepages")
         restore_hugepages
         note "the kernel gave $now of $want hugepages: going on with ordinary pages (--no-huge)"
         return 1
@@ -131,10 +133,13 @@ reserve_hugepages() {
     ok "hugepages: raised from $total to $target of 2 MiB, put back at the end"
 }
 
+# Goes back to the number from before, unless somebody has set another since.
 restore_hugepages() {
     [[ -n $HUGE_BEFORE ]] || return 0
-    as_root sh -c "echo $HUGE_BEFORE > $HUGE_DIR/nr_hugepages" 2>/dev/null || true
-    HUGE_BEFORE=''
+    if [[ $(<"$HUGE_DIR/nr_hugepages") == "$HUGE_RAISED" ]]; then
+        as_root sh -c "echo $HUGE_BEFORE > $HUGE_DIR/nr_hugepages" 2>/dev/null || true
+    fi
+    HUGE_BEFORE='' HUGE_RAISED=''
 }
 
 # ---- processes ------------------------------------------------------------------------------------------------------

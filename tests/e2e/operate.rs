@@ -122,10 +122,10 @@ fn sigterm_under_load_leaves_nothing_behind() {
         .flow("in_port=3,actions=output:4")
         .flow("priority=0,actions=drop");
     let switch = Switch::start(&lab, &setup);
-    switch.add_port("flood", &format!("type=pcap rx_file={source} infinite=true number=9"));
+    switch.add_port("endless", &format!("type=pcap rx_file={source} infinite=true number=9"));
     switch.flows(&["in_port=9,actions=output:4"]);
     wait_for("packets flow", SOON, || (switch.packets("in_port=9") > 10_000).then_some(()));
-    switch.ok(&["port", "del", "flood"]);
+    switch.ok(&["port", "del", "endless"]);
     // Two frames of the first file, and those of the endless one that came before its flow.
     switch.end(&Drops::none().maybe("explicit"));
     assert!(!std::path::Path::new(&sock).exists(), "{sock} is left behind");

@@ -156,8 +156,8 @@ fn frames_too_short_and_too_long() {
     switch.ok(&["inject", "p1", &hex(&[0xee; 13])]);
     let said = switch.refusal(&["inject", "p1", &hex(&eth(ETHERTYPE_IPV4, &[0; 20_000]))]);
     one_line(&said, &["20014"]);
-    one_line(&switch.refusal(&["inject", "p1", "abc"]), &["half a byte"]);
-    one_line(&switch.refusal(&["inject", "p1", "zz"]), &["'z'"]);
+    one_line(&switch.refusal(&["inject", "p1", "abc"]), &["abc", "two for every byte"]);
+    one_line(&switch.refusal(&["inject", "p1", "zz"]), &["zz"]);
     unharmed(switch, &one, &two, &Drops::none().exactly("runt", 1));
 }
 
