@@ -236,6 +236,8 @@ impl Datapath for MemoryDatapath {
             busy_cycles: 250,
             idle_cycles: 750,
             sleeps: 5,
+            wake_p99_us: Some(64),
+            cpu_percent: 12.5,
             generation: Some(self.handle.borrow().published),
             totals: self.totals(),
         };

@@ -259,6 +259,10 @@ pub struct WorkerStatus {
     pub idle_cycles: u64,
     /// Times it slept.
     pub sleeps: u64,
+    /// Microseconds that 99 of 100 of its wakes were late at most, to the next power of two; none if it never slept.
+    pub wake_p99_us: Option<u64>,
+    /// Per cent of a core that its thread used in the last second.
+    pub cpu_percent: f64,
     /// Generation it has announced; none while offline.
     pub generation: Option<u64>,
     /// Its share of the accounting.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::thread::Wakes;
 use crate::datapath::{PortCounters, Totals};
 use crate::packet::DropReason;
 
@@ -85,6 +86,8 @@ pub struct WorkerCounters {
     pub busy_cycles: Counter,
     pub idle_cycles: Counter,
     pub sleeps: Counter,
+    /// How late it woke from them.
+    pub wakes: Wakes,
     /// The last `Request::Sync` that was met.
     pub synced: Counter,
     pub ports: Box<[PortCell]>,
@@ -109,6 +112,7 @@ impl WorkerCounters {
             busy_cycles: Counter::default(),
             idle_cycles: Counter::default(),
             sleeps: Counter::default(),
+            wakes: Wakes::new(),
             synced: Counter::default(),
             ports: (0..MAX_SLOTS).map(|_| PortCell::default()).collect(),
         }

@@ -14,6 +14,7 @@ use super::poll::{Clock, Worker};
 use super::queues::{OpenPort, Rxq, choose_worker, load, topology};
 use super::stage::Stage;
 use super::state::{RxqCounters, Slot, State};
+use super::thread::{CpuUse, own_tid};
 use crate::config::PortSpec;
 use crate::datapath::{
     Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus, Totals,
@@ -72,6 +73,7 @@ struct Handle<P> {
     base: Totals,
     /// Whether the last [`Request::Sync`] fitted its mailbox.
     asked: bool,
+    cpu: CpuUse,
 }
 
 /// A port with what only the control thread knows of it.
@@ -162,7 +164,7 @@ impl<B: Backend> Engine<B> {
             let entered = enter::<B>(number, core);
             let guard = match entered {
                 Ok(guard) => {
-                    let _ = ready.send(Ok(()));
+                    let _ = ready.send(Ok(own_tid()));
                     guard
                 }
                 Err(error) => {
@@ -177,7 +179,7 @@ impl<B: Backend> Engine<B> {
             .name(format!("worker-{number}"))
             .spawn(body)
             .map_err(|error| failed(&error.to_string()))?;
-        started.recv().map_err(|_| failed("its thread ended at once"))??;
+        let tid = started.recv().map_err(|_| failed("its thread ended at once"))??;
         self.workers.push(Handle {
             setup: setup.clone(),
             thread: Some(thread),
@@ -185,6 +187,7 @@ impl<B: Backend> Engine<B> {
             counters,
             base: Totals::default(),
             asked: true,
+            cpu: CpuUse::of(tid),
         });
         Ok(())
     }
@@ -491,6 +494,8 @@ impl<B: Backend> Datapath for Engine<B> {
             busy_cycles: worker.counters.busy_cycles.get(),
             idle_cycles: worker.counters.idle_cycles.get(),
             sleeps: worker.counters.sleeps.get(),
+            wake_p99_us: worker.counters.wakes.p99_us(),
+            cpu_percent: worker.cpu.percent(),
             generation: self.publisher.seen(index),
             totals: combine(&worker.counters.totals(), &worker.base, u64::wrapping_sub),
         };
@@ -584,6 +589,7 @@ impl<B: Backend> Datapath for Engine<B> {
         self.reclaim();
         self.take_reports();
         self.look_at_links();
+        self.workers.iter_mut().for_each(|worker| worker.cpu.look());
         self.backend.tick();
     }
 

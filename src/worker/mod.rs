@@ -18,6 +18,7 @@ mod poll;
 mod queues;
 mod stage;
 mod state;
+mod thread;
 
 #[cfg(feature = "dpdk")]
 pub use dpdk_device::DpdkBackend;

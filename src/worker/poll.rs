@@ -52,6 +52,11 @@ impl Clock {
         Self { start: B::tsc(), per_ms: (B::tsc_hz() / 1000).max(1) }
     }
 
+    /// Microseconds in so many counts.
+    pub fn us(&self, counts: u64) -> u64 {
+        counts.saturating_mul(1000) / self.per_ms
+    }
+
     /// Milliseconds at a reading of the TSC.
     #[inline(always)]
     pub fn ms(&self, tsc: u64) -> u64 {
@@ -64,6 +69,7 @@ impl<B: Backend> Worker<B> {
     pub fn run(mut self) {
         let mut idle_turns = 0u32;
         let mut before = B::tsc();
+        let asked_us = self.idle_sleep.as_micros() as u64;
         while !self.stop.load(Ordering::Relaxed) {
             let worked = self.turn(before);
             let now = B::tsc();
@@ -81,6 +87,8 @@ impl<B: Backend> Worker<B> {
                 self.reader.park();
                 self.counters.sleeps.add(1);
                 std::thread::sleep(self.idle_sleep);
+                let woke = B::tsc();
+                self.counters.wakes.record(self.clock.us(woke.wrapping_sub(now)).saturating_sub(asked_us));
             }
             let now = B::tsc();
             self.counters.idle_cycles.add(now.wrapping_sub(before));

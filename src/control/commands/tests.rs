@@ -184,7 +184,7 @@ fn a_queue_is_handed_over_in_two_steps() {
         assert_eq!(bench.ok("dpif-netdev/pmd-rxq-show", &[]).await, text);
         let workers = bench.ok("worker/list", &[]).await;
         assert!(
-            workers.lines().nth(1).unwrap().starts_with("     0     1     0     3  25.0 %    100"),
+            workers.lines().nth(1).unwrap().starts_with("     0     1     0     3  25.0 %  12.5 %    100"),
             "{workers}"
         );
     });
