@@ -93,7 +93,10 @@ fn every_buffer_comes_back_on_every_path() {
     // A device that does not open leaves nothing behind, and neither does a port removed under traffic.
     let missing = PortKind::AfPacket { iface: "mr-not-there".to_owned() };
     let refused = switch.add_port(&PortSpec::new("missing", missing)).unwrap_err();
-    assert!(refused.to_string().starts_with("port \"missing\": the device"), "{refused}");
+    assert!(refused.to_string().starts_with("there is no kernel interface \"mr-not-there\""), "{refused}");
+    let vdev = PortKind::Vdev { devargs: "net_af_packet77,iface=mr-not-there".to_owned() };
+    let refused = switch.add_port(&PortSpec::new("missing", vdev)).unwrap_err();
+    assert!(refused.to_string().starts_with("the device net_af_packet77"), "{refused}");
     set_flows(&mut switch, &["in_port=1 actions=2,4"]);
     for _ in 0..5 {
         remove(&mut switch, sink);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Parser;
 use millrace::config::Config;
 use millrace::control;
@@ -77,8 +77,9 @@ fn allowed_cores() -> anyhow::Result<Vec<usize>> {
 
 /// Runs the control side on this thread until it is told to stop.
 fn serve(config: &Config, datapath: Box<dyn Datapath>) -> anyhow::Result<()> {
-    control::run(config, datapath, control::terminated(), || tracing::info!("ready"))?;
-    Ok(())
+    // Its sentences are whole: printed with their sources they would say everything twice.
+    control::run(config, datapath, control::terminated(), || tracing::info!("ready"))
+        .map_err(|error| anyhow!("{error}"))
 }
 
 #[cfg(not(feature = "dpdk"))]

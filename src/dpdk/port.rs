@@ -90,7 +90,9 @@ impl Port {
 
     fn probe(devargs: &str) -> Result<Self, String> {
         let name = devargs.split(',').next().unwrap_or_default();
-        let fail = |what: String| format!("the device \"{devargs}\" cannot be opened: {what}{}", log::said());
+        let fail = |what: String| {
+            format!("the device {devargs} cannot be opened: {what}{}; mend its arguments", log::said())
+        };
         let (c_args, c_name) = match (CString::new(devargs), CString::new(name)) {
             (Ok(args), Ok(name)) => (args, name),
             _ => return Err(fail("its devargs contain a NUL byte".to_owned())),

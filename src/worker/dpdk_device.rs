@@ -6,6 +6,7 @@ use std::fs::File;
 use arrayvec::ArrayVec;
 
 use super::device::{Backend, Device, Facts};
+use super::precheck;
 use crate::config::{PortKind, PortSpec, VhostMode};
 use crate::datapath::DeviceStats;
 use crate::dpdk::eal::RegisteredThread;
@@ -105,7 +106,7 @@ impl DpdkBackend {
     }
 
     /// The devargs of a port.
-    fn devargs(&mut self, spec: &PortSpec, workers: u16) -> Result<String, String> {
+    fn devargs(&mut self, spec: &PortSpec) -> Result<String, String> {
         Ok(match &spec.kind {
             PortKind::AfPacket { iface } => {
                 let mut arguments = vec![format!("iface={iface}"), format!("qpairs={}", spec.n_rxq)];
@@ -123,9 +124,6 @@ impl DpdkBackend {
             PortKind::Pcap { rx_file, tx_file, infinite } => {
                 let mut arguments = Vec::new();
                 if let Some(file) = rx_file {
-                    File::open(file).map_err(|error| {
-                        format!("the capture file {file} cannot be read: {error}; mend `rx_file`")
-                    })?;
                     arguments.extend((0..spec.n_rxq).map(|_| format!("rx_pcap={file}")));
                     arguments.push(format!("infinite_rx={}", u8::from(*infinite)));
                 }
@@ -138,10 +136,7 @@ impl DpdkBackend {
                 let arguments = [format!("size={size}"), format!("no-rx={}", u8::from(*no_rx))];
                 self.vdev("net_null", &arguments)
             }
-            PortKind::Vdev { devargs } | PortKind::Pci { devargs } => {
-                let _ = workers;
-                devargs.clone()
-            }
+            PortKind::Vdev { devargs } | PortKind::Pci { devargs } => devargs.clone(),
             PortKind::Memory => {
                 return Err("a port of type memory exists only in a switch that runs with --no-dpdk; here, \
                             type null or pcap may serve"
@@ -177,6 +172,7 @@ impl Backend for DpdkBackend {
     type Thread = RegisteredThread;
 
     fn open(&mut self, spec: &PortSpec, workers: u16) -> Result<Port, String> {
+        precheck::check(spec)?;
         let extra_buffers = match &spec.kind {
             PortKind::Pcap { rx_file: Some(file), infinite: true, .. } => {
                 packets_in(file) * u32::from(spec.n_rxq)
@@ -186,7 +182,7 @@ impl Backend for DpdkBackend {
         // A driver that pairs its queues takes as many transmit queues as receive queues.
         let paired = matches!(spec.kind, PortKind::AfPacket { .. });
         let options = Options {
-            devargs: self.devargs(spec, workers)?,
+            devargs: self.devargs(spec)?,
             n_rxq: spec.n_rxq,
             n_txq: if paired { spec.n_rxq } else { spec.n_txq.unwrap_or(workers) },
             n_rxq_desc: spec.n_rxq_desc,
@@ -199,7 +195,7 @@ impl Backend for DpdkBackend {
             workers,
             extra_buffers,
         };
-        Port::open(&options).map_err(|why| format!("port \"{}\": {why}", spec.name))
+        Port::open(&options)
     }
 
     fn enter_thread() -> Result<RegisteredThread, String> {

@@ -11,6 +11,7 @@ use super::counters::{MAX_SLOTS, WorkerCounters, combine, combine_ports};
 use super::device::{Backend, Device};
 use super::mailbox::{ControlEnd, REPORTS, Request, pair};
 use super::poll::{Clock, Worker};
+use super::precheck::conflict;
 use super::queues::{OpenPort, Rxq, choose_worker, load, topology};
 use super::stage::Stage;
 use super::state::{RxqCounters, Slot, State};
@@ -331,6 +332,9 @@ impl<B: Backend> Datapath for Engine<B> {
             spec.rxq_affinity.iter().find(|(_, worker)| usize::from(*worker) >= self.workers.len())
         {
             return Err(PortError::NoSuchWorker(*worker));
+        }
+        if let Some(sentence) = conflict(spec, self.known.iter().map(|known| &known.spec)) {
+            return Err(PortError::Device(sentence));
         }
         let device = self.backend.open(spec, self.workers.len() as u16).map_err(PortError::Device)?;
         let facts = device.facts();

@@ -15,6 +15,7 @@ mod machine;
 mod mailbox;
 pub mod memory;
 mod poll;
+mod precheck;
 mod queues;
 mod stage;
 mod state;
