@@ -1,43 +1,20 @@
-//! For random flow tables and random packets, translation answers as the linear interpreter in `oracle` does.
+//! For random flow tables and random packets the switch answers as the linear interpreter in `oracle` does: here
+//! translation with keys, in `oracle/bytes.rs` all from the bytes of a frame to those of its outputs.
 
 mod oracle;
+#[path = "../src/packet/testgen.rs"]
+mod testgen;
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use millrace::action::{Action, ModKind, Op, Subfield};
-use millrace::packet::{Field, FlowKey, PortNo, PortRef};
-use millrace::pipeline::flow::FlowOptions;
-use millrace::pipeline::flowmod::Command;
-use millrace::pipeline::stats::FlowStats;
+use millrace::action::Op;
+use millrace::packet::{Field, FlowKey};
+use millrace::pipeline::Snapshot;
 use millrace::pipeline::translate::{Start, Translation, translate};
-use millrace::pipeline::{Batch, Flow, FlowMod, Match, PortView, Ports, Snapshot, Tables};
+use oracle::flows::{PORTS, at, build, ports, small, wanted};
 use oracle::{Answer, PacketIn, World, interpret, packet_part};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const TABLES: u8 = 5;
 const PACKETS: usize = 32;
-/// Numbers and whether a flood leaves the port out.
-const PORTS: [(PortNo, bool); 4] =
-    [(PortNo(1), false), (PortNo(2), true), (PortNo(3), false), (PortNo(7), false)];
-
-fn at(number: PortNo) -> PortRef {
-    PortRef { slot: 100 - number.0, generation: 5 }
-}
-
-fn ports() -> Ports {
-    let view = |(number, no_flood): &(PortNo, bool)| {
-        let name = Arc::from(format!("p{number}"));
-        PortView { number: *number, name, at: at(*number), no_flood: *no_flood }
-    };
-    Ports::new(PORTS.iter().map(view).collect())
-}
-
-/// Small numbers, so that packets meet flows.
-fn small() -> impl Strategy<Value = u128> {
-    prop_oneof![4 => 0u128..4, 1 => any::<u128>()]
-}
 
 fn key() -> impl Strategy<Value = FlowKey> {
     let kind = select(vec![
@@ -103,173 +80,6 @@ fn key() -> impl Strategy<Value = FlowKey> {
             key
         },
     )
-}
-
-fn matcher() -> impl Strategy<Value = Match> {
-    let low = |field: Field, bits: u32| (field, field.all_ones() & (u128::MAX >> (128 - bits)));
-    let part = prop_oneof![
-        (select(vec![1u128, 2, 3, 7]), Just((Field::InPort, 0xffff_ffff))),
-        (select(vec![0x0800u128, 0x86dd, 0x0806]), Just((Field::EthType, 0xffff))),
-        (select(vec![0u128, 0x1000]), Just((Field::VlanTci, 0x1000))),
-        (select(vec![6u128, 17, 58]), Just((Field::NwProto, 0xff))),
-        (select(vec![0u128, 1, 2, 63]), Just((Field::NwTtl, 0xff))),
-        (
-            0u128..4,
-            select(vec![
-                low(Field::NwSrc, 32),
-                low(Field::NwSrc, 1),
-                low(Field::NwDst, 2),
-                low(Field::Ipv6Dst, 128),
-                low(Field::Ipv6Src, 2),
-                low(Field::VlanTci, 12),
-                low(Field::EthDst, 48),
-                low(Field::EthDst, 1),
-                low(Field::TcpDst, 16),
-                low(Field::TcpDst, 1),
-                low(Field::Reg0, 32),
-                low(Field::Reg0, 1),
-                low(Field::Reg1, 2),
-                low(Field::Metadata, 2),
-                low(Field::IpFrag, 2),
-            ])
-        ),
-    ];
-    proptest::collection::vec(part, 0..3).prop_map(|parts| {
-        let mut out = Match::default();
-        for (value, (field, mask)) in parts {
-            out.set_masked(field, value & mask, mask);
-        }
-        out
-    })
-}
-
-fn writable() -> impl Strategy<Value = Field> {
-    let all: Vec<_> = Field::ALL.iter().copied().filter(|field| field.info().writable).collect();
-    let packet: Vec<_> = all.iter().copied().filter(|field| field.in_packet()).collect();
-    let vlan = vec![Field::VlanTci, Field::VlanVid, Field::VlanPcp, Field::DlVlan, Field::DlVlanPcp];
-    prop_oneof![1 => select(all), 3 => select(packet), 1 => select(vlan), 1 => select(vec![Field::Reg0, Field::Reg1])]
-}
-
-fn subfield(field: Field, from: u16, width: u16) -> Subfield {
-    let start = from % field.bits();
-    Subfield { field, start, bits: 1 + width % (field.bits() - start) }
-}
-
-fn part_of(field: impl Strategy<Value = Field>) -> impl Strategy<Value = Subfield> {
-    (field, any::<bool>(), any::<u16>(), any::<u16>()).prop_map(|(field, whole, from, width)| {
-        if whole { Subfield::whole(field) } else { subfield(field, from, width) }
-    })
-}
-
-fn moved() -> impl Strategy<Value = Action> {
-    (part_of(select(Field::ALL.to_vec())), part_of(writable())).prop_map(|(mut src, mut dst)| {
-        (src.bits, dst.bits) = (src.bits.min(dst.bits), src.bits.min(dst.bits));
-        Action::Move { src, dst }
-    })
-}
-
-/// Among much else a resubmit, mostly forwards: too many backwards and every packet ends at the limit.
-fn action() -> impl Strategy<Value = Action> {
-    let port = select(vec![1u16, 2, 3, 7, 9, 0xfff8, 0xfffb, 0xfffc, 0xfffd, 0xffff]).prop_map(PortNo);
-    let resubmit = prop_oneof![
-        8 => Just(None),
-        4 => select(vec![1u16, 2, 0xfff8]).prop_map(|port| Some(PortNo(port))),
-    ];
-    let tables = prop_oneof![1 => Just(None), 20 => (0..=TABLES).prop_map(Some)];
-    let kinds = vec![
-        ModKind::VlanVid,
-        ModKind::VlanPcp,
-        ModKind::SetVlanVid,
-        ModKind::SetVlanPcp,
-        ModKind::DlSrc,
-        ModKind::DlDst,
-        ModKind::NwSrc,
-        ModKind::NwDst,
-        ModKind::NwTos,
-        ModKind::NwEcn,
-        ModKind::NwTtl,
-        ModKind::TpSrc,
-        ModKind::TpDst,
-    ];
-    let leaf = prop_oneof![
-        8 => port.prop_map(Action::Output),
-        1 => part_of(select(vec![Field::Reg0, Field::Metadata])).prop_map(Action::OutputField),
-        1 => (0u16..200).prop_map(|max_len| Action::Controller { max_len, reason: 1, id: 0 }),
-        3 => (resubmit, tables).prop_map(|(port, table)| Action::Resubmit { port, table }),
-        1 => (0u64..4, 0u64..4).prop_map(|(value, mask)| Action::WriteMetadata { value: value & mask, mask }),
-        4 => (writable(), small(), any::<u128>(), any::<bool>()).prop_map(|(field, value, some, whole)| {
-            let mask = if whole { field.all_ones() } else { some & field.all_ones() };
-            Action::SetField { field, value: value & mask, mask }
-        }),
-        3 => (part_of(writable()), small())
-            .prop_map(|(dst, value)| Action::Load { value: value & dst.ones(), dst }),
-        3 => moved(),
-        3 => (select(kinds), 0u64..256).prop_map(|(kind, value)| Action::Mod { kind, value }),
-        1 => select(vec![0x8100u16, 0x88a8]).prop_map(Action::PushVlan),
-        2 => Just(Action::PopVlan),
-        2 => part_of(select(Field::ALL.to_vec())).prop_map(Action::PushStack),
-        2 => part_of(writable()).prop_map(Action::PopStack),
-        1 => Just(Action::DecTtl),
-    ];
-    leaf.prop_recursive(3, 12, 5, |inner| proptest::collection::vec(inner, 0..5).prop_map(Action::Clone))
-}
-
-#[derive(Clone, Debug)]
-struct Wanted {
-    table: u8,
-    priority: u16,
-    matcher: Match,
-    actions: Vec<Action>,
-}
-
-fn wanted() -> impl Strategy<Value = Wanted> {
-    let actions = proptest::collection::vec(action(), 0..5);
-    let goto = prop_oneof![2 => Just(None), 1 => (1u8..4).prop_map(Some)];
-    (0..TABLES, 0u16..4, matcher(), actions, goto).prop_map(
-        |(table, priority, matcher, mut actions, goto)| {
-            // Resubmits go forwards but for a few that end a list: else most packets would end at a limit.
-            let last = actions.len().saturating_sub(1);
-            for (index, action) in actions.iter_mut().enumerate() {
-                if let Action::Resubmit { table: Some(to), .. } = action
-                    && *to <= table
-                    && (priority != 3 || index != last)
-                {
-                    *to += table + 1;
-                }
-            }
-            actions.extend(goto.map(|steps| Action::GotoTable(table + steps)));
-            Wanted { table, priority, matcher, actions }
-        },
-    )
-}
-
-/// The tables, and the flows in the order in which the first of each match and priority was added.
-fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
-    let stats = FlowStats::new(0);
-    let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
-    let mut flows: Vec<Flow> = Vec::new();
-    for (cookie, want) in (0u64..).zip(wanted) {
-        let change = FlowMod {
-            command: Command::Add,
-            table: Some(want.table),
-            priority: want.priority,
-            matcher: want.matcher.clone(),
-            cookie_filter: None,
-            out_port: None,
-            actions: Arc::from(want.actions.clone()),
-            options: FlowOptions { cookie, ..FlowOptions::default() },
-        };
-        batch.apply(&change).unwrap();
-        let new = batch.tables().get(want.table, want.priority, &want.matcher).unwrap();
-        let same = |flow: &&mut Flow| {
-            (flow.table, flow.priority, &flow.matcher) == (want.table, want.priority, &want.matcher)
-        };
-        match flows.iter_mut().find(same) {
-            Some(old) => *old = Flow::clone(new),
-            None => flows.push(Flow::clone(new)),
-        }
-    }
-    (batch.commit().0, flows)
 }
 
 /// Executes operations on a key as the datapath does on bytes.

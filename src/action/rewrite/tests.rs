@@ -1,10 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::checksum::tests::{naive_crc32c, naive_sum};
 use crate::packet::field::{Maskable, Prereq};
 use crate::packet::parse::{Parsed, parse};
-use crate::packet::testgen::{L4, Net, Spec, any_spec, pseudo_header};
+use crate::packet::testgen::{L4, Net, Spec, any_spec, naive_crc32c, naive_sum, pseudo_header};
 use crate::packet::{FlowKey, HeapPacket};
 
 fn read_key(frame: &[u8]) -> (Parsed, PacketMeta, FlowKey) {

@@ -2,28 +2,7 @@ use proptest::prelude::*;
 
 use super::crc32c::{Crc32c, change};
 use super::*;
-
-/// RFC 1071, word by word.
-pub(crate) fn naive_sum(bytes: &[u8]) -> u16 {
-    let mut sum = 0u32;
-    for pair in bytes.chunks(2) {
-        sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
-/// CRC32c, bit by bit.
-pub(crate) fn naive_crc32c(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
-        }
-    }
-    !crc
-}
+use crate::packet::testgen::{naive_crc32c, naive_sum};
 
 #[test]
 fn known_values() {
