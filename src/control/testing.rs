@@ -264,7 +264,7 @@ impl Datapath for MemoryDatapath {
         let mut handle = self.handle.borrow_mut();
         if handle.ring_full > 0 {
             handle.ring_full -= 1;
-            return Err(PortError::Busy(vec![0]));
+            return Err(PortError::MailboxFull(0));
         }
         handle.injected.push((number, frame.to_vec()));
         handle.totals.injected += 1;
@@ -273,6 +273,14 @@ impl Datapath for MemoryDatapath {
             None => handle.totals.drops.push((DropReason::NoMatch, 1)),
         }
         Ok(())
+    }
+
+    fn sync(&mut self) -> u64 {
+        1
+    }
+
+    fn unsynced(&mut self, _token: u64) -> Vec<u16> {
+        self.handle.borrow().silent.clone()
     }
 
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {

@@ -130,6 +130,9 @@ pub enum PortError {
     /// Some workers may still use it.
     #[error("worker(s) {0:?} may still use it; try again in a moment")]
     Busy(Vec<u16>),
+    /// The worker has not taken what it was asked before.
+    #[error("the mailbox of worker {0} is full; inject again in a moment, or more slowly")]
+    MailboxFull(u16),
     /// Anything the device or its driver says; the sentence is complete.
     #[error("{0}")]
     Device(String),

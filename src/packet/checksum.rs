@@ -90,4 +90,4 @@ pub fn update(field: u16, old: u128, new: u128, zero: Zero) -> u16 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

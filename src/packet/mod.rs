@@ -13,6 +13,8 @@ pub mod headers;
 pub mod key;
 pub mod meta;
 pub mod parse;
+#[cfg(test)]
+pub(crate) mod testgen;
 
 pub use addr::Mac;
 pub use buf::{HeapPacket, Packet};

@@ -379,3 +379,5 @@ impl NdOptions {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -540,11 +540,7 @@ impl<B: Backend> Datapath for Engine<B> {
         let owner = port.rxqs.iter().find_map(|rxq| rxq.owner).unwrap_or(0);
         let request = Request::Inject { packet, port: number, at: port.slot.at, table: 0 };
         let worker = self.workers.get_mut(usize::from(owner)).ok_or(PortError::NoSuchWorker(owner))?;
-        worker.mailbox.requests.push(request).map_err(|_| {
-            PortError::Device(format!(
-                "the mailbox of worker {owner} is full; inject again in a moment, or more slowly"
-            ))
-        })
+        worker.mailbox.requests.push(request).map_err(|_| PortError::MailboxFull(owner))
     }
 
     fn sync(&mut self) -> u64 {

@@ -152,10 +152,13 @@ pub struct MemoryBackend {
     opened: u8,
 }
 
+/// A port's name and its far end, while it is open.
+type NamedEnd = (String, Weak<Inner>);
+
 /// The far ends of the open memory ports, by name.
 #[derive(Clone, Default)]
 pub struct Wires {
-    by_name: Arc<Mutex<Vec<(String, Weak<Inner>)>>>,
+    by_name: Arc<Mutex<Vec<NamedEnd>>>,
 }
 
 impl Wires {

@@ -1,1 +1,251 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+
 use super::*;
+use crate::packet::parse::parse;
+use crate::packet::{Field, FlowKey, HeapPacket};
+
+/// A packet whose pool has so many buffers left, and that counts the buffers in use.
+#[derive(Debug)]
+struct Scarce {
+    packet: HeapPacket,
+    left: Arc<AtomicUsize>,
+}
+
+impl Packet for Scarce {
+    fn data(&self) -> &[u8] {
+        self.packet.data()
+    }
+    fn data_mut(&mut self) -> &mut [u8] {
+        self.packet.data_mut()
+    }
+    fn push_front(&mut self, n: usize) -> bool {
+        self.packet.push_front(n)
+    }
+    fn pull_front(&mut self, n: usize) -> bool {
+        self.packet.pull_front(n)
+    }
+    fn push_back(&mut self, n: usize) -> bool {
+        self.packet.push_back(n)
+    }
+    fn truncate(&mut self, len: usize) {
+        self.packet.truncate(len);
+    }
+    fn try_copy(&self) -> Option<Self> {
+        let left = &self.left;
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
+        Some(Scarce { packet: self.packet.clone(), left: left.clone() })
+    }
+}
+
+/// What was seen of an execution.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+struct Seen {
+    outputs: Vec<(u16, Vec<u8>)>,
+    shown: Vec<(u64, Vec<u8>)>,
+    drops: Vec<DropReason>,
+    consumed: usize,
+    copied: usize,
+    failed: usize,
+}
+
+impl<P: Packet> Sink<P> for Seen {
+    fn output(&mut self, packet: P, meta: &PacketMeta, port: PortRef) {
+        assert_eq!(meta.len as usize, packet.data().len());
+        self.outputs.push((port.slot, packet.data().to_vec()));
+    }
+    fn controller(&mut self, packet: &P, meta: &PacketMeta, info: ControllerOp) {
+        assert_eq!(meta.len as usize, packet.data().len());
+        self.shown.push((info.cookie, packet.data().to_vec()));
+    }
+    fn drop(&mut self, _: P, _: &PacketMeta, reason: DropReason) {
+        self.drops.push(reason);
+    }
+    fn consumed(&mut self, _: P, _: &PacketMeta) {
+        self.consumed += 1;
+    }
+    fn copied(&mut self, _: &PacketMeta, copy: Copied) {
+        self.copied += 1;
+        self.failed += usize::from(copy == Copied::NoBuffer);
+    }
+}
+
+impl Seen {
+    /// Packets in, less packets out.
+    fn balance(&self) -> isize {
+        let out = self.outputs.len() + self.drops.len() + self.consumed + self.failed;
+        (1 + self.copied) as isize - out as isize
+    }
+}
+
+/// A UDP packet with TTL 64.
+fn frame() -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    frame.extend([0x08, 0x00, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([0, 7, 0, 8, 0, 8, 0, 0]);
+    frame
+}
+
+fn meta_of(frame: &[u8]) -> PacketMeta {
+    let (mut meta, mut key) = (PacketMeta::default(), FlowKey::default());
+    let _ = parse(frame, &mut meta, &mut key);
+    meta
+}
+
+fn seen(ops: &[Op], buffers: usize) -> Seen {
+    let frame = frame();
+    let mut seen = Seen::default();
+    let left = Arc::new(AtomicUsize::new(buffers));
+    let packet = Scarce { packet: HeapPacket::new(&frame), left };
+    execute(packet, &meta_of(&frame), ops, &mut seen);
+    assert_eq!(seen.balance(), 0, "{ops:?} {seen:?}");
+    seen
+}
+
+fn port(slot: u16) -> PortRef {
+    PortRef { slot, generation: 0 }
+}
+
+fn out(slot: u16) -> Op {
+    Op::Output(port(slot))
+}
+
+fn set_dst(value: u128) -> Op {
+    Op::Set { field: Field::EthDst, value, mask: Field::EthDst.all_ones() }
+}
+
+fn controller(cookie: u64) -> Op {
+    Op::Controller { max_len: 0, reason: 1, table: 0, cookie }
+}
+
+/// The meaning of operations, with a copy for every group.
+fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Seen) {
+    let mut at = 0;
+    while at < ops.len() {
+        match ops[at] {
+            Op::Set { field, value, mask } => rewrite::set(&mut packet, &meta, field, value, mask),
+            Op::PushVlan { tpid } => {
+                if rewrite::push_vlan(&mut packet, &mut meta, tpid).is_err() {
+                    return;
+                }
+            }
+            Op::PopVlan => rewrite::pop_vlan(&mut packet, &mut meta),
+            Op::DecTtl => {
+                if rewrite::dec_ttl(&mut packet, &meta).is_err() {
+                    return;
+                }
+            }
+            Op::Output(port) => seen.outputs.push((port.slot, packet.data().to_vec())),
+            Op::Controller { cookie, .. } => seen.shown.push((cookie, packet.data().to_vec())),
+            Op::Clone { ops: count } => {
+                let end = (at + 1 + usize::from(count)).min(ops.len());
+                naive(packet.clone(), meta, &ops[at + 1..end], seen);
+                at = end;
+                continue;
+            }
+            Op::Drop(_) => {}
+        }
+        at += 1;
+    }
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..4u16).prop_map(out),
+        2 => (0..4u64).prop_map(controller),
+        3 => (0..8u128).prop_map(set_dst),
+        1 => Just(Op::PushVlan { tpid: 0x8100 }),
+        1 => Just(Op::PopVlan),
+        1 => Just(Op::DecTtl),
+        3 => (0..6u16).prop_map(|ops| Op::Clone { ops }),
+        1 => Just(Op::Clone { ops: u16::MAX }),
+        1 => Just(Op::Drop(DropReason::NoMatch)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn agrees_with_the_naive_way(ops in prop::collection::vec(any_op(), 0..14)) {
+        let frame = frame();
+        let mut expected = Seen::default();
+        naive(HeapPacket::new(&frame), meta_of(&frame), &ops, &mut expected);
+        let seen = seen(&ops, usize::MAX);
+        prop_assert_eq!(&seen.outputs, &expected.outputs);
+        prop_assert_eq!(&seen.shown, &expected.shown);
+        prop_assert_eq!(seen.failed, 0);
+        if expected.outputs.is_empty() {
+            prop_assert_eq!(seen.drops.len(), 1);
+        }
+        if !expected.outputs.is_empty() {
+            prop_assert!(seen.drops.is_empty());
+        }
+        // Every output but one may need a copy, and every group that shows the controller something else.
+        prop_assert!(seen.copied < expected.outputs.len().max(1) + expected.shown.len());
+    }
+
+    #[test]
+    fn the_account_balances_without_buffers(ops in prop::collection::vec(any_op(), 0..14), buffers in 0..4usize) {
+        let few = seen(&ops, buffers);
+        let many = seen(&ops, usize::MAX);
+        prop_assert!(few.outputs.len() <= many.outputs.len());
+        prop_assert_eq!(few.failed > 0, many.copied > buffers);
+    }
+}
+
+#[test]
+fn the_last_output_takes_the_packet_itself() {
+    assert_eq!(seen(&[out(1)], 0).copied, 0);
+    assert_eq!(seen(&[out(1), set_dst(1)], 0).copied, 0);
+    assert_eq!(seen(&[out(1), out(2), out(3)], 9).copied, 2);
+    assert_eq!(seen(&[out(1), controller(7)], 0).copied, 0);
+    assert_eq!(seen(&[Op::Clone { ops: 2 }, set_dst(1), out(1)], 0).copied, 0);
+    assert_eq!(seen(&[Op::Clone { ops: 2 }, set_dst(1), out(1), set_dst(2)], 0).copied, 0);
+    assert_eq!(seen(&[Op::Clone { ops: 2 }, set_dst(1), out(1), out(2)], 9).copied, 1);
+    assert_eq!(seen(&[Op::Clone { ops: 1 }, set_dst(1), out(2)], 0).copied, 0);
+    assert_eq!(seen(&[Op::Clone { ops: 1 }, controller(1), out(2)], 0).copied, 0);
+}
+
+#[test]
+fn a_packet_sent_nowhere_is_dropped_by_the_reason_given() {
+    assert_eq!(seen(&[], 0).drops, [DropReason::Explicit]);
+    assert_eq!(seen(&[set_dst(1)], 0).drops, [DropReason::Explicit]);
+    assert_eq!(seen(&[Op::Drop(DropReason::NoMatch)], 0).drops, [DropReason::NoMatch]);
+    assert_eq!(seen(&[controller(1), Op::Drop(DropReason::TtlExpired)], 0).drops, [DropReason::TtlExpired]);
+    assert_eq!(seen(&[controller(1)], 0).drops, [DropReason::Explicit]);
+    assert!(seen(&[out(1), Op::Drop(DropReason::NoMatch)], 0).drops.is_empty());
+    assert!(seen(&[Op::Clone { ops: 1 }, out(1), Op::Drop(DropReason::NoMatch)], 0).drops.is_empty());
+}
+
+#[test]
+fn a_missing_buffer_costs_the_copy_alone() {
+    let seen = seen(&[out(1), out(2), out(3)], 1);
+    assert_eq!(seen.outputs.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((seen.copied, seen.failed), (2, 1));
+}
+
+#[test]
+fn no_headroom_drops_what_was_to_be_pushed() {
+    let frame = frame();
+    let mut packet = HeapPacket::new(&frame);
+    assert!(packet.push_front(HeapPacket::HEADROOM) && packet.push_back(0));
+    packet.data_mut()[..frame.len()].copy_from_slice(&frame);
+    packet.truncate(frame.len());
+    let mut seen = Seen::default();
+    execute(packet, &meta_of(&frame), &[out(1), Op::PushVlan { tpid: 0x8100 }, out(2)], &mut seen);
+    assert_eq!(seen.outputs.len(), 1);
+    assert_eq!(seen.drops, [DropReason::NoHeadroom]);
+    assert_eq!(seen.balance(), 0);
+}
+
+#[test]
+fn groups_too_deep_are_passed_over() {
+    let mut ops = vec![Op::Clone { ops: u16::MAX }; 40];
+    ops.push(out(1));
+    let seen = seen(&ops, 0);
+    assert!(seen.outputs.is_empty());
+    assert_eq!(seen.drops, [DropReason::Explicit]);
+}

@@ -15,11 +15,17 @@ use crate::packet::PortNo;
 struct Injected {
     port: PortNo,
     frames: u64,
+    /// Workers that had not yet processed what was handed to them.
+    not_yet_done_on: Vec<u16>,
 }
 
 impl fmt::Display for Injected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} injected at port {}", count(self.frames, "frame"), self.port)
+        write!(f, "{} injected at port {}", count(self.frames, "frame"), self.port)?;
+        for worker in &self.not_yet_done_on {
+            write!(f, ", not yet processed by worker {worker}")?;
+        }
+        Ok(())
     }
 }
 
@@ -37,8 +43,23 @@ pub fn inject(switch: Rc<Switch>, args: Vec<String>) -> Pending {
                 CommandError::Argument(format!("{error} ({} injected)", count(before, "frame")))
             })?;
         }
-        done(Injected { port, frames: frames.len() as u64 })
+        let not_yet_done_on = in_step(&switch).await;
+        done(Injected { port, frames: frames.len() as u64, not_yet_done_on })
     })
+}
+
+/// Waits until the workers have done what they were asked; names those that stay silent.
+async fn in_step(switch: &Switch) -> Vec<u16> {
+    let token = switch.state_mut().datapath.sync();
+    let all = async {
+        let mut pace = Pace::new();
+        while !switch.state_mut().datapath.unsynced(token).is_empty() {
+            pace.step().await;
+        }
+    };
+    // Asked once more at the end, so that who is named has not done it by now.
+    let _ = tokio::time::timeout(SILENCE, all).await;
+    switch.state_mut().datapath.unsynced(token)
 }
 
 /// Hands one frame over; where the ring to the worker is full, again and again until the worker has had its time.
@@ -47,7 +68,7 @@ async fn inject_one(switch: &Switch, port: PortNo, frame: &[u8]) -> Result<(), P
         let mut pace = Pace::new();
         loop {
             let result = switch.state_mut().datapath.inject(port, frame);
-            if !matches!(result, Err(PortError::Busy(_))) {
+            if !matches!(result, Err(PortError::MailboxFull(_))) {
                 return result;
             }
             pace.step().await;

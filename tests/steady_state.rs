@@ -1,0 +1,77 @@
+//! A worker that forwards allocates nothing: counted over the whole process while only the worker runs.
+#![cfg(feature = "dpdk")]
+#![allow(unsafe_code)]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use millrace::config::{PortKind, PortSpec};
+use millrace::datapath::Datapath;
+use millrace::dpdk::eal::{Eal, Options};
+use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
+use support::*;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps GlobalAlloc's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn forwarding_neither_allocates_nor_frees() {
+    let eal = Eal::start(&Options {
+        control_cores: core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect(),
+        hugepages: false,
+        memory_mb: 256,
+        file_prefix: None,
+        pci: false,
+        extra_args: Vec::new(),
+    })
+    .unwrap();
+    let setups = [WorkerSetup { core: None, numa: -1 }];
+    let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::ZERO).unwrap();
+    add(&mut switch, &PortSpec::new("source", PortKind::Null { size: 64, no_rx: false }));
+    add(&mut switch, &PortSpec::new("sink", PortKind::Null { size: 64, no_rx: true }));
+    for flows in [
+        &["in_port=1 actions=2"][..],
+        &["in_port=1 actions=clone(push_vlan:0x8100,output:2),mod_dl_dst:02:00:00:00:00:09,resubmit(,1)",
+          "table=1,actions=load:5->NXM_NX_REG3[],push:NXM_NX_REG3[],pop:NXM_NX_REG4[],controller:64,in_port,2"],
+        &["in_port=3 actions=drop"],
+        &["in_port=1 actions=resubmit(,0)"],
+    ] {
+        set_flows(&mut switch, flows);
+        // Rings and caches have found their size; the control thread sleeps from here on.
+        std::thread::sleep(Duration::from_millis(50));
+        let (before, received) = (ALLOCATIONS.load(Ordering::SeqCst), switch.totals().received);
+        let own = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(300));
+        let after = ALLOCATIONS.load(Ordering::SeqCst);
+        let forwarded = switch.totals().received - received;
+        assert!(forwarded > 1_000, "{flows:?}: only {forwarded} packets in 300 ms");
+        assert_eq!(after - before, 0, "{flows:?}: allocations while {forwarded} packets were forwarded");
+        assert!(own > 0, "the counter counts");
+    }
+    switch.shutdown();
+    drop(switch);
+    drop(eal);
+}
