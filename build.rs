@@ -118,7 +118,7 @@ mod dpdk {
             )
             .allowlist_var("RTE_ETH_(RX|TX)_OFFLOAD_(IPV4|TCP|UDP|SCTP)_CKSUM")
             .allowlist_var("RTE_ETH_RX_OFFLOAD_(RSS_HASH|CHECKSUM)")
-            .allowlist_var("RTE_MBUF_F_(RX|TX)_.*")
+            .allowlist_var("RTE_MBUF_F_((RX|TX)_.*|EXTERNAL|INDIRECT)")
             .allowlist_var("RTE_ETH_(RSS_IP|RSS_TCP|RSS_UDP|RSS_SCTP)")
             .allowlist_var("RTE_ETH_MQ_RX_.*")
             .allowlist_var("RTE_MAX_ETHPORTS|RTE_PKTMBUF_HEADROOM|RTE_MBUF_PRIV_ALIGN")

@@ -127,7 +127,7 @@ const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
         "in place, without an allocation; a test watches that",
     ),
     ("src/worker/counters.rs", "new", ". collect (", "made on the control thread, before the worker starts"),
-    ("src/worker/counters.rs", "totals", ". collect (", "the control thread reads"),
+    ("src/worker/counters.rs", "read", ". collect (", "the control thread reads"),
     ("src/worker/counters.rs", "combine", ". collect (", "the control thread adds up"),
     ("src/worker/stage.rs", "new", ". collect (", "made on the control thread, before the worker starts"),
 ];

@@ -53,7 +53,7 @@ const MAX_NESTING: usize = 16;
 /// Does `ops` to a packet and hands it to `sink`.
 ///
 /// A packet that is output nowhere, not even as a copy, is dropped for the reason that stands last in `ops`, or else
-/// as [`DropReason::Explicit`]; what the controller is shown is no output.
+/// as [`DropReason::Explicit`]. One that only the controller was shown, with no reason behind it, is consumed.
 #[inline]
 pub fn execute<P: Packet, S: Sink<P>>(packet: P, meta: &PacketMeta, ops: &[Op], sink: &mut S) {
     let mut meta = *meta;
@@ -62,6 +62,7 @@ pub fn execute<P: Packet, S: Sink<P>>(packet: P, meta: &PacketMeta, ops: &[Op], 
     let reason = match ops.last() {
         _ if sent => return sink.consumed(packet, &meta),
         Some(Op::Drop(reason)) => *reason,
+        _ if ops.iter().any(is_controller) => return sink.consumed(packet, &meta),
         _ => DropReason::Explicit,
     };
     sink.drop(packet, &meta, reason);
@@ -99,7 +100,7 @@ fn run<P: Packet, S: Sink<P>>(
             Op::Controller { .. } => show(&packet, meta, op, sink),
             Op::Output(port) => {
                 *sent = true;
-                if rest.iter().all(|op| matches!(op, Op::Controller { .. })) {
+                if rest.iter().all(is_controller) {
                     rest.iter().for_each(|op| show(&packet, meta, op, sink));
                     sink.output(packet, meta, port);
                     return None;
@@ -114,7 +115,7 @@ fn run<P: Packet, S: Sink<P>>(
                 if depth == MAX_NESTING || !group.iter().any(is_observable) {
                     continue;
                 }
-                if group.iter().all(|op| matches!(op, Op::Controller { .. })) {
+                if group.iter().all(is_controller) {
                     group.iter().for_each(|op| show(&packet, meta, op, sink));
                     continue;
                 }
@@ -139,6 +140,11 @@ fn run<P: Packet, S: Sink<P>>(
 #[inline(always)]
 fn is_observable(op: &Op) -> bool {
     matches!(op, Op::Output(_) | Op::Controller { .. })
+}
+
+#[inline(always)]
+fn is_controller(op: &Op) -> bool {
+    matches!(op, Op::Controller { .. })
 }
 
 /// Does a controller operation.

@@ -184,6 +184,6 @@ pub enum Op {
         /// How many operations, nested ones included.
         ops: u16,
     },
-    /// Why nothing (more) is sent; always last, at the top level. Counted only if nothing was sent before.
+    /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
 }

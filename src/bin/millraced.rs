@@ -1,7 +1,9 @@
 //! `millraced`, the switch: the order of start-up and shutdown, and nothing else.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Parser;
@@ -10,6 +12,9 @@ use millrace::control;
 use millrace::datapath::Datapath;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use tracing_subscriber::EnvFilter;
+
+/// Sleep of an idle worker where no device is polled.
+const NO_DPDK_SLEEP: Duration = Duration::from_millis(1);
 
 /// The millrace virtual switch.
 #[derive(Parser)]
@@ -30,7 +35,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("millraced: {error:#}");
+            let _ = writeln!(std::io::stderr(), "millraced: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -57,7 +62,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let cores = allowed_cores()?;
     if options.no_dpdk {
         let setups = vec![WorkerSetup { core: None, numa: -1 }; config.workers.cores.len()];
-        let engine = Engine::start(MemoryBackend::default(), &setups, config.workers.idle_sleep)?;
+        // Nothing comes by itself here, so there is nothing to poll for without pause.
+        let idle_sleep = config.workers.idle_sleep.max(NO_DPDK_SLEEP);
+        let engine = Engine::start(MemoryBackend::default(), &setups, idle_sleep)?;
         return serve(&config, Box::new(engine));
     }
     with_dpdk(&config, &cores)
@@ -66,7 +73,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
 fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)
         .with_context(|| format!("the log filter \"{}\" cannot be read; mend `[log] filter`", config.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // A log that nobody reads any more must not stop the switch.
+        .log_internal_errors(false)
+        .init();
     Ok(())
 }
 

@@ -67,7 +67,7 @@ pub struct Dpdk {
     pub hugepages: Hugepages,
     /// Megabytes of memory to reserve.
     pub memory_mb: u32,
-    /// Prefix of DPDK's run-time files; else one of the socket's own.
+    /// Prefix of DPDK's run-time files; without one it leaves none.
     pub file_prefix: Option<String>,
     /// Whether to look for devices on the PCI bus.
     pub pci: bool,

@@ -127,6 +127,20 @@ impl Switch {
         self.structure.lock().await
     }
 
+    /// Waits until the workers have done what they were asked before, and names those that stay silent.
+    pub async fn in_step(&self) -> Vec<u16> {
+        let token = self.state_mut().datapath.sync();
+        let all = async {
+            let mut pace = Pace::new();
+            while !self.state_mut().datapath.unsynced(token).is_empty() {
+                pace.step().await;
+            }
+        };
+        // Asked once more at the end, so that who is named has not done it by now.
+        let _ = tokio::time::timeout(SILENCE, all).await;
+        self.state_mut().datapath.unsynced(token)
+    }
+
     /// Waits until every worker has taken a publication over, or says which have been silent for [`SILENCE`].
     pub async fn settle(&self, generation: Generation) -> Published {
         let visible = async {

@@ -120,7 +120,11 @@ impl Options {
         if !self.hugepages {
             arguments.push("--no-huge".to_owned());
         }
-        if !self.pci {
+        if self.pci {
+            // Devices are opened one by one, as ports; without this EAL would take every one that is bound for DPDK,
+            // those of other processes too. The address is the host bridge's, which no driver wants.
+            arguments.push("--allow=0000:00:00.0".to_owned());
+        } else {
             arguments.push("--no-pci".to_owned());
         }
         arguments.extend(self.extra_args.iter().cloned());

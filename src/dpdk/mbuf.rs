@@ -6,6 +6,12 @@ use std::ptr::NonNull;
 use super::sys;
 use crate::packet::{CsumState, Packet, PacketMeta};
 
+/// Flags that say whose memory the buffer is. They are not ours to clear: freeing goes by them.
+const ATTACHED: u64 = sys::RTE_MBUF_F_EXTERNAL | sys::RTE_MBUF_F_INDIRECT;
+
+/// Longest L3 header that `tx_offload` can say.
+pub(super) const MAX_L3_LEN: u16 = 0x1ff;
+
 /// One `rte_mbuf` with one segment, freed when dropped.
 ///
 /// `repr(transparent)` over the pointer, so that an array of them is what `rte_eth_rx_burst` fills.
@@ -101,13 +107,13 @@ impl Mbuf {
     /// Asks nothing of the driver on transmission: what it said on reception does not count any more.
     #[inline(always)]
     pub fn clear_offloads(&mut self) {
-        self.raw_mut().ol_flags = 0;
+        self.raw_mut().ol_flags &= ATTACHED;
     }
 
     /// Asks the driver for checksums: `flags` of `RTE_MBUF_F_TX_*`, lengths of the L2 and L3 headers.
     pub(super) fn request_offloads(&mut self, flags: u64, l2_len: u16, l3_len: u16) {
         let raw = self.raw_mut();
-        raw.ol_flags = flags;
+        raw.ol_flags = (raw.ol_flags & ATTACHED) | flags;
         // tx_offload: l2_len in bits 0–6, l3_len in bits 7–15, l4_len and the rest zero.
         raw.__bindgen_anon_3.tx_offload = u64::from(l2_len & 0x7f) | (u64::from(l3_len & 0x1ff) << 7);
     }

@@ -1,4 +1,6 @@
-//! Packet pools. A pool is freed once its handle is dropped and the last buffer has come back to it.
+//! Packet pools. A pool whose handle is dropped is given to the next port that needs one like it, or freed once the last
+//! buffer has come back and every worker has passed a quiescent state since: the call that brings a buffer back counts
+//! it before it is done with the pool.
 
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -23,26 +25,14 @@ unsafe impl Send for Raw {}
 // SAFETY: as above.
 unsafe impl Sync for Raw {}
 
-/// A pool that waits for its last buffers.
+/// A pool without a port: it waits for its last buffers, or for a port that wants one like it.
 struct Orphan {
     raw: Raw,
-    /// Whether all were back at the last look. A worker may then still be inside the call that gave one back, so
-    /// the pool is freed only when the next look, a tick later, finds the same.
+    size: u32,
+    room: u16,
+    numa: i32,
+    /// Whether all buffers were back at the last look.
     was_full: bool,
-}
-
-impl Orphan {
-    /// Frees the pool if all of its buffers have been back for two looks; else gives it back.
-    fn look(self) -> Option<Self> {
-        // SAFETY: the pool is valid.
-        let full = unsafe { sys::mr_pool_is_full(self.raw.0.as_ptr()) } != 0;
-        if full && self.was_full {
-            // SAFETY: nobody holds a buffer of it, and nobody can take one: the handle is gone.
-            unsafe { sys::rte_mempool_free(self.raw.0.as_ptr()) };
-            return None;
-        }
-        Some(Self { was_full: full, ..self })
-    }
 }
 
 /// A pool of packet buffers.
@@ -50,6 +40,7 @@ pub struct Pool {
     raw: Option<Raw>,
     size: u32,
     room: u16,
+    numa: i32,
 }
 
 impl Pool {
@@ -57,12 +48,15 @@ impl Pool {
     pub fn new(count: u32, frame: u16, numa: i32) -> Result<Self, String> {
         let size = count.max(2 * CACHE).next_power_of_two() - 1;
         let room = frame.saturating_add(sys::RTE_PKTMBUF_HEADROOM as u16).next_multiple_of(64);
+        if let Some(raw) = adopt(size, room, numa) {
+            return Ok(Self { raw: Some(raw), size, room, numa });
+        }
         let name = format!("mr_pool_{}", NEXT_NAME.fetch_add(1, Ordering::Relaxed));
         let name = CString::new(name).map_err(|error| error.to_string())?;
         // SAFETY: the name is NUL-terminated and copied by DPDK.
         let raw = unsafe { sys::rte_pktmbuf_pool_create(name.as_ptr(), size, CACHE, 0, room, numa) };
         match NonNull::new(raw) {
-            Some(raw) => Ok(Self { raw: Some(Raw(raw)), size, room }),
+            Some(raw) => Ok(Self { raw: Some(Raw(raw)), size, room, numa }),
             None => Err(format!(
                 "no memory for {size} packet buffers of {room} bytes ({} MB): {}; raise `[dpdk] memory_mb` and \
                  the hugepages, or lower `n_rxq_desc`, `n_txq_desc`, `n_rxq` or `mtu` of the port",
@@ -111,14 +105,41 @@ impl Drop for Pool {
         if let Some(raw) = self.raw.take()
             && let Ok(mut orphans) = ORPHANS.lock()
         {
-            orphans.push(Orphan { raw, was_full: false });
+            let (size, room, numa) = (self.size, self.room, self.numa);
+            orphans.push(Orphan { raw, size, room, numa, was_full: false });
         }
     }
 }
 
-/// Frees the pools whose last buffer has come back since. Returns how many still wait. Ten times a second or less.
-pub fn reap_orphans() -> usize {
+/// Takes an orphan of that shape. Buffers that are still out will come back to it as to any pool in use.
+fn adopt(size: u32, room: u16, numa: i32) -> Option<Raw> {
+    let mut orphans = ORPHANS.lock().ok()?;
+    let fits = |orphan: &Orphan| (orphan.size, orphan.room, orphan.numa) == (size, room, numa);
+    let index = orphans.iter().position(fits)?;
+    Some(orphans.swap_remove(index).raw)
+}
+
+/// Looks which orphans have all their buffers back, and says whether any has.
+pub fn look_at_orphans() -> bool {
+    let Ok(mut orphans) = ORPHANS.lock() else { return false };
+    for orphan in orphans.iter_mut() {
+        // SAFETY: the pool is valid.
+        orphan.was_full = unsafe { sys::mr_pool_is_full(orphan.raw.0.as_ptr()) } != 0;
+    }
+    orphans.iter().any(|orphan| orphan.was_full)
+}
+
+/// Frees the orphans that the last look found full, and returns how many are left. The caller has seen to it that every
+/// worker has passed a quiescent state since that look.
+pub fn free_orphans() -> usize {
     let Ok(mut orphans) = ORPHANS.lock() else { return 0 };
-    *orphans = std::mem::take(&mut *orphans).into_iter().filter_map(Orphan::look).collect();
+    orphans.retain(|orphan| {
+        if orphan.was_full {
+            // SAFETY: all buffers are back, nobody can take one without a handle, and no worker is still inside the
+            // call that brought the last one back.
+            unsafe { sys::rte_mempool_free(orphan.raw.0.as_ptr()) };
+        }
+        !orphan.was_full
+    });
     orphans.len()
 }

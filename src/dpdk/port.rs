@@ -9,8 +9,9 @@ use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use arrayvec::ArrayVec;
+use crossbeam::utils::CachePadded;
 
-use super::mbuf::Mbuf;
+use super::mbuf::{MAX_L3_LEN, Mbuf};
 use super::pool::Pool;
 use super::{Errno, log, sys};
 use crate::ident::{BURST, Sent, WorkerId};
@@ -59,7 +60,7 @@ pub struct Port {
     driver: String,
     rx_owners: Box<[AtomicU16]>,
     /// Try-locks of the transmit queues, if workers share them.
-    tx_locks: Option<Box<[AtomicBool]>>,
+    tx_locks: Option<Box<[CachePadded<AtomicBool>]>>,
     n_txq: u16,
     n_rxd: u16,
     n_txd: u16,
@@ -259,7 +260,7 @@ impl Port {
         self.pool = Some(pool);
         self.rx_owners = (0..options.n_rxq).map(|_| AtomicU16::new(NOBODY)).collect();
         self.tx_locks =
-            (options.workers > self.n_txq).then(|| (0..self.n_txq).map(|_| AtomicBool::new(false)).collect());
+            (options.workers > self.n_txq).then(|| (0..self.n_txq).map(|_| CachePadded::default()).collect());
         Ok(())
     }
 
@@ -278,6 +279,12 @@ impl Port {
         if answer == -libc::ENOTSUP {
             return Ok(());
         }
+        if answer == -libc::EBUSY {
+            return Err(format!(
+                "the device {} changes its MTU only while it is stopped; remove the port and add it with `mtu={mtu}`",
+                self.driver
+            ));
+        }
         if answer != 0 {
             let info = self.info()?;
             return Err(format!(
@@ -293,7 +300,7 @@ impl Port {
     }
 
     /// Names the worker that may poll a receive queue. The caller has made sure that no worker polls it now.
-    pub fn set_rx_owner(&self, queue: u16, worker: Option<u16>) {
+    pub(crate) fn set_rx_owner(&self, queue: u16, worker: Option<u16>) {
         if let Some(owner) = self.rx_owners.get(usize::from(queue)) {
             owner.store(worker.unwrap_or(NOBODY), Ordering::Release);
         }
@@ -378,14 +385,15 @@ impl Port {
             ip_proto::SCTP => (sys::RTE_ETH_TX_OFFLOAD_SCTP_CKSUM, sys::RTE_MBUF_F_TX_SCTP_CKSUM),
             _ => (u64::MAX, 0),
         };
-        if self.tx_offloads & capability != capability {
+        let l3_len = meta.l4.saturating_sub(meta.l3);
+        if self.tx_offloads & capability != capability || l3_len > MAX_L3_LEN {
             return checksum::complete_l4(packet.data_mut(), meta).is_ok();
         }
         if checksum::put_pseudo_header_sum(packet.data_mut(), meta).is_err() {
             return false;
         }
         flags |= flag;
-        packet.request_offloads(flags, meta.l3, meta.l4.saturating_sub(meta.l3));
+        packet.request_offloads(flags, meta.l3, l3_len);
         true
     }
 

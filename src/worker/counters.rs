@@ -68,9 +68,9 @@ impl PortCell {
     }
 }
 
-/// What a worker counts.
-#[derive(Debug)]
-pub struct WorkerCounters {
+/// The accounting of one worker.
+#[derive(Debug, Default)]
+pub struct Account {
     pub received: Counter,
     pub injected: Counter,
     pub copied: Counter,
@@ -81,6 +81,60 @@ pub struct WorkerCounters {
     pub tx_contention: Counter,
     pub tx_retries: Counter,
     pub drops: [Counter; DropReason::COUNT],
+}
+
+impl Account {
+    /// Counts drops.
+    #[inline(always)]
+    pub fn drop(&self, reason: DropReason, n: u64) {
+        if let Some(counter) = self.drops.get(reason as usize) {
+            counter.add(n);
+        }
+    }
+
+    fn read(&self) -> Totals {
+        let drops = DropReason::ALL.iter().zip(&self.drops);
+        Totals {
+            received: self.received.get(),
+            injected: self.injected.get(),
+            originated: 0,
+            copied: self.copied.get(),
+            transmitted: self.transmitted.get(),
+            consumed: self.consumed.get(),
+            in_flight: self.staged.get(),
+            drops: drops.map(|(reason, counter)| (*reason, counter.get())).collect(),
+            packet_ins: self.packet_ins.get(),
+            tx_contention: self.tx_contention.get(),
+            tx_retries: self.tx_retries.get(),
+        }
+    }
+
+    /// Sets every counter to that of another account. By the one writer only.
+    fn set_to(&self, other: &Account) {
+        let pairs = [
+            (&self.received, &other.received),
+            (&self.injected, &other.injected),
+            (&self.copied, &other.copied),
+            (&self.transmitted, &other.transmitted),
+            (&self.consumed, &other.consumed),
+            (&self.staged, &other.staged),
+            (&self.packet_ins, &other.packet_ins),
+            (&self.tx_contention, &other.tx_contention),
+            (&self.tx_retries, &other.tx_retries),
+        ];
+        for (to, from) in pairs.into_iter().chain(self.drops.iter().zip(&other.drops)) {
+            to.announce(from.get());
+        }
+    }
+}
+
+/// What a worker counts.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    /// Since the worker started.
+    pub account: Account,
+    /// What the account said when counters were last cleared; written by the worker too, between two bursts.
+    base: Account,
     pub loops: Counter,
     pub idle_loops: Counter,
     pub busy_cycles: Counter,
@@ -97,16 +151,8 @@ impl WorkerCounters {
     /// All zero.
     pub fn new() -> Self {
         Self {
-            received: Counter::default(),
-            injected: Counter::default(),
-            copied: Counter::default(),
-            transmitted: Counter::default(),
-            consumed: Counter::default(),
-            staged: Counter::default(),
-            packet_ins: Counter::default(),
-            tx_contention: Counter::default(),
-            tx_retries: Counter::default(),
-            drops: std::array::from_fn(|_| Counter::default()),
+            account: Account::default(),
+            base: Account::default(),
             loops: Counter::default(),
             idle_loops: Counter::default(),
             busy_cycles: Counter::default(),
@@ -118,30 +164,14 @@ impl WorkerCounters {
         }
     }
 
-    /// Counts drops.
-    #[inline(always)]
-    pub fn drop(&self, reason: DropReason, n: u64) {
-        if let Some(counter) = self.drops.get(reason as usize) {
-            counter.add(n);
-        }
+    /// Counts the accounting from zero. By the worker, when it holds no packet.
+    pub fn clear(&self) {
+        self.base.set_to(&self.account);
     }
 
-    /// Its share of the accounting, since the worker started.
+    /// Its share of the accounting, since it was cleared.
     pub fn totals(&self) -> Totals {
-        let drops = DropReason::ALL.iter().zip(&self.drops);
-        Totals {
-            received: self.received.get(),
-            injected: self.injected.get(),
-            originated: 0,
-            copied: self.copied.get(),
-            transmitted: self.transmitted.get(),
-            consumed: self.consumed.get(),
-            in_flight: self.staged.get(),
-            drops: drops.map(|(reason, counter)| (*reason, counter.get())).collect(),
-            packet_ins: self.packet_ins.get(),
-            tx_contention: self.tx_contention.get(),
-            tx_retries: self.tx_retries.get(),
-        }
+        combine(&self.account.read(), &self.base.read(), u64::wrapping_sub)
     }
 }
 

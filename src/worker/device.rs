@@ -89,8 +89,11 @@ pub trait Backend: 'static {
     /// Called on each worker thread when it starts; the result is dropped, there, when it ends.
     fn enter_thread() -> Result<Self::Thread, String>;
 
-    /// Housekeeping of the control thread.
-    fn tick(&mut self);
+    /// Looks for memory of closed devices that nobody uses any more, and says whether there is some.
+    fn look(&mut self) -> bool;
+
+    /// Frees what the last look found. Since then every worker has passed a quiescent state.
+    fn free(&mut self);
 
     /// The time stamp counter, and how many counts it makes in a second.
     fn tsc() -> u64;

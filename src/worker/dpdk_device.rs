@@ -100,7 +100,8 @@ pub struct DpdkBackend {
 impl DpdkBackend {
     fn vdev(&mut self, driver: &'static str, arguments: &[String]) -> String {
         let count = self.opened.entry(driver).or_insert(0);
-        let name = format!("{driver}{count}");
+        // Not the names that people give to a `vdev` of their own.
+        let name = format!("{driver}_mr{count}");
         *count += 1;
         std::iter::once(name).chain(arguments.iter().cloned()).collect::<Vec<_>>().join(",")
     }
@@ -136,7 +137,10 @@ impl DpdkBackend {
                 let arguments = [format!("size={size}"), format!("no-rx={}", u8::from(*no_rx))];
                 self.vdev("net_null", &arguments)
             }
-            PortKind::Vdev { devargs } | PortKind::Pci { devargs } => devargs.clone(),
+            PortKind::Vdev { devargs } => devargs.clone(),
+            // DPDK finds a device by its whole name only.
+            PortKind::Pci { devargs } if has_no_domain(devargs) => format!("0000:{devargs}"),
+            PortKind::Pci { devargs } => devargs.clone(),
             PortKind::Memory => {
                 return Err("a port of type memory exists only in a switch that runs with --no-dpdk; here, \
                             type null or pcap may serve"
@@ -144,6 +148,12 @@ impl DpdkBackend {
             }
         })
     }
+}
+
+/// Whether a PCI address is written short, as 03:00.0.
+fn has_no_domain(devargs: &str) -> bool {
+    let address = devargs.split(',').next().unwrap_or_default();
+    address.matches(':').count() == 1
 }
 
 /// Ring geometry of af_packet for an MTU: frames that hold it, in blocks that hold whole frames.
@@ -203,8 +213,12 @@ impl Backend for DpdkBackend {
             .ok_or_else(|| "DPDK has no place left for its thread; lower the number of workers".to_owned())
     }
 
-    fn tick(&mut self) {
-        pool::reap_orphans();
+    fn look(&mut self) -> bool {
+        pool::look_at_orphans()
+    }
+
+    fn free(&mut self) {
+        pool::free_orphans();
     }
 
     #[inline(always)]

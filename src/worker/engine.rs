@@ -2,16 +2,18 @@
 //! on the control thread and is what `control` knows as [`Datapath`].
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam::utils::CachePadded;
+
+use super::conflict::conflict;
 use super::counters::{MAX_SLOTS, WorkerCounters, combine, combine_ports};
 use super::device::{Backend, Device};
 use super::mailbox::{ControlEnd, REPORTS, Request, pair};
 use super::poll::{Clock, Worker};
-use super::precheck::conflict;
 use super::queues::{OpenPort, Rxq, choose_worker, load, topology};
 use super::stage::Stage;
 use super::state::{RxqCounters, Slot, State};
@@ -27,6 +29,10 @@ use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{PortView, Ports, Snapshot, Tables};
 use crate::rcu::Publisher;
 
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+/// Bytes of two VLAN tags, which do not count against the MTU.
+const TAGS: usize = 8;
 /// Packets for the controller that wait on the control thread.
 const PACKET_INS: usize = 1024;
 
@@ -70,8 +76,8 @@ struct Handle<P> {
     thread: Option<JoinHandle<()>>,
     mailbox: ControlEnd<P>,
     counters: Arc<WorkerCounters>,
-    /// What `stats/clear` put out of sight.
-    base: Totals,
+    /// Whether a [`Request::Clear`] found the mailbox full and has to be asked again.
+    to_clear: bool,
     /// Whether the last [`Request::Sync`] fitted its mailbox.
     asked: bool,
     cpu: CpuUse,
@@ -86,11 +92,13 @@ struct Known {
 }
 
 /// A port that was unpublished and waits for the workers.
-struct Closing {
+struct Closing<D> {
     number: PortNo,
     name: String,
     slot: u16,
     since: Generation,
+    /// Is gone once the device is closed.
+    port: Weak<Slot<D>>,
 }
 
 /// See the module.
@@ -101,12 +109,14 @@ pub struct Engine<B: Backend> {
     stop: Arc<AtomicBool>,
     ports: Vec<OpenPort<B::Device>>,
     known: Vec<Known>,
-    closing: Vec<Closing>,
+    closing: Vec<Closing<B::Device>>,
     generations: Box<[u16]>,
     flow_stats: Arc<FlowStats>,
     clock: Clock,
     packet_ins: VecDeque<PacketIn>,
     syncs: u64,
+    /// When the backend last found something to free.
+    grace: Option<Generation>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -129,6 +139,7 @@ impl<B: Backend> Engine<B> {
             clock: Clock::new::<B>(),
             packet_ins: VecDeque::new(),
             syncs: 0,
+            grace: None,
         };
         for (number, setup) in (0..).zip(setups) {
             engine.start_worker(number, setup, idle_sleep)?;
@@ -186,7 +197,7 @@ impl<B: Backend> Engine<B> {
             thread: Some(thread),
             mailbox: control_end,
             counters,
-            base: Totals::default(),
+            to_clear: false,
             asked: true,
             cpu: CpuUse::of(tid),
         });
@@ -263,6 +274,19 @@ impl<B: Backend> Engine<B> {
         self.publisher.reclaim();
     }
 
+    /// Lets the backend free what it found idle, once every worker has passed a quiescent state since.
+    fn free_pools(&mut self) {
+        match self.grace {
+            Some(generation) if self.lagging(generation).is_empty() => {
+                self.backend.free();
+                self.grace = None;
+            }
+            Some(_) => {}
+            None if self.backend.look() => self.grace = Some(self.publish_topology()),
+            None => {}
+        }
+    }
+
     fn take_reports(&mut self) {
         for worker in &mut self.workers {
             for _ in 0..REPORTS {
@@ -298,6 +322,23 @@ impl<B: Backend> Engine<B> {
     }
 }
 
+/// Refuses to inject what no port would receive.
+fn check_length(len: usize, mtu: u16, name: &str) -> Result<(), PortError> {
+    let most = usize::from(mtu) + ETHERNET + TAGS;
+    if len < ETHERNET {
+        return Err(PortError::Device(format!(
+            "a frame of {len} bytes is shorter than an Ethernet header, which has {ETHERNET}; give the whole frame"
+        )));
+    }
+    if len > most {
+        return Err(PortError::Device(format!(
+            "a frame of {len} bytes is longer than the MTU {mtu} of port \"{name}\" allows, which is {most} with two \
+             VLAN tags; inject a shorter one, or raise the MTU with `millrace port set-mtu {name} MTU`"
+        )));
+    }
+    Ok(())
+}
+
 /// What a worker thread does before its loop: pins itself, tells the kernel to wake it on time, and registers.
 fn enter<B: Backend>(number: u16, core: Option<usize>) -> Result<B::Thread, StartError> {
     if let Some(core) = core
@@ -308,7 +349,9 @@ fn enter<B: Backend>(number: u16, core: Option<usize>) -> Result<B::Thread, Star
         return Err(StartError::Pin { worker: number, core, allowed });
     }
     // Else a sleep of 50 µs takes twice as long. Not being allowed to is no failure.
-    let _ = std::fs::write("/proc/thread-self/timerslack_ns", "1000");
+    if let Some(tid) = own_tid() {
+        let _ = std::fs::write(format!("/proc/{tid}/timerslack_ns"), "1000");
+    }
     B::enter_thread().map_err(|why| StartError::Thread { worker: number, why })
 }
 
@@ -357,7 +400,7 @@ impl<B: Backend> Datapath for Engine<B> {
                 owner,
                 pinned: affinity.is_some(),
                 unowned_since: Generation(0),
-                counters: Arc::new(RxqCounters::default()),
+                counters: Arc::new(CachePadded::new(RxqCounters::default())),
             });
         }
         let link_up = device.link().0;
@@ -379,26 +422,28 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn unpublish_port(&mut self, number: PortNo) -> Result<Generation, PortError> {
+        let port = Arc::downgrade(&self.port(number)?.slot);
         let slot = self.port(number)?.slot.at.slot;
         let name = self.known(number).map(|known| known.spec.name.clone()).unwrap_or_default();
         self.ports.retain(|port| port.slot.number != number);
         self.known.retain(|known| known.number != number);
         let since = self.publish_topology();
-        self.closing.push(Closing { number, name, slot, since });
+        self.closing.push(Closing { number, name, slot, since, port });
         Ok(since)
     }
 
     fn close_port(&mut self, number: PortNo) -> Result<(), PortError> {
-        let closing = self.closing.iter().position(|closing| closing.number == number);
-        let index = closing.ok_or(PortError::NoSuchPort(number))?;
-        let since = self.closing.get(index).map_or(Generation(0), |closing| closing.since);
-        let lagging = self.lagging(since);
-        if !lagging.is_empty() {
-            return Err(PortError::Busy(lagging));
-        }
+        let index = self.closing.iter().position(|closing| closing.number == number);
+        let index = index.ok_or(PortError::NoSuchPort(number))?;
         self.reclaim();
-        self.closing.remove(index);
-        Ok(())
+        let closing = self.closing.remove(index);
+        if closing.port.strong_count() == 0 {
+            return Ok(());
+        }
+        // A worker that slept may have woken to an older state a moment ago.
+        let lagging = self.lagging(closing.since);
+        self.closing.push(closing);
+        Err(PortError::Busy(lagging))
     }
 
     fn unassign_rxq(&mut self, number: PortNo, queue: u16) -> Result<Generation, PortError> {
@@ -501,22 +546,19 @@ impl<B: Backend> Datapath for Engine<B> {
             wake_p99_us: worker.counters.wakes.p99_us(),
             cpu_percent: worker.cpu.percent(),
             generation: self.publisher.seen(index),
-            totals: combine(&worker.counters.totals(), &worker.base, u64::wrapping_sub),
+            totals: worker.counters.totals(),
         };
         self.workers.iter().enumerate().map(status).collect()
     }
 
     fn totals(&self) -> Totals {
-        let own = |worker: &Handle<_>| combine(&worker.counters.totals(), &worker.base, u64::wrapping_sub);
         let sum = |a: Totals, b: Totals| combine(&a, &b, u64::wrapping_add);
-        self.workers.iter().map(own).fold(Totals::default(), sum)
+        self.workers.iter().map(|worker| worker.counters.totals()).fold(Totals::default(), sum)
     }
 
     fn clear_counters(&mut self) {
         for worker in &mut self.workers {
-            worker.base = worker.counters.totals();
-            // What is in flight stays to be accounted for: it will leave under the new count.
-            worker.base.in_flight = 0;
+            worker.to_clear = worker.mailbox.requests.push(Request::Clear).is_err();
         }
         let cells = |slot: u16| {
             let cell =
@@ -541,6 +583,7 @@ impl<B: Backend> Datapath for Engine<B> {
                 frame.len()
             )));
         }
+        check_length(frame.len(), port.slot.mtu.load(Ordering::Relaxed), &name)?;
         let packet = port.slot.device.packet(frame).ok_or_else(|| {
             PortError::Device(format!(
                 "port \"{name}\" has no packet buffer left; try again when the traffic is less"
@@ -565,6 +608,9 @@ impl<B: Backend> Datapath for Engine<B> {
         let latest = self.syncs;
         let mut waiting = Vec::new();
         for (number, worker) in (0..).zip(&mut self.workers) {
+            if worker.to_clear {
+                worker.to_clear = worker.mailbox.requests.push(Request::Clear).is_err();
+            }
             if worker.counters.synced.announced() < token {
                 if !worker.asked {
                     worker.asked = worker.mailbox.requests.push(Request::Sync(latest)).is_ok();
@@ -594,7 +640,7 @@ impl<B: Backend> Datapath for Engine<B> {
         self.take_reports();
         self.look_at_links();
         self.workers.iter_mut().for_each(|worker| worker.cpu.look());
-        self.backend.tick();
+        self.free_pools();
     }
 
     fn shutdown(&mut self) {
@@ -610,7 +656,10 @@ impl<B: Backend> Datapath for Engine<B> {
         self.known.clear();
         self.publish_topology();
         self.reclaim();
-        self.backend.tick();
+        // No worker is left that could be inside a pool.
+        if self.backend.look() {
+            self.backend.free();
+        }
     }
 }
 

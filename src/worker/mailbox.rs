@@ -32,6 +32,8 @@ pub enum Request<P> {
         /// Table to start in.
         table: u8,
     },
+    /// Count from zero. The worker does it, between two packets, so that the accounting stays exact.
+    Clear,
     /// Say, in `WorkerCounters::synced`, that everything asked before has been done and counted.
     Sync(u64),
 }

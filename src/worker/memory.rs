@@ -211,7 +211,11 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    fn tick(&mut self) {}
+    fn look(&mut self) -> bool {
+        false
+    }
+
+    fn free(&mut self) {}
 
     fn tsc() -> u64 {
         static START: OnceLock<Instant> = OnceLock::new();

@@ -149,11 +149,10 @@ impl<D: Device> Burst<'_, D> {
         }
         poll.counters.packets.add(received);
         poll.counters.bursts.add(1);
-        self.out.counters.received.add(received);
+        self.out.counters.account.received.add(received);
         let mut bytes = 0;
         for packet in packets {
-            bytes += packet.data().len() as u64;
-            self.process(packet, poll.slot.number, poll.slot.at, 0);
+            bytes += self.process(packet, poll.slot.number, poll.slot.at, 0);
         }
         if let Some(cell) = self.out.counters.ports.get(usize::from(poll.slot.at.slot)) {
             cell.rx_packets.add(received);
@@ -166,7 +165,7 @@ impl<D: Device> Burst<'_, D> {
     fn request(&mut self, request: Request<D::Packet>) {
         match request {
             Request::Inject { packet, port, at, table } => {
-                self.out.counters.injected.add(1);
+                self.out.counters.account.injected.add(1);
                 if self.state.topology.port(at).is_none() {
                     return self.out.discard(packet, DropReason::PortGone);
                 }
@@ -175,6 +174,10 @@ impl<D: Device> Burst<'_, D> {
                 }
                 self.process(packet, port, at, table);
             }
+            Request::Clear => {
+                self.out.flush();
+                self.out.counters.clear();
+            }
             Request::Sync(token) => {
                 self.out.flush();
                 self.out.counters.synced.announce(token);
@@ -182,19 +185,22 @@ impl<D: Device> Burst<'_, D> {
         }
     }
 
-    /// One packet, from the driver's description to the staged outputs.
+    /// One packet, from the driver's description to the staged outputs. Returns its bytes as they came.
     #[inline]
-    fn process(&mut self, packet: D::Packet, port: PortNo, at: PortRef, table: u8) {
+    fn process(&mut self, packet: D::Packet, port: PortNo, at: PortRef, table: u8) -> u64 {
         let mut meta = PacketMeta::default();
         D::read_meta(&packet, &mut meta);
+        let received = u64::from(meta.len);
         meta.in_port = port;
         meta.in_ref = at;
         let Some(mut packet) = D::linear(packet) else {
             // The packet is gone with the attempt; only its count is left to settle.
-            return self.out.counters.drop(DropReason::Segments, 1);
+            self.out.counters.account.drop(DropReason::Segments, 1);
+            return received;
         };
         if meta.stripped_vlan != 0 && !put_back_tag(&mut packet, meta.stripped_vlan) {
-            return self.out.discard(packet, DropReason::NoHeadroom);
+            self.out.discard(packet, DropReason::NoHeadroom);
+            return received;
         }
         self.key.clear_long();
         self.key.set(Field::InPort, u128::from(port.0));
@@ -203,7 +209,8 @@ impl<D: Device> Burst<'_, D> {
         self.key.set(Field::DpHash, 0);
         let parsed = parse(packet.data(), &mut meta, self.key);
         if parsed.stop == Some(Stop::Runt) {
-            return self.out.discard(packet, DropReason::Runt);
+            self.out.discard(packet, DropReason::Runt);
+            return received;
         }
         let len = packet.data().len() as u64;
         translate(&self.state.pipeline, self.key, Start { table }, self.translation);
@@ -211,6 +218,7 @@ impl<D: Device> Burst<'_, D> {
             self.flow_stats.add(*hit, 1, len, self.now_ms);
         }
         execute(packet, &meta, self.translation.ops(), &mut self.out);
+        received
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crossbeam::utils::CachePadded;
+
 use super::device::Device;
 use super::state::{Poll, RxqCounters, Slot, Topology};
 use crate::datapath::Generation;
@@ -17,7 +19,7 @@ pub struct Rxq {
     /// Publication that took it from its last worker; no other may have it before that is visible.
     pub unowned_since: Generation,
     /// Its counters.
-    pub counters: Arc<RxqCounters>,
+    pub counters: Arc<CachePadded<RxqCounters>>,
 }
 
 /// A port as the engine keeps it.

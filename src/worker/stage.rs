@@ -2,6 +2,7 @@
 //! by name, or shown to the controller.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use rtrb::Producer;
@@ -14,8 +15,10 @@ use crate::action::execute::{ControllerOp, Copied, Sink};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
 
-/// How often a burst is offered to a driver that did not take all of it, or to a queue that another worker holds.
+/// How often a burst is offered to a driver that did not take all of it.
 const TX_TRIES: usize = 8;
+/// How long a worker tries for a transmit queue that another holds.
+const TX_WAIT: Duration = Duration::from_micros(500);
 /// Frame bytes beyond the MTU: Ethernet header; tags are added to it as they stand in the frame.
 const ETHERNET: u32 = 14;
 /// A VLAN tag.
@@ -58,8 +61,8 @@ impl<D: Device> Outputs<'_, D> {
         let Some(queue) = self.stage.queues.get_mut(usize::from(slot)) else { return };
         let Some(Some(port)) = self.topology.slots.get(usize::from(slot)) else {
             // Staged under this very topology, so the port is there; counted all the same should that change.
-            self.counters.drop(DropReason::PortGone, queue.len() as u64);
-            self.counters.staged.sub(queue.len() as u64);
+            self.counters.account.drop(DropReason::PortGone, queue.len() as u64);
+            self.counters.account.staged.sub(queue.len() as u64);
             queue.clear();
             return;
         };
@@ -69,7 +72,7 @@ impl<D: Device> Outputs<'_, D> {
     /// Counts a drop and frees the packet.
     #[inline]
     pub fn discard(&mut self, packet: D::Packet, reason: DropReason) {
-        self.counters.drop(reason, 1);
+        self.counters.account.drop(reason, 1);
         drop(packet);
     }
 }
@@ -84,23 +87,26 @@ fn transmit<D: Device>(
     let offered = queue.len() as u64;
     let offered_bytes: u64 = queue.iter().map(|packet| packet.data().len() as u64).sum();
     let mut contended = false;
-    for attempt in 0..TX_TRIES {
-        if attempt > 0 {
-            counters.tx_retries.add(1);
-        }
+    let mut waiting_since = None;
+    let mut tries = 0;
+    while !queue.is_empty() && tries < TX_TRIES {
         contended = port.device.tx_burst(id, queue) == Sent::Contended;
-        if contended {
-            counters.tx_contention.add(1);
-            std::hint::spin_loop();
+        if !contended {
+            tries += 1;
+            counters.account.tx_retries.add(u64::from(!queue.is_empty()));
+            continue;
         }
-        if queue.is_empty() {
+        // Whoever holds the queue is inside a driver for the length of one burst: worth waiting for, up to a bound.
+        counters.account.tx_contention.add(u64::from(waiting_since.is_none()));
+        if waiting_since.get_or_insert_with(Instant::now).elapsed() > TX_WAIT {
             break;
         }
+        std::hint::spin_loop();
     }
     let left = queue.len() as u64;
     let left_bytes: u64 = queue.iter().map(|packet| packet.data().len() as u64).sum();
-    counters.staged.sub(offered);
-    counters.transmitted.add(offered - left);
+    counters.account.staged.sub(offered);
+    counters.account.transmitted.add(offered - left);
     if let Some(cell) = counters.ports.get(usize::from(port.at.slot)) {
         cell.tx_packets.add(offered - left);
         cell.tx_bytes.add(offered_bytes - left_bytes);
@@ -112,7 +118,7 @@ fn transmit<D: Device>(
             (false, true) => DropReason::TxFull,
             (false, false) => DropReason::LinkDown,
         };
-        counters.drop(reason, left);
+        counters.account.drop(reason, left);
         queue.clear();
     }
 }
@@ -165,7 +171,7 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
             let _ = self.stage.dirty.try_push(at.slot);
         }
         if queue.try_push(packet).is_ok() {
-            self.counters.staged.add(1);
+            self.counters.account.staged.add(1);
         }
     }
 
@@ -177,11 +183,11 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
         let _ = data.try_extend_from_slice(frame.get(..len).unwrap_or_default());
         let report = Report { in_port: meta.in_port, info, total_len: frame.len() as u32, data };
         match self.reports.push(report) {
-            Ok(()) => self.counters.packet_ins.add(1),
+            Ok(()) => self.counters.account.packet_ins.add(1),
             // The report is a copy beside the packet, so this drop has a copy on the other side of the accounting.
             Err(_) => {
-                self.counters.copied.add(1);
-                self.counters.drop(DropReason::ControllerFull, 1);
+                self.counters.account.copied.add(1);
+                self.counters.account.drop(DropReason::ControllerFull, 1);
             }
         }
     }
@@ -193,15 +199,15 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
 
     #[inline]
     fn consumed(&mut self, packet: D::Packet, _meta: &PacketMeta) {
-        self.counters.consumed.add(1);
+        self.counters.account.consumed.add(1);
         drop(packet);
     }
 
     #[inline]
     fn copied(&mut self, _meta: &PacketMeta, copy: Copied) {
-        self.counters.copied.add(1);
+        self.counters.account.copied.add(1);
         if copy == Copied::NoBuffer {
-            self.counters.drop(DropReason::NoBuffer, 1);
+            self.counters.account.drop(DropReason::NoBuffer, 1);
         }
     }
 }

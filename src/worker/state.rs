@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU16;
 
+use crossbeam::utils::CachePadded;
+
 use super::counters::Counter;
 use super::device::Device;
 use crate::packet::{PortNo, PortRef};
@@ -46,7 +48,7 @@ pub struct Poll<D> {
     /// Queue of the port.
     pub queue: u16,
     /// Its counters.
-    pub counters: Arc<RxqCounters>,
+    pub counters: Arc<CachePadded<RxqCounters>>,
 }
 
 /// Counters of a receive queue; written by the worker that owns it.

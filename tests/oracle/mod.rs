@@ -78,7 +78,7 @@ pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
             .or(run.bad_port.then_some(DropReason::NoSuchPort))
             .or(run.hairpin.then_some(DropReason::ToInPort))
             .or(run.missed.then_some(DropReason::NoMatch))
-            .or(Some(DropReason::Explicit));
+            .or(answer.packet_ins.is_empty().then_some(DropReason::Explicit));
     }
     answer
 }

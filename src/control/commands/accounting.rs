@@ -1,10 +1,11 @@
 //! Where every packet went.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::{CommandError, Outcome, done};
+use super::{CommandError, Outcome, Pending, done};
 use crate::control::format::columns;
 use crate::control::switch::Switch;
 use crate::datapath::Totals;
@@ -172,19 +173,26 @@ impl WorkerTotals {
 
 #[derive(Serialize)]
 struct Cleared {
-    cleared: bool,
+    /// Workers that have not yet begun to count from zero.
+    not_yet_cleared_on: Vec<u16>,
 }
 
 impl fmt::Display for Cleared {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.not_yet_cleared_on
+            .iter()
+            .try_for_each(|worker| writeln!(f, "not yet cleared on worker {worker}"))
     }
 }
 
-pub fn clear(switch: &Switch, _: &[String]) -> Outcome {
-    let mut state = switch.state_mut();
-    state.datapath.clear_counters();
-    state.packet_ins_lost = 0;
-    tracing::info!("counters cleared");
-    done(Cleared { cleared: true })
+pub fn clear(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        {
+            let mut state = switch.state_mut();
+            state.datapath.clear_counters();
+            state.packet_ins_lost = 0;
+        }
+        tracing::info!("counters cleared");
+        done(Cleared { not_yet_cleared_on: switch.in_step().await })
+    })
 }

@@ -150,7 +150,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "rxq/show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "which worker polls which receive queue" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
-    Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Now(accounting::clear), help: "count from now; flow counters stay" },
+    Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];

@@ -43,23 +43,9 @@ pub fn inject(switch: Rc<Switch>, args: Vec<String>) -> Pending {
                 CommandError::Argument(format!("{error} ({} injected)", count(before, "frame")))
             })?;
         }
-        let not_yet_done_on = in_step(&switch).await;
+        let not_yet_done_on = switch.in_step().await;
         done(Injected { port, frames: frames.len() as u64, not_yet_done_on })
     })
-}
-
-/// Waits until the workers have done what they were asked; names those that stay silent.
-async fn in_step(switch: &Switch) -> Vec<u16> {
-    let token = switch.state_mut().datapath.sync();
-    let all = async {
-        let mut pace = Pace::new();
-        while !switch.state_mut().datapath.unsynced(token).is_empty() {
-            pace.step().await;
-        }
-    };
-    // Asked once more at the end, so that who is named has not done it by now.
-    let _ = tokio::time::timeout(SILENCE, all).await;
-    switch.state_mut().datapath.unsynced(token)
 }
 
 /// Hands one frame over; where the ring to the worker is full, again and again until the worker has had its time.

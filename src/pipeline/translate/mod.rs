@@ -12,7 +12,7 @@
 //! 3. `NoSuchPort`: an output named a port that does not exist;
 //! 4. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
 //! 5. `NoMatch`: the last lookup met no flow;
-//! 6. `Explicit`: flows matched and sent the packet nowhere. A controller's copy does not count as sending.
+//! 6. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop.
 //!
 //! **VLAN fields.** A write that sets the presence bit of an untagged packet pushes a tag of type 0x8100 (as do
 //! `dl_vlan` and `dl_vlan_pcp`); one that clears it takes the tag off. Writes to the other bits of a tag that is not
@@ -55,7 +55,6 @@ pub struct Start {
 pub struct Translation {
     ops: Vec<Op>,
     hits: Vec<StatsId>,
-    cut_off: u32,
     stack: Vec<u128>,
     keys: Vec<FlowKey>,
     frames: Vec<Frame<'static>>,
@@ -66,7 +65,6 @@ impl Default for Translation {
         Self {
             ops: Vec::with_capacity(MAX_OPS + 1),
             hits: Vec::with_capacity(MAX_RESUBMITS + 1),
-            cut_off: 0,
             stack: Vec::with_capacity(MAX_STACK * (MAX_CLONES + 1)),
             keys: Vec::with_capacity(MAX_CLONES),
             frames: Vec::with_capacity(MAX_FRAMES),
@@ -86,12 +84,6 @@ impl Translation {
     pub fn hits(&self) -> &[StatsId] {
         &self.hits
     }
-
-    /// How many resubmits were refused because of a limit.
-    #[inline]
-    pub fn cut_off(&self) -> u32 {
-        self.cut_off
-    }
 }
 
 /// Walks the tables for `key`, which is left as the last action left it.
@@ -100,7 +92,6 @@ pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut
     out.hits.clear();
     out.stack.clear();
     out.keys.clear();
-    out.cut_off = 0;
     let mut walk = Walk {
         snapshot,
         key,
@@ -123,7 +114,6 @@ pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut
             seen.drop_reason()
         }
         Err(limit) => {
-            out.cut_off = u32::from(matches!(limit, DropReason::TooDeep | DropReason::TooMany));
             out.ops.clear();
             Some(limit)
         }
@@ -157,6 +147,7 @@ struct At {
 #[derive(Clone, Copy, Default)]
 struct Seen {
     sent: bool,
+    shown: bool,
     halt: Option<DropReason>,
     no_such_port: bool,
     to_in_port: bool,
@@ -171,6 +162,7 @@ impl Seen {
             Seen { no_such_port: true, .. } => Some(DropReason::NoSuchPort),
             Seen { to_in_port: true, .. } => Some(DropReason::ToInPort),
             Seen { missed: true, .. } => Some(DropReason::NoMatch),
+            Seen { shown: true, .. } => None,
             _ => Some(DropReason::Explicit),
         }
     }
@@ -339,6 +331,7 @@ impl<'s> Walk<'s, '_> {
     fn send(&mut self, op: Op) -> Step {
         self.emit(op)?;
         self.seen.sent |= matches!(op, Op::Output(_));
+        self.seen.shown |= matches!(op, Op::Controller { .. });
         self.useful = self.out.ops.len();
         Ok(())
     }

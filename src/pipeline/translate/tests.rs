@@ -110,7 +110,7 @@ fn a_drop_says_why() {
     assert_eq!(run(&ends, udp()), [Op::Drop(DropReason::Explicit)]);
     let controller = Op::Controller { max_len: 64, reason: 1, table: 0, cookie: 7 };
     let asked = Action::Controller { max_len: 64, reason: 1, id: 0 };
-    assert_eq!(drop(&[asked]), [controller, Op::Drop(DropReason::Explicit)]);
+    assert_eq!(drop(&[asked]), [controller]);
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn only_resubmits_backwards_count_against_the_depth() {
     let round = snapshot(&[(0, 1, None, &[out(2), goto(0)])]);
     translate(&round, &mut udp(), Start::default(), &mut result);
     assert_eq!(result.ops(), [Op::Drop(DropReason::TooDeep)]);
-    assert_eq!((result.hits().len(), result.cut_off()), (65, 1));
+    assert_eq!(result.hits().len(), 65);
     translate(&snapshot(&[]), &mut udp(), Start::default(), &mut result);
-    assert_eq!((result.hits().len(), result.cut_off()), (0, 0));
+    assert_eq!(result.hits().len(), 0);
 }
 
 #[test]

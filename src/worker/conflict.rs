@@ -1,0 +1,48 @@
+//! What a port has to itself, so that a second owner is refused by name.
+
+use crate::config::{PortKind, PortSpec};
+
+/// What a port of that kind has to itself, in words; two ports cannot share it.
+pub fn owned_by(kind: &PortKind) -> Option<String> {
+    match kind {
+        PortKind::AfPacket { iface } => Some(format!("the kernel interface {iface}")),
+        PortKind::VhostUser { socket, .. } => Some(format!("the socket {socket}")),
+        PortKind::Pcap { tx_file, .. } => tx_file.as_ref().map(|file| format!("the capture file {file}")),
+        PortKind::Vdev { devargs } | PortKind::Pci { devargs } => {
+            Some(format!("the device {}", devargs.split(',').next().unwrap_or_default()))
+        }
+        PortKind::Null { .. } | PortKind::Memory => None,
+    }
+}
+
+/// The sentence that refuses a port because another has what it wants; none if nobody has.
+pub fn conflict<'a>(spec: &PortSpec, others: impl Iterator<Item = &'a PortSpec>) -> Option<String> {
+    let wanted = owned_by(&spec.kind)?;
+    let owner = others.into_iter().find(|other| owned_by(&other.kind).as_ref() == Some(&wanted))?;
+    Some(format!(
+        "{wanted} belongs to port \"{}\" already; remove that port with `millrace port del {}`, or name another",
+        owner.name, owner.name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn af_packet(name: &str, iface: &str) -> PortSpec {
+        PortSpec::new(name, PortKind::AfPacket { iface: iface.to_owned() })
+    }
+
+    #[test]
+    fn a_second_owner_is_told_who_the_first_is() {
+        let first = [af_packet("p1", "eth7"), PortSpec::new("m", PortKind::Memory)];
+        let sentence = conflict(&af_packet("p2", "eth7"), first.iter()).unwrap();
+        assert_eq!(
+            sentence,
+            "the kernel interface eth7 belongs to port \"p1\" already; remove that port with `millrace port del p1`, \
+             or name another"
+        );
+        assert_eq!(conflict(&af_packet("p2", "eth8"), first.iter()), None);
+        assert_eq!(conflict(&PortSpec::new("n", PortKind::Memory), first.iter()), None);
+    }
+}
