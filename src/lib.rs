@@ -15,4 +15,6 @@ pub mod ident;
 pub mod packet;
 pub mod pipeline;
 pub mod rcu;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod worker;

@@ -1,0 +1,97 @@
+//! What the fuzz targets of `fuzz/` do with one input. The test of the committed corpus does the same, so that every
+//! finding copied there is tried by each `cargo test`.
+//!
+//! The invariant: a body panics if the switch is wrong, and only then, whatever the input.
+
+use crate::action::Op;
+use crate::action::execute::{ControllerOp, Copied, Sink, execute};
+use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
+use crate::packet::key::SHORT_WORDS;
+use crate::packet::parse::{Shape, Stop, parse};
+use crate::packet::{DropReason, Field, FlowKey, HeapPacket, Packet, PacketMeta, PortRef};
+use crate::pipeline::syntax::{Mode, parse_flow, parse_flow_file, print_flow};
+
+/// Any bytes as a frame: the parser, then every rewrite of what it found, and completion of the checksums.
+pub fn fuzz_parse(frame: &[u8]) {
+    let (mut meta, mut key) = (PacketMeta::default(), FlowKey::default());
+    let parsed = parse(frame, &mut meta, &mut key);
+    assert_eq!(parsed.stop == Some(Stop::Runt), frame.len() < 14);
+    if parsed.shape == Shape::Short {
+        assert!(key.words()[SHORT_WORDS..].iter().all(|word| *word == 0));
+    }
+    let end = usize::from(meta.l3_end);
+    for offset in [meta.l3, meta.l4, meta.payload, meta.l3_end] {
+        assert!(usize::from(offset) <= frame.len());
+    }
+    assert!(meta.l4 == 0 || (meta.l3 < meta.l4 && usize::from(meta.l4) < end));
+
+    // Nothing behind the datagram is read.
+    if let Some(datagram) = frame.get(..end).filter(|datagram| !datagram.is_empty()) {
+        let (mut meta2, mut key2) = (PacketMeta::default(), FlowKey::default());
+        assert_eq!(parse(datagram, &mut meta2, &mut key2), parsed);
+        assert_eq!(key2, key);
+    }
+
+    let value = frame.iter().fold(0u128, |value, byte| value.rotate_left(7) ^ u128::from(*byte));
+    let fields = Field::ALL.iter().filter(|field| field.in_packet() && field.info().writable);
+    let mut ops = vec![Op::PushVlan { tpid: 0x8100 }, Op::DecTtl];
+    ops.extend(fields.map(|&field| Op::Set { field, value, mask: field.all_ones() }));
+    ops.extend([Op::PopVlan, Op::PopVlan, Op::Output(PortRef::default())]);
+    let mut count = Count::default();
+    execute(HeapPacket::new(frame), &meta, &ops, &mut count);
+    assert_eq!(count.0, 1);
+
+    let mut frame = frame.to_vec();
+    let done = complete_l4(&mut frame, &meta);
+    assert_eq!(put_pseudo_header_sum(&mut frame, &meta).err(), done.err());
+    assert_eq!(complete_l3(&mut frame, &meta).is_ok(), meta.l3_end != 0);
+}
+
+/// Counts what comes back.
+#[derive(Default)]
+struct Count(usize);
+
+impl Sink<HeapPacket> for Count {
+    fn output(&mut self, packet: HeapPacket, meta: &PacketMeta, _: PortRef) {
+        assert_eq!(packet.data().len(), meta.len as usize);
+        self.0 += 1;
+    }
+    fn controller(&mut self, _: &HeapPacket, _: &PacketMeta, _: ControllerOp) {}
+    fn drop(&mut self, _: HeapPacket, _: &PacketMeta, _: DropReason) {
+        self.0 += 1;
+    }
+    fn consumed(&mut self, _: HeapPacket, _: &PacketMeta) {
+        self.0 += 1;
+    }
+    fn copied(&mut self, _: &PacketMeta, _: Copied) {}
+}
+
+/// Any text as a flow: nothing panics, errors point inside the text, and what is read is printed so that it is read
+/// the same. Of other bytes the part that is text is taken.
+pub fn fuzz_flow(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    for mode in [Mode::Add, Mode::Modify, Mode::Select { strict: true }] {
+        match parse_flow(text, &(), mode) {
+            Ok(flow) => {
+                let printed = print_flow(&flow, &());
+                assert_eq!(parse_flow(&printed, &(), mode), Ok(flow), "became {printed:?}");
+            }
+            Err(error) => {
+                assert!(text.get(error.span.clone()).is_some(), "span {:?}", error.span);
+                error.render(text);
+            }
+        }
+    }
+    parse_flow_file(text, &()).for_each(drop);
+}
+
+/// Any bytes to the control socket's framing; what comes out of it is done by the commands, on a switch in memory.
+/// Whatever is sent, what comes back is JSON.
+pub fn fuzz_socket(bytes: &[u8]) {
+    let read = crate::control::testing::converse(bytes);
+    let read = read.unwrap_or_else(|error| panic!("no event loop: {error}"));
+    for answer in serde_json::Deserializer::from_slice(&read).into_iter::<serde_json::Value>() {
+        let answer = answer.unwrap_or_else(|error| panic!("an answer is no JSON: {error}"));
+        assert!(answer["error"].is_null() != answer["result"].is_null(), "an answer is a result or an error");
+    }
+}

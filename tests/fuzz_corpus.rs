@@ -1,0 +1,31 @@
+//! Every file of the committed fuzz corpus goes through the body of its fuzz target.
+
+use std::path::Path;
+
+fn run(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut tried = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // Shown if the body panics.
+        println!("{}", path.display());
+        body(&std::fs::read(&path).unwrap());
+        tried += 1;
+    }
+    assert!(tried > 0, "the corpus of {target} is empty");
+}
+
+#[test]
+fn parse() {
+    run("parse", millrace::testing::fuzz_parse);
+}
+
+#[test]
+fn flow() {
+    run("flow", millrace::testing::fuzz_flow);
+}
+
+#[test]
+fn socket() {
+    run("socket", millrace::testing::fuzz_socket);
+}
