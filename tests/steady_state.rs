@@ -53,8 +53,10 @@ fn forwarding_neither_allocates_nor_frees() {
     add(&mut switch, &PortSpec::new("sink", PortKind::Null { size: 64, no_rx: true }));
     for flows in [
         &["in_port=1 actions=2"][..],
-        &["in_port=1 actions=clone(push_vlan:0x8100,output:2),mod_dl_dst:02:00:00:00:00:09,resubmit(,1)",
-          "table=1,actions=load:5->NXM_NX_REG3[],push:NXM_NX_REG3[],pop:NXM_NX_REG4[],controller:64,in_port,2"],
+        &[
+            "in_port=1 actions=clone(push_vlan:0x8100,output:2),mod_dl_dst:02:00:00:00:00:09,resubmit(,1)",
+            "table=1,actions=load:5->NXM_NX_REG3[],push:NXM_NX_REG3[],pop:NXM_NX_REG4[],controller:64,in_port,2",
+        ],
         &["in_port=3 actions=drop"],
         &["in_port=1 actions=resubmit(,0)"],
     ] {
