@@ -90,7 +90,7 @@ mod dpdk {
         let out: PathBuf = std::env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
         let functions = [
             "mr_.*",
-            "rte_eal_(init|cleanup)",
+            "rte_eal_(init|cleanup|get_runtime_dir)",
             "rte_eth_dev_(configure|start|stop|close|info_get|get_port_by_name|set_mtu|get_mtu|default_mac_addr_set)",
             "rte_eth_dev_(adjust_nb_rx_tx_desc|socket_id|get_supported_ptypes|set_link_up|is_valid_port)",
             "rte_eth_(rx|tx)_queue_setup",

@@ -1,7 +1,9 @@
 //! DPDK's environment: started once per process on the main thread, and the registration of worker threads.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Errno, log, sys};
@@ -57,6 +59,8 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 /// The running environment. Dropped last, on the thread that made it: packet pools, ports and worker registrations
 /// must be gone by then.
 pub struct Eal {
+    /// Folder of run-time files, if there is one of our own.
+    run_time: Option<PathBuf>,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -90,7 +94,12 @@ impl Eal {
             return Err(EalError::Init { errno, said, arguments: arguments[1..].join(" ") });
         }
         log::forget();
-        Ok(Self { not_send: PhantomData })
+        let run_time = options.file_prefix.as_ref().map(|_| {
+            // SAFETY: after rte_eal_init; returns a NUL-terminated string that DPDK keeps.
+            let folder = unsafe { CStr::from_ptr(sys::rte_eal_get_runtime_dir()) };
+            PathBuf::from(OsStr::from_bytes(folder.to_bytes()))
+        });
+        Ok(Self { run_time, not_send: PhantomData })
     }
 }
 
@@ -98,6 +107,10 @@ impl Drop for Eal {
     fn drop(&mut self) {
         // SAFETY: on the thread that started it (not Send); the owner has dropped ports, pools and workers before.
         unsafe { sys::rte_eal_cleanup() };
+        // DPDK leaves an empty shell of files; what cannot be removed is in nobody's way.
+        if let Some(folder) = &self.run_time {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Options {
     pub checksum_offload: bool,
     /// Workers that will use it: the pool holds what their caches and bursts may take.
     pub workers: u16,
+    /// Throws away what the device received before it was fully set up, as a packet socket does that is not yet bound to
+    /// its interface: it hears all of them.
+    pub forget_early: bool,
     /// Buffers that the driver itself keeps for as long as it runs, such as the packets of an endless capture file.
     pub extra_buffers: u32,
 }
@@ -68,7 +71,8 @@ pub struct Port {
     rx_offloads: u64,
     numa: i32,
     started: bool,
-    probed: bool,
+    /// Whether it was made to receive everything, which outlives the device where the kernel keeps the interface.
+    promiscuous: bool,
     /// Dropped after the device is closed.
     pool: Option<Pool>,
 }
@@ -85,7 +89,6 @@ impl Port {
         log::forget();
         let mut port = Self::probe(&options.devargs)?;
         port.configure(options)?;
-        port.started = true;
         Ok(port)
     }
 
@@ -136,7 +139,7 @@ impl Port {
             rx_offloads: 0,
             numa: -1,
             started: false,
-            probed: true,
+            promiscuous: false,
             pool: None,
         })
     }
@@ -209,11 +212,35 @@ impl Port {
         self.set_mtu(options.mtu)?;
         // SAFETY: the port is configured and its queues are set up.
         self.check(unsafe { sys::rte_eth_dev_start(self.id) }, "did not start")?;
+        self.started = true;
         if options.promiscuous {
-            // SAFETY: the port runs. Devices that always receive everything may refuse; that is no failure.
-            let _ = unsafe { sys::rte_eth_promiscuous_enable(self.id) };
+            // Devices that always receive everything may refuse; that is no failure.
+            // SAFETY: the port runs.
+            self.promiscuous = unsafe { sys::rte_eth_promiscuous_enable(self.id) } == 0;
+        }
+        if options.forget_early {
+            self.forget_early();
         }
         Ok(())
+    }
+
+    /// Empties the receive queues. Nobody has them yet.
+    fn forget_early(&self) {
+        for queue in 0..self.rx_queues() {
+            for _ in 0..usize::from(u16::MAX) / BURST {
+                let mut early = [std::ptr::null_mut(); BURST];
+                // SAFETY: the port runs and its queues have no owner, so this thread alone polls them. The driver
+                // writes `count` valid mbufs, which are freed here.
+                let count = unsafe {
+                    let count = sys::mr_rx_burst(self.id, queue, early.as_mut_ptr(), BURST as u16);
+                    early.iter().take(usize::from(count)).for_each(|mbuf| sys::mr_mbuf_free(*mbuf));
+                    count
+                };
+                if count == 0 {
+                    break;
+                }
+            }
+        }
     }
 
     /// Takes the offloads that both sides have.
@@ -518,14 +545,15 @@ impl Drop for Port {
         // SAFETY: no worker can reach the port any more: they do so through a snapshot that holds it. The pool is
         // freed after the device has given its buffers back.
         unsafe {
+            if self.promiscuous {
+                sys::rte_eth_promiscuous_disable(self.id);
+            }
             if self.started {
                 sys::rte_eth_dev_stop(self.id);
             }
-            if self.probed {
-                sys::rte_eth_dev_close(self.id);
-                if !self.device.is_null() {
-                    sys::rte_dev_remove(self.device);
-                }
+            sys::rte_eth_dev_close(self.id);
+            if !self.device.is_null() {
+                sys::rte_dev_remove(self.device);
             }
         }
         Self::claim(self.id, false);

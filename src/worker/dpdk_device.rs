@@ -166,6 +166,15 @@ fn frame_arguments(spec: &PortSpec) -> Vec<String> {
     vec![format!("framesz={frame}"), format!("blocksz={block}"), format!("framecnt={count}")]
 }
 
+/// Whether a kernel interface was promiscuous before we came (IFF_PROMISC of netdevice(7)).
+fn is_promiscuous(kind: &PortKind) -> bool {
+    const IFF_PROMISC: u32 = 0x100;
+    let PortKind::AfPacket { iface } = kind else { return false };
+    let flags = std::fs::read_to_string(format!("/sys/class/net/{iface}/flags")).unwrap_or_default();
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
+    flags & IFF_PROMISC != 0
+}
+
 /// Packets in a capture file, which the driver keeps in buffers when it sends the file again and again.
 fn packets_in(file: &str) -> u32 {
     let Ok(file) = File::open(file) else { return 0 };
@@ -199,10 +208,12 @@ impl Backend for DpdkBackend {
             n_txq_desc: spec.n_txq_desc,
             mtu: spec.mtu,
             mac: spec.mac,
-            promiscuous: spec.promiscuous,
+            // Where the interface receives everything already, that is somebody else's to end.
+            promiscuous: spec.promiscuous && !is_promiscuous(&spec.kind),
             rss: spec.rss,
             checksum_offload: spec.checksum_offload,
             workers,
+            forget_early: paired,
             extra_buffers,
         };
         Port::open(&options)

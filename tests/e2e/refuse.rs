@@ -153,12 +153,15 @@ fn frames_too_short_and_too_long() {
     let mut lab = Lab::new();
     let (switch, one, two) = running(&mut lab);
     let hex = |frame: &[u8]| frame.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    switch.ok(&["inject", "p1", &hex(&[0xee; 13])]);
+    one_line(&switch.refusal(&["inject", "p1", &hex(&[0xee; 13])]), &["13 bytes", "Ethernet header"]);
+    let just = [1500 + 14 + 8, 1500 + 14 + 9].map(|len| hex(&eth(0x88b5, &vec![0; len - 14])));
+    switch.ok(&["inject", "p1", &just[0]]);
+    one_line(&switch.refusal(&["inject", "p1", &just[1]]), &["1523 bytes", "MTU 1500", "set-mtu"]);
     let said = switch.refusal(&["inject", "p1", &hex(&eth(ETHERTYPE_IPV4, &[0; 20_000]))]);
     one_line(&said, &["20014"]);
     one_line(&switch.refusal(&["inject", "p1", "abc"]), &["abc", "two for every byte"]);
     one_line(&switch.refusal(&["inject", "p1", "zz"]), &["zz"]);
-    unharmed(switch, &one, &two, &Drops::none().exactly("runt", 1));
+    unharmed(switch, &one, &two, &Drops::none().exactly("mtu_exceeded", 1));
 }
 
 /// A frame that its input port may receive and its output port may not send.
