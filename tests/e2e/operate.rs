@@ -174,7 +174,7 @@ fn counters_and_drops_by_name() {
     inject("p1", &crate::lab::eth(0x88b5, &[0; 46]));
     inject("p1", &crate::lab::eth(0x0806, &[0; 46]));
     inject("p2", &ipv4_udp(10));
-    inject("p2", &crate::lab::eth(0x0806, &[0; 46]));
+    inject("2", &crate::lab::eth(0x0806, &[0; 46]));
     let drops = Drops::none()
         .exactly("explicit", 1)
         .exactly("no_match", 1)

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::process::{Reply, run, wait_for};
 use super::{Lab, SOON};
 
-const FREE_HUGEPAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+const HUGEPAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 
 /// What a config file will say.
 #[derive(Clone)]
@@ -167,7 +167,7 @@ impl Drops {
 #[derive(Debug, PartialEq, Eq)]
 struct Traces {
     files: Vec<String>,
-    free_hugepages: Option<String>,
+    used_hugepages: u64,
 }
 
 impl Traces {
@@ -181,7 +181,10 @@ impl Traces {
         let mut files: Vec<String> = names("/run/dpdk").chain(names("/dev/hugepages")).collect();
         files.retain(|path| !path.contains(guests));
         files.sort();
-        Self { files, free_hugepages: fs::read_to_string(FREE_HUGEPAGES).ok() }
+        // Used and not free, so that somebody may reserve more meanwhile.
+        let pages = |file| fs::read_to_string(format!("{HUGEPAGES}/{file}")).ok()?.trim().parse::<u64>().ok();
+        let free = pages("free_hugepages").unwrap_or(0);
+        Self { files, used_hugepages: pages("nr_hugepages").unwrap_or(0).saturating_sub(free) }
     }
 }
 
@@ -383,7 +386,7 @@ impl Switch {
         assert_eq!(
             Traces::now(&self.guests),
             self.before,
-            "DPDK's run-time files and free hugepages after and before"
+            "DPDK's run-time files and hugepages in use after and before"
         );
     }
 }
