@@ -5,7 +5,7 @@
 //! reader has announced a later generation or is offline.
 //!
 //! The invariant: a reader whose slot says less than generation `g` may hold any value before `g`; a reader whose
-//! slot says [`OFFLINE`] holds none. Between coming online and loading the pointer stands a fence, and between
+//! slot says `OFFLINE` holds none. Between coming online and loading the pointer stands a fence, and between
 //! swapping the pointer and reading the slots stands its partner, so that either the publisher sees the reader or
 //! the reader sees the new value.
 

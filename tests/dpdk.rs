@@ -98,6 +98,10 @@ fn every_buffer_comes_back_on_every_path() {
     let missing = PortKind::AfPacket { iface: "mr-not-there".to_owned() };
     let refused = switch.add_port(&PortSpec::new("missing", missing)).unwrap_err();
     assert!(refused.to_string().starts_with("there is no kernel interface \"mr-not-there\""), "{refused}");
+    let jumbo =
+        PortSpec { mtu: 9000, ..PortSpec::new("jumbo", PortKind::AfPacket { iface: "lo".to_owned() }) };
+    let refused = switch.add_port(&jumbo).unwrap_err().to_string();
+    assert!(refused.contains("allows an MTU from") && refused.contains("9000 was asked for"), "{refused}");
     let vdev = PortKind::Vdev { devargs: "net_af_packet77,iface=mr-not-there".to_owned() };
     let refused = switch.add_port(&PortSpec::new("missing", vdev)).unwrap_err();
     assert!(refused.to_string().starts_with("the device net_af_packet77"), "{refused}");

@@ -56,7 +56,8 @@ pub struct Control {
 pub struct Workers {
     /// One worker a core, in this order; workers are numbered from 0.
     pub cores: Vec<usize>,
-    /// How long an idle worker sleeps between polls; zero polls without pause.
+    /// How long an idle worker sleeps between polls, four times that once it has been idle for 256 of them; zero polls
+    /// without pause.
     pub idle_sleep: Duration,
 }
 

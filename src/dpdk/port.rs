@@ -182,10 +182,11 @@ impl Port {
                 self.driver, info.max_rx_queues, options.n_rxq
             ));
         }
-        if options.mtu < info.min_mtu || options.mtu > info.max_mtu {
+        let (least, most) = mtu_range(&info);
+        if !(least..=most).contains(&options.mtu) {
             return Err(format!(
-                "the device {} allows an MTU from {} to {}, and {} was asked for; set `mtu` to fit",
-                self.driver, info.min_mtu, info.max_mtu, options.mtu
+                "the device {} allows an MTU from {least} to {most}, and {} was asked for; set `mtu` to fit",
+                self.driver, options.mtu
             ));
         }
         self.n_txq = options.n_txq.clamp(1, info.max_tx_queues.max(1));
@@ -313,14 +314,12 @@ impl Port {
             ));
         }
         if answer != 0 {
-            let info = self.info()?;
+            let (least, most) = mtu_range(&self.info()?);
             return Err(format!(
-                "the device {} does not take the MTU {mtu}: {}{}; it says that it allows {} to {}",
+                "the device {} does not take the MTU {mtu}: {}{}; it allows {least} to {most}",
                 self.driver,
                 Errno::from_return(answer),
                 log::said(),
-                info.min_mtu,
-                info.max_mtu
             ));
         }
         Ok(())
@@ -532,6 +531,14 @@ impl Port {
 
 static CLAIMED: [AtomicBool; sys::RTE_MAX_ETHPORTS as usize] =
     [const { AtomicBool::new(false) }; sys::RTE_MAX_ETHPORTS as usize];
+
+/// What a device allows as MTU: what it says, and what its longest frame holds. (af_packet of DPDK 22.11 says 65535 and
+/// takes frames of 1518 bytes.)
+fn mtu_range(info: &sys::rte_eth_dev_info) -> (u16, u16) {
+    const ETHERNET_AND_FCS: u32 = 18;
+    let by_frame = info.max_rx_pktlen.saturating_sub(ETHERNET_AND_FCS).min(u32::from(u16::MAX)) as u16;
+    (info.min_mtu, info.max_mtu.min(by_frame))
+}
 
 /// Removes the first `count` packets without freeing them.
 fn forget_first<const N: usize>(packets: &mut ArrayVec<Mbuf, N>, count: usize) {

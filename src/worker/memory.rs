@@ -1,4 +1,4 @@
-//! Ports in memory, for `--no-dpdk` and for tests: packets come by `inject` or by [`MemoryPort::feed`], and what is
+//! Ports in memory, for `--no-dpdk` and for tests: packets come by `inject` or by [`Wire::feed`], and what is
 //! transmitted is counted and the last of it kept to be looked at.
 
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};

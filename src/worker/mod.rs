@@ -2,9 +2,9 @@
 //! packets, run to completion; and the engine on the control thread that starts the threads, opens the ports and
 //! publishes what the workers see.
 //!
-//! The invariants. A worker reads the published [`state::State`] once per burst and keeps nothing of it for the next.
+//! The invariants. A worker reads the published `State` once per burst and keeps nothing of it for the next.
 //! Between two bursts it holds no packet. Its counters have one writer, itself. Whatever reaches a worker from another
-//! thread comes by its [`mailbox`]; nothing on a worker allocates, formats, logs or waits.
+//! thread comes by its mailbox; nothing on a worker allocates, formats, logs or waits.
 
 mod conflict;
 mod counters;
