@@ -60,7 +60,7 @@ fn what_reaches_the_controller_is_a_copy() {
 #[test]
 fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
     let (mut switch, _wires) = start(1);
-    let p1 = add(&mut switch, &memory("p1"));
+    let p1 = add(&mut switch, &millrace::config::PortSpec { mtu: 1600, ..memory("p1") });
     add(&mut switch, &memory("p2"));
     set_flows(&mut switch, &["udp,tp_src=1000 actions=2", "udp,tp_src=1001 actions=push_vlan:0x8100,2"]);
     for (flow, len) in [(0, 1514), (0, 1515), (1, 1514), (1, 1515)] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::{Fault, Misplaced, Step};
 use super::raw::{RawConfig, RawControl, RawDpdk, RawFlows, RawPort, RawWorkers};
-use super::{Config, Control, Dpdk, Hugepages, PortSpec, Workers};
+use super::{Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers, conflict};
 
 mod port;
 
@@ -208,6 +208,20 @@ fn fits_in(port: &PortSpec, others: &[PortSpec], workers: usize) -> Checked<()> 
             mend: "leave `number` out or choose another",
         };
         return Err(Misplaced::key("number", fault));
+    }
+    if let Some(what) = conflict::owned_by(&port.kind)
+        && others.iter().any(|other| conflict::owned_by(&other.kind).as_ref() == Some(&what))
+    {
+        let key = match port.kind {
+            PortKind::AfPacket { .. } => "iface",
+            PortKind::VhostUser { .. } => "socket",
+            PortKind::Pcap { .. } => "tx_file",
+            _ => "devargs",
+        };
+        return Err(Misplaced::key(
+            key,
+            Fault::Twice { what, mend: "a device belongs to one port; name another" },
+        ));
     }
     if let Some((_, worker)) = port.rxq_affinity.iter().find(|(_, worker)| usize::from(*worker) >= workers) {
         let fault = Fault::NoSuch {

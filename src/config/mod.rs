@@ -4,6 +4,7 @@
 //! does not exist, a device that does not open) is found at start-up and said there.
 
 mod check;
+pub mod conflict;
 pub mod error;
 pub mod port;
 mod raw;

@@ -113,6 +113,8 @@ pub struct PortSpec {
 impl PortSpec {
     /// MTU of a port that does not say otherwise.
     pub const DEFAULT_MTU: u16 = 1500;
+    /// Least and greatest MTU that a port may have.
+    pub const MTU_RANGE: (u16, u16) = (68, 9702);
 
     /// A port of that kind with every other key at its default.
     pub fn new(name: &str, kind: PortKind) -> Self {

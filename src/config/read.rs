@@ -1,5 +1,6 @@
 //! From a file's text, or from the words of a command, to a checked value; faults get their file, line and column.
 
+use std::io::Read;
 use std::path::Path;
 
 use toml::Spanned;
@@ -10,14 +11,24 @@ use super::error::{ConfigError, Fault, Misplaced, Place, Step};
 use super::raw::{self, Kind, RawConfig, RawPort};
 use super::{Config, KeyPath, PortSpec};
 
+/// Most bytes of a config file.
+const MOST: u64 = 16 << 20;
+
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        let unreadable = |why: String| ConfigError {
             place: Place { file: Some(path.to_owned()), ..Place::default() },
-            fault: Box::new(Fault::Unreadable(error.to_string())),
-        })?;
+            fault: Box::new(Fault::Unreadable(why)),
+        };
+        // Pipes are fine, devices that never end are not.
+        let mut text = String::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
+        read.map_err(|error| unreadable(error.to_string()))?;
+        if text.len() as u64 > MOST {
+            return Err(unreadable(format!("it is longer than {} MiB", MOST >> 20)));
+        }
         Self::from_toml(&text, path)
     }
 

@@ -129,6 +129,10 @@ fn with_port(line: &str) -> String {
     "m.toml:8:10: port[1].number: the port number 7 is given twice; leave `number` out or choose another"
 )]
 #[case(
+    "[[port]]\nname = \"a\"\ntype = \"af_packet\"\niface = \"eth1\"\n[[port]]\nname = \"b\"\ntype = \"af_packet\"\niface = \"eth1\"",
+    "m.toml:8:9: port[1].iface: the kernel interface eth1 is given twice; a device belongs to one port; name another"
+)]
+#[case(
     "[[port]]\nname = \"a\"\ntype = \"memory\"\nsize = 64\n",
     "m.toml:4:1: port[0].size: `size` does not belong to a port of type memory, which takes no keys of its own; \
      remove it"

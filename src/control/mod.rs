@@ -57,7 +57,7 @@ pub enum ControlError {
     #[error("`flows` of the configuration: {0}")]
     Flow(#[from] FlowRefusal),
     /// The flow file.
-    #[error("cannot read the flow file {path}: {source}; check `flow_file` of the configuration")]
+    #[error("cannot read the flow file {path}: {source}; check `file` in `[flows]`")]
     FlowFile {
         /// Its path.
         path: PathBuf,
@@ -114,14 +114,19 @@ pub fn run(
 /// Done when the process is asked to stop by SIGTERM or SIGINT: the usual `shutdown` of [`run`].
 pub async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
-    let both = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let open = || {
+        let hangup = signal(SignalKind::hangup())?;
+        Ok::<_, io::Error>((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, hangup))
+    };
+    let both = open();
     match both {
-        Ok((mut term, mut interrupt)) => {
+        Ok((mut term, mut interrupt, mut hangup)) => loop {
             tokio::select! {
-                _ = term.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = term.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hangup.recv() => tracing::warn!("SIGHUP does nothing yet: the configuration is read at start"),
             }
-        }
+        },
         Err(error) => {
             tracing::warn!(%error, "cannot listen for SIGTERM and SIGINT; they will kill");
             std::future::pending().await
@@ -151,7 +156,11 @@ async fn start_and_serve(
 
 /// Does what the configuration says of ports and flows.
 async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError> {
-    for spec in &config.ports {
+    // What comes in meanwhile waits in the devices and meets the flows.
+    switch.state_mut().datapath.set_polling(false);
+    // Those with a number of their own first, so that none of the others is given it.
+    let (numbered, others): (Vec<_>, Vec<_>) = config.ports.iter().partition(|spec| spec.number.is_some());
+    for spec in numbered.into_iter().chain(others) {
         if switch.is_stopping() {
             return Ok(());
         }
@@ -172,6 +181,7 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
         _ => ControlError::Flow(source),
     })?;
     warn_of_silence(&switch.settle(applied.generation).await);
+    switch.state_mut().datapath.set_polling(true);
     Ok(())
 }
 

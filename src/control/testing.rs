@@ -170,6 +170,10 @@ impl Datapath for MemoryDatapath {
         Ok(self.publish(format!("assign {number}:{queue} to {worker}")))
     }
 
+    fn set_polling(&mut self, _on: bool) -> Generation {
+        Generation(0)
+    }
+
     fn set_mtu(&mut self, number: PortNo, mtu: u16) -> Result<(), PortError> {
         self.find(number)?;
         if mtu > 9000 {

@@ -23,6 +23,10 @@ pub trait Datapath {
     /// Publishes these tables in place of the present ones.
     fn publish_tables(&mut self, tables: Tables) -> Generation;
 
+    /// Whether workers poll their receive queues: not while the switch is set up, so that no packet meets ports without
+    /// their flows. At first they do.
+    fn set_polling(&mut self, on: bool) -> Generation;
+
     /// Workers that have not reached a generation. A worker that is offline (parked or asleep) is never among them.
     fn lagging(&self, generation: Generation) -> Vec<u16>;
 

@@ -6,7 +6,6 @@
 //! Between two bursts it holds no packet. Its counters have one writer, itself. Whatever reaches a worker from another
 //! thread comes by its mailbox; nothing on a worker allocates, formats, logs or waits.
 
-mod conflict;
 mod counters;
 pub mod device;
 #[cfg(feature = "dpdk")]

@@ -125,7 +125,7 @@ fn transmit<D: Device>(
 
 /// Whether a frame is too long for an MTU. VLAN tags do not count against it.
 #[inline(always)]
-fn exceeds_mtu(frame: &[u8], mtu: u16) -> bool {
+pub fn exceeds_mtu(frame: &[u8], mtu: u16) -> bool {
     let allowed = u32::from(mtu) + ETHERNET;
     let len = frame.len() as u32;
     if len <= allowed {

@@ -25,7 +25,7 @@ const QUEUES: (i64, i64) = (1, 64);
 /// Descriptors a queue may have.
 const DESCRIPTORS: (i64, i64) = (32, 32768);
 /// From the least that IPv4 allows to what a jumbo frame carries.
-const MTU: (i64, i64) = (68, 9702);
+const MTU: (i64, i64) = (PortSpec::MTU_RANGE.0 as i64, PortSpec::MTU_RANGE.1 as i64);
 /// Bytes of an Ethernet header, the least that a frame has.
 const ETHERNET_HEADER: i64 = 14;
 /// Longest name of a kernel interface.

@@ -115,7 +115,9 @@ pub fn identity(f: &mut fmt::Formatter<'_>, totals: &Totals) -> fmt::Result {
     )?;
     match totals.imbalance() {
         0 => writeln!(f, ", exact"),
-        imbalance => writeln!(f, ", imbalance {imbalance}"),
+        imbalance => {
+            writeln!(f, ", imbalance {imbalance} (under traffic: packets counted half-way; exact when quiet)")
+        }
     }
 }
 

@@ -380,7 +380,7 @@ fn the_accounting_adds_up() {
         assert_eq!((&stats["imbalance"], &stats["drops"]["no_match"]), (&json!(0), &json!(1)));
         assert_eq!(stats["workers"].as_array().unwrap().len(), 2);
         bench.handle.borrow_mut().totals.received = 3;
-        assert!(bench.ok("stats", &[]).await.contains(", imbalance 3\n"));
+        assert!(bench.ok("stats", &[]).await.contains(", imbalance 3 (under traffic"));
         assert!(bench.refused("stats", &["p1"]).await.contains("means nothing"));
         assert_eq!(bench.ok("stats/clear", &[]).await, "");
         assert_eq!(bench.json("stats", &[]).await["injected"], 0);

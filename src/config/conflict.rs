@@ -1,6 +1,6 @@
 //! What a port has to itself, so that a second owner is refused by name.
 
-use crate::config::{PortKind, PortSpec};
+use super::{PortKind, PortSpec};
 
 /// What a port of that kind has to itself, in words; two ports cannot share it.
 pub fn owned_by(kind: &PortKind) -> Option<String> {
