@@ -14,6 +14,7 @@ mod capture_files;
 mod change;
 mod forward;
 mod guest;
+mod guest_checksums;
 mod operate;
 mod policy;
 mod refuse;

@@ -1,4 +1,5 @@
-//! A guest: `dpdk-testpmd` in a process of its own, on virtio-user, which answers ARP and ping by itself.
+//! A guest: `dpdk-testpmd` in a process of its own, on virtio-user, which by itself answers ARP and ping, or sends
+//! frames back.
 
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
@@ -21,9 +22,27 @@ impl Guest {
 
     /// Starts one on a vhost-user socket, which it makes itself if it is the server. `name` is unique in the test.
     pub fn start(lab: &Lab, name: &str, socket: &str, server: bool) -> Self {
-        let (prefix, log) = (lab.name(name), lab.path(&format!("{name}.log")));
         let server = if server { ",server=1" } else { "" };
-        let device = format!("net_virtio_user0,path={socket},queues=1,mac={}{server}", Self::MAC);
+        Self::run(lab, name, &format!("{socket}{server}"), &["--forward-mode=icmpecho"])
+    }
+
+    /// Starts one that sends every frame back with its TCP or UDP checksum left to the switch.
+    pub fn leaves_checksums(lab: &Lab, name: &str, socket: &str) -> Self {
+        // UDP_CKSUM and TCP_CKSUM.
+        Self::run(lab, name, socket, &["--forward-mode=csum", "--tx-offloads=0xc"])
+    }
+
+    /// Starts one that sends every frame back as it stands in its memory. It agrees to receive checksums left open, or
+    /// does not.
+    pub fn mirror(lab: &Lab, name: &str, socket: &str, takes_open: bool) -> Self {
+        let offloads = if takes_open { "--rx-offloads=0xc" } else { "--rx-offloads=0" };
+        Self::run(lab, name, socket, &["--forward-mode=io", offloads])
+    }
+
+    /// Starts one whose packets go back where they came from.
+    fn run(lab: &Lab, name: &str, path: &str, words: &[&str]) -> Self {
+        let (prefix, log) = (lab.name(name), lab.path(&format!("{name}.log")));
+        let device = format!("net_virtio_user0,path={path},queues=1,mac={}", Self::MAC);
         let out = File::create(&log).expect("make the guest's log");
         let child = Command::new("dpdk-testpmd")
             // Both of its threads on core 0, since a worker of the switch has core 1. Without hugepages its memory is
@@ -31,8 +50,9 @@ impl Guest {
             .args(["--lcores", "0@0,1@0", "--no-huge", "-m", "512", "--no-pci", "--file-prefix", &prefix])
             .args(["--vdev", &device, "--"])
             // testpmd ends at the end of its input unless it has statistics to show.
-            .args(["--stats-period", "1", "--forward-mode=icmpecho", "--no-mlockall"])
+            .args(["--stats-period", "1", "--port-topology=loop", "--no-mlockall"])
             .args(["--total-num-mbufs=4096", "--mbuf-size=9800", "--max-pkt-len=9018"])
+            .args(words)
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a second handle of the log"))
             .stderr(out)
