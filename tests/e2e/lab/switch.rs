@@ -171,15 +171,16 @@ struct Traces {
 }
 
 impl Traces {
-    /// Those of guests aside, which take theirs away when they are dropped.
-    fn now(guests: &str) -> Self {
+    /// Those of this laboratory (its names begin with `lab`) and of a switch without a prefix; other DPDK processes of
+    /// the machine come and go as they like. Those of guests aside, which take theirs away when they are dropped.
+    fn now(lab: &str, guests: &str) -> Self {
         let names = |folder| {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             entries
                 .filter_map(move |entry| Some(format!("{folder}/{}", entry.file_name().into_string().ok()?)))
         };
         let mut files: Vec<String> = names("/run/dpdk").chain(names("/dev/hugepages")).collect();
-        files.retain(|path| !path.contains(guests));
+        files.retain(|path| (path.contains(lab) && !path.contains(guests)) || path.ends_with("/rte"));
         files.sort();
         // Used and not free, so that somebody may reserve more meanwhile.
         let pages = |file| fs::read_to_string(format!("{HUGEPAGES}/{file}")).ok()?.trim().parse::<u64>().ok();
@@ -205,6 +206,8 @@ pub struct Switch {
     pub socket: String,
     prefix: String,
     log: String,
+    /// What the names of this laboratory begin with.
+    lab: String,
     /// What the names of guests' traces begin with.
     guests: String,
     before: Traces,
@@ -250,7 +253,8 @@ impl Switch {
         let config = lab.path(&format!("switch{number}.toml"));
         fs::write(&config, setup.toml(&socket, &prefix)).expect("write the config");
         let guests = lab.name("g");
-        let before = Traces::now(&guests);
+        let lab_name = lab.name("");
+        let before = Traces::now(&lab_name, &guests);
         let out = File::create(&log).expect("make the log");
         let child = Command::new(env!("CARGO_BIN_EXE_millraced"))
             .args(["--config", &config])
@@ -259,7 +263,7 @@ impl Switch {
             .stderr(out)
             .spawn()
             .expect("run millraced");
-        Self { process: Process(child), socket, prefix, log, guests, before, ended: false }
+        Self { process: Process(child), socket, prefix, log, lab: lab_name, guests, before, ended: false }
     }
 
     /// Its process.
@@ -384,7 +388,7 @@ impl Switch {
     fn nothing_left(&self, socket_is_anothers: bool) {
         assert!(socket_is_anothers || !Path::new(&self.socket).exists(), "{} is left behind", self.socket);
         assert_eq!(
-            Traces::now(&self.guests),
+            Traces::now(&self.lab, &self.guests),
             self.before,
             "DPDK's run-time files and hugepages in use after and before"
         );
