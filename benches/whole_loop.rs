@@ -15,11 +15,10 @@ mod bench {
     use criterion::{Criterion, Throughput};
     use millrace::config::{PortKind, PortSpec};
     use millrace::datapath::Datapath;
-    use millrace::dpdk::eal::{Eal, Options};
     use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
     use pcap_file::pcap::{PcapPacket, PcapWriter};
 
-    use super::support::{add, numbered, remove, set_flows};
+    use super::support::{add, all_cores, numbered, remove, set_flows, start_dpdk};
 
     /// 64-byte frames (60 without FCS) of that many UDP flows.
     fn capture(path: &Path, flows: u16) {
@@ -43,17 +42,9 @@ mod bench {
     }
 
     pub fn all(criterion: &mut Criterion) {
-        let cores = core_affinity::get_core_ids().unwrap();
-        let worker_core = cores.last().unwrap().id;
-        let eal = Eal::start(&Options {
-            control_cores: vec![cores.first().unwrap().id],
-            hugepages: false,
-            memory_mb: 256,
-            file_prefix: None,
-            pci: false,
-            extra_args: Vec::new(),
-        })
-        .unwrap();
+        let cores = all_cores();
+        let worker_core = *cores.last().unwrap();
+        let eal = start_dpdk(vec![*cores.first().unwrap()]);
         let setups = [WorkerSetup { core: Some(worker_core), numa: -1 }];
         let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::ZERO).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use millrace::config::{PortKind, PortSpec, VhostMode};
 use millrace::datapath::{Datapath, PortError};
-use millrace::dpdk::eal::{Eal, Options};
 use millrace::dpdk::pool;
 use millrace::packet::PortNo;
 use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
@@ -31,15 +30,7 @@ fn drops_of(switch: &Engine<DpdkBackend>, name: &str) -> u64 {
 
 #[test]
 fn every_buffer_comes_back_on_every_path() {
-    let eal = Eal::start(&Options {
-        control_cores: core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect(),
-        hugepages: false,
-        memory_mb: 256,
-        file_prefix: None,
-        pci: false,
-        extra_args: Vec::new(),
-    })
-    .unwrap();
+    let eal = start_dpdk(all_cores());
     let setups = vec![WorkerSetup { core: None, numa: -1 }; 2];
     let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::from_micros(50)).unwrap();
     let socket = tempfile::tempdir().unwrap();

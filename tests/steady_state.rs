@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use millrace::config::{PortKind, PortSpec};
 use millrace::datapath::Datapath;
-use millrace::dpdk::eal::{Eal, Options};
 use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
 use support::*;
 
@@ -38,15 +37,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn forwarding_neither_allocates_nor_frees() {
-    let eal = Eal::start(&Options {
-        control_cores: core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect(),
-        hugepages: false,
-        memory_mb: 256,
-        file_prefix: None,
-        pci: false,
-        extra_args: Vec::new(),
-    })
-    .unwrap();
+    let eal = start_dpdk(all_cores());
     let setups = [WorkerSetup { core: None, numa: -1 }];
     let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::ZERO).unwrap();
     add(&mut switch, &PortSpec::new("source", PortKind::Null { size: 64, no_rx: false }));

@@ -112,3 +112,22 @@ pub fn number_of(frame: &[u8]) -> (u16, u32) {
     let flow = u16::from_be_bytes([frame[34], frame[35]]).wrapping_sub(1000);
     (flow, u32::from_be_bytes([frame[42], frame[43], frame[44], frame[45]]))
 }
+
+/// DPDK's environment as tests and benches want it: ordinary pages, no PCI bus, nothing in the file system.
+#[cfg(feature = "dpdk")]
+pub fn start_dpdk(control_cores: Vec<usize>) -> millrace::dpdk::eal::Eal {
+    let options = millrace::dpdk::eal::Options {
+        control_cores,
+        hugepages: false,
+        memory_mb: 256,
+        file_prefix: None,
+        pci: false,
+        extra_args: Vec::new(),
+    };
+    millrace::dpdk::eal::Eal::start(&options).unwrap()
+}
+
+/// Every core that this process may use.
+pub fn all_cores() -> Vec<usize> {
+    core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect()
+}
