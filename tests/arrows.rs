@@ -23,7 +23,7 @@ const ARROWS: &[(&str, Uses)] = &[
     ("dpdk", Only(&["packet", "ident"])),
     ("action", Only(&["packet"])),
     ("pipeline", Only(&["classifier", "action", "packet"])),
-    ("datapath", Only(&["config", "pipeline", "packet"])),
+    ("datapath", Only(&["config", "pipeline", "action", "packet"])),
     ("worker", AllBut(&["control", "cli", "client"])),
     ("control", AllBut(&["worker", "dpdk", "cli"])),
     ("client", AllBut(&["worker", "control", "dpdk", "pipeline"])),

@@ -9,6 +9,8 @@ use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::config::PortSpec;
+use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
+use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
     Totals, WorkerStatus,
@@ -38,6 +40,12 @@ pub struct Handle {
     pub now_ms: u64,
     /// Counters of the whole switch.
     pub totals: Totals,
+    /// What `perf` gives.
+    pub perf: Vec<WorkerPerf>,
+    /// Errands among megaflows, in order.
+    pub errands: Vec<MegaflowErrand>,
+    /// What the next errand brings; none while workers are silent.
+    pub megaflows: Option<MegaflowAnswer>,
 }
 
 /// The packet path without packets.
@@ -287,6 +295,28 @@ impl Datapath for MemoryDatapath {
 
     fn unsynced(&mut self, _token: u64) -> Vec<u16> {
         self.handle.borrow().silent.clone()
+    }
+
+    fn perf(&self) -> Vec<WorkerPerf> {
+        self.handle.borrow().perf.clone()
+    }
+
+    fn clear_perf(&mut self) {
+        self.handle.borrow_mut().perf.clear();
+    }
+
+    fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64 {
+        let mut handle = self.handle.borrow_mut();
+        handle.errands.push(errand);
+        handle.errands.len() as u64
+    }
+
+    fn megaflows(&mut self, _token: u64) -> Option<MegaflowAnswer> {
+        self.handle.borrow_mut().megaflows.take()
+    }
+
+    fn forget_megaflows(&mut self, _token: u64) {
+        self.handle.borrow_mut().megaflows = None;
     }
 
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {

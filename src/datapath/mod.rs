@@ -5,6 +5,9 @@
 //! has to wait for the workers returns a [`Generation`]; the caller answers its own client once [`Datapath::lagging`]
 //! is empty for it, or names the workers that are.
 
+pub mod megaflow;
+pub mod perf;
+
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,6 +16,8 @@ use crate::config::PortSpec;
 use crate::packet::{DropReason, Mac, PortNo};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Ports, Tables};
+use megaflow::{MegaflowAnswer, MegaflowErrand};
+use perf::WorkerPerf;
 
 /// Counts publications. Work published under a generation is visible once every online worker has reached it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
@@ -73,12 +78,28 @@ pub trait Datapath {
     /// frame is longer than a buffer of the port.
     fn inject(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
 
-    /// Asks every worker to say when it has done all that was asked of it before. Returns a token for
-    /// [`Datapath::unsynced`].
+    /// Asks every worker to say when it has done all that was asked of it before, and has added what its megaflows
+    /// counted until then to the flows' counters. Returns a token for [`Datapath::unsynced`].
     fn sync(&mut self) -> u64;
 
     /// Workers that have not yet said so.
     fn unsynced(&mut self, token: u64) -> Vec<u16>;
+
+    /// What the workers measured of their work.
+    fn perf(&self) -> Vec<WorkerPerf>;
+
+    /// Sets what [`Datapath::perf`] counts from to now; its gauges stay.
+    fn clear_perf(&mut self);
+
+    /// Sends every worker on an errand among its megaflows. Returns a token for [`Datapath::megaflows`].
+    fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64;
+
+    /// What came of an errand, once every worker is back; then the token is spent. None while some are out, and for a
+    /// token that is spent.
+    fn megaflows(&mut self, token: u64) -> Option<MegaflowAnswer>;
+
+    /// Gives an errand up: what workers still bring is thrown away.
+    fn forget_megaflows(&mut self, token: u64);
 
     /// Takes what workers have sent to the controller since the last call, at most `max`.
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn>;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::*;
+use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
+use crate::datapath::perf::WorkerPerf;
 use crate::worker::stage::exceeds_mtu;
 
 impl<B: Backend> Datapath for Engine<B> {
@@ -282,6 +284,22 @@ impl<B: Backend> Datapath for Engine<B> {
         }
         waiting
     }
+
+    fn perf(&self) -> Vec<WorkerPerf> {
+        Vec::new()
+    }
+
+    fn clear_perf(&mut self) {}
+
+    fn ask_megaflows(&mut self, _errand: MegaflowErrand) -> u64 {
+        0
+    }
+
+    fn megaflows(&mut self, _token: u64) -> Option<MegaflowAnswer> {
+        Some(MegaflowAnswer::default())
+    }
+
+    fn forget_megaflows(&mut self, _token: u64) {}
 
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {
         self.take_reports();
