@@ -12,6 +12,7 @@
 //! - A lookup does not allocate, and whatever it read is reported to its [`Wildcards`]: every key that agrees on those
 //!   bits gets the same answer.
 
+pub mod cache;
 mod matcher;
 mod subtable;
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod headers;
 pub mod key;
 pub mod meta;
 pub mod parse;
+mod prefetch;
 #[cfg(test)]
 pub(crate) mod testgen;
 
@@ -22,3 +23,4 @@ pub use drop::DropReason;
 pub use field::Field;
 pub use key::{FlowKey, FlowMask};
 pub use meta::{CsumState, PacketMeta, PortNo, PortRef};
+pub use prefetch::prefetch;

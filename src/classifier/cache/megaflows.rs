@@ -1,0 +1,452 @@
+//! Megaflows: keys with masks, each with what to do for the packets that meet it, found by tuple-space search.
+//!
+//! The megaflows of one port and one mask are a *subtable*. All subtables share one table of hashes, so that none has
+//! to grow, and every port has its own list of them, best first: what one port's traffic does to its list, others do not
+//! feel. Two megaflows that a packet meets say the same, so the first that is found is the answer.
+//!
+//! `N` is how many words of the key are looked at: the short form of the key or the whole.
+
+use arrayvec::ArrayVec;
+
+use super::buckets::Buckets;
+use super::hash::Seed;
+use crate::packet::FlowKey;
+use crate::packet::key::w;
+
+/// No megaflow.
+pub const NONE: u32 = u32::MAX;
+
+/// Packets that are looked up together.
+const BATCH: usize = 32;
+/// Ports that may have megaflows.
+const PORTS: usize = 256;
+/// Subtables that a port may have, whatever its limits say.
+const MAX_MASKS: usize = 256;
+/// Subtables of all ports together.
+const SUBTABLES: usize = 4096;
+/// The subtable of a slot that holds no megaflow.
+const NO_SUBTABLE: u16 = u16::MAX;
+/// How far nw_ttl stands above the lowest bit of its word.
+const TTL_SHIFT: u32 = 40;
+
+/// The least TTL or hop limit that a megaflow serves. Packets without one have 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TtlGuard(pub u8);
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Megaflows.
+    pub megaflows: usize,
+    /// Megaflows of one port.
+    pub per_port: usize,
+    /// Masks of one port.
+    pub masks_per_port: usize,
+}
+
+/// Why a megaflow was not put in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// There are as many as there may be.
+    Full,
+    /// The port has as many as it may have.
+    PortFull,
+    /// The port has as many masks as it may have, or all ports together have.
+    Masks,
+}
+
+/// One megaflow: two cache lines with a short key.
+#[repr(C, align(64))]
+pub struct Slot<const N: usize, T> {
+    /// Zero outside the mask of the subtable.
+    key: [u64; N],
+    subtable: u16,
+    port: u8,
+    guard: TtlGuard,
+    /// What the owner keeps with it.
+    pub value: T,
+}
+
+impl<const N: usize, T> Slot<N, T> {
+    /// What it matches, on the bits of its mask.
+    pub fn key(&self) -> &[u64; N] {
+        &self.key
+    }
+
+    /// The least TTL that it serves.
+    pub fn guard(&self) -> TtlGuard {
+        self.guard
+    }
+
+    /// The port whose megaflow it is.
+    pub fn port(&self) -> usize {
+        usize::from(self.port)
+    }
+}
+
+/// Two words that are hashed together. A word whose mask is 0 fills an odd number up.
+#[derive(Clone, Copy)]
+struct Pair {
+    a: u8,
+    b: u8,
+    mask_a: u64,
+    mask_b: u64,
+}
+
+#[repr(align(64))]
+struct Subtable<const N: usize> {
+    mask: [u64; N],
+    /// The words that the mask has bits in.
+    pairs: ArrayVec<Pair, 23>,
+    /// Keeps equal keys of different subtables apart.
+    salt: u64,
+    entries: u32,
+}
+
+impl<const N: usize> Subtable<N> {
+    fn new(mask: &[u64; N], salt: u64) -> Self {
+        let mut words = mask.iter().zip(0u8..).filter(|(mask, _)| **mask != 0).map(|(mask, at)| (at, *mask));
+        let mut pairs = ArrayVec::new();
+        while let Some((a, mask_a)) = words.next() {
+            let (b, mask_b) = words.next().unwrap_or((a, 0));
+            // There are at most as many pairs as half the words of the longest key.
+            let _ = pairs.try_push(Pair { a, b, mask_a, mask_b });
+        }
+        Self { mask: *mask, pairs, salt, entries: 0 }
+    }
+
+    #[inline(always)]
+    fn hash(&self, key: &[u64; N], seed: &Seed) -> u64 {
+        let word = |at: u8| key.get(usize::from(at)).copied().unwrap_or(0);
+        let mut combined = self.salt;
+        for (n, pair) in self.pairs.iter().enumerate() {
+            combined ^= seed.pair(n, word(pair.a) & pair.mask_a, word(pair.b) & pair.mask_b);
+        }
+        seed.finish(combined)
+    }
+}
+
+/// A subtable in a port's list.
+#[derive(Clone, Copy)]
+struct Ranked {
+    subtable: u16,
+    /// Packets it served since the list was last put in order, and a half of those before.
+    hits: u32,
+}
+
+#[derive(Default)]
+struct PortList {
+    /// Best first.
+    order: Vec<Ranked>,
+    entries: u32,
+}
+
+/// See the module.
+pub struct Megaflows<const N: usize, T> {
+    slots: Vec<Slot<N, T>>,
+    free: Vec<u32>,
+    buckets: Buckets,
+    subtables: Vec<Subtable<N>>,
+    /// Places among them that hold none.
+    free_subtables: Vec<u16>,
+    ports: Vec<PortList>,
+    seed: Seed,
+    limits: Limits,
+}
+
+/// The words of a key that are looked at.
+#[inline(always)]
+fn words<const N: usize>(key: &FlowKey) -> Option<&[u64; N]> {
+    key.words().first_chunk()
+}
+
+impl<const N: usize, T: Default> Megaflows<N, T> {
+    /// None yet, with memory for all.
+    pub fn new(limits: Limits, seed: Seed) -> Self {
+        let limits = Limits { masks_per_port: limits.masks_per_port.min(MAX_MASKS), ..limits };
+        let list = || PortList { order: Vec::with_capacity(limits.masks_per_port + 1), entries: 0 };
+        Self {
+            slots: Vec::with_capacity(limits.megaflows),
+            free: Vec::with_capacity(limits.megaflows),
+            buckets: Buckets::new(limits.megaflows),
+            subtables: Vec::with_capacity(SUBTABLES),
+            free_subtables: Vec::with_capacity(SUBTABLES),
+            ports: (0..PORTS).map(|_| list()).collect(),
+            seed,
+            limits,
+        }
+    }
+
+    /// Looks packets of one port up: `todo` names them among `keys`, and keeps those for which nothing was found;
+    /// for the others `found` tells the megaflow. Returns how many subtables were probed in all.
+    #[inline]
+    pub fn lookup(
+        &mut self,
+        port: usize,
+        keys: &[FlowKey],
+        todo: &mut ArrayVec<u8, BATCH>,
+        found: &mut [u32; BATCH],
+    ) -> u64 {
+        let Some(list) = self.ports.get_mut(port) else { return 0 };
+        let mut probes = 0;
+        let mut hashes = [0u64; BATCH];
+        let mut guesses = [NONE; BATCH];
+        for ranked in &mut list.order {
+            let Some(subtable) = self.subtables.get(usize::from(ranked.subtable)) else { continue };
+            probes += todo.len() as u64;
+            for (hash, at) in hashes.iter_mut().zip(&*todo) {
+                let Some(key) = keys.get(usize::from(*at)).and_then(words) else { continue };
+                *hash = subtable.hash(key, &self.seed);
+                self.buckets.prefetch(*hash);
+            }
+            for ((guess, hash), _) in guesses.iter_mut().zip(hashes).zip(&*todo) {
+                *guess = self.buckets.guess(hash).unwrap_or(NONE);
+                if let Some(slot) = self.slots.get(*guess as usize) {
+                    crate::packet::prefetch(slot);
+                }
+            }
+            let mut kept = 0;
+            for n in 0..todo.len() {
+                let Some(at) = todo.get(n).copied() else { break };
+                let (guess, hash) = (guesses[n % BATCH], hashes[n % BATCH]);
+                let key = keys.get(usize::from(at)).and_then(words);
+                let is_it = |number: u32| {
+                    let slot = self.slots.get(number as usize);
+                    slot.zip(key).is_some_and(|(slot, key)| {
+                        slot.subtable == ranked.subtable && serves(slot, &subtable.mask, key)
+                    })
+                };
+                let mut answer = guess;
+                if guess != NONE && !is_it(guess) {
+                    // Another key with this hash, or a TTL below the guard: seldom.
+                    answer = self.buckets.find(hash, is_it).unwrap_or(NONE);
+                }
+                if answer == NONE {
+                    if let Some(place) = todo.get_mut(kept) {
+                        *place = at;
+                        kept += 1;
+                    }
+                } else {
+                    found[usize::from(at) % BATCH] = answer;
+                }
+            }
+            ranked.hits = ranked.hits.saturating_add((todo.len() - kept) as u32);
+            todo.truncate(kept);
+            if kept == 0 {
+                break;
+            }
+        }
+        probes
+    }
+
+    /// The megaflow of a port that one key meets.
+    pub fn find(&self, port: usize, key: &FlowKey) -> Option<u32> {
+        let key = words(key)?;
+        self.ports.get(port)?.order.iter().find_map(|ranked| {
+            let subtable = self.subtables.get(usize::from(ranked.subtable))?;
+            self.buckets.find(subtable.hash(key, &self.seed), |number| {
+                let slot = self.slots.get(number as usize);
+                slot.is_some_and(|slot| slot.subtable == ranked.subtable && serves(slot, &subtable.mask, key))
+            })
+        })
+    }
+
+    /// Whether that megaflow, if it is one, serves a packet.
+    #[inline(always)]
+    pub fn is_met(&self, number: u32, key: &FlowKey) -> bool {
+        let (Some(slot), Some(key)) = (self.slots.get(number as usize), words(key)) else { return false };
+        let Some(subtable) = self.subtables.get(usize::from(slot.subtable)) else { return false };
+        serves(slot, &subtable.mask, key)
+    }
+
+    /// Asks for the lines of a megaflow.
+    #[inline(always)]
+    pub fn prefetch(&self, number: u32) {
+        if let Some(slot) = self.slots.get(number as usize) {
+            crate::packet::prefetch(slot);
+        }
+    }
+
+    /// A megaflow.
+    #[inline(always)]
+    pub fn get(&self, number: u32) -> Option<&Slot<N, T>> {
+        self.slots.get(number as usize).filter(|slot| slot.subtable != NO_SUBTABLE)
+    }
+
+    /// A megaflow.
+    #[inline(always)]
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut Slot<N, T>> {
+        self.slots.get_mut(number as usize).filter(|slot| slot.subtable != NO_SUBTABLE)
+    }
+
+    /// The mask of a megaflow.
+    pub fn mask(&self, number: u32) -> Option<&[u64; N]> {
+        let subtable = usize::from(self.get(number)?.subtable);
+        Some(&self.subtables.get(subtable)?.mask)
+    }
+
+    /// The megaflow of a port with exactly that mask and key.
+    pub fn find_same(&self, port: usize, mask: &[u64; N], key: &FlowKey) -> Option<u32> {
+        let key = words(key)?;
+        let id = self.subtable_of(port, mask)?;
+        let subtable = self.subtables.get(usize::from(id))?;
+        self.buckets.find(subtable.hash(key, &self.seed), |number| {
+            let slot = self.slots.get(number as usize);
+            slot.is_some_and(|slot| slot.subtable == id && equal(&slot.key, mask, key))
+        })
+    }
+
+    /// Puts a megaflow in. There must not be one with the same mask and key: see [`Megaflows::find_same`].
+    pub fn insert(
+        &mut self,
+        port: usize,
+        mask: &[u64; N],
+        key: &FlowKey,
+        guard: TtlGuard,
+        value: T,
+    ) -> Result<u32, Refused> {
+        let key = words(key).ok_or(Refused::Full)?;
+        let list = self.ports.get(port).ok_or(Refused::PortFull)?;
+        if list.entries as usize >= self.limits.per_port {
+            return Err(Refused::PortFull);
+        }
+        if self.free.is_empty() && self.slots.len() >= self.limits.megaflows {
+            return Err(Refused::Full);
+        }
+        let id = match self.subtable_of(port, mask) {
+            Some(id) => id,
+            None => self.add_subtable(port, mask)?,
+        };
+        let subtable = self.subtables.get_mut(usize::from(id)).ok_or(Refused::Masks)?;
+        let mut masked = *key;
+        masked.iter_mut().zip(mask).for_each(|(word, mask)| *word &= mask);
+        let slot = Slot { key: masked, subtable: id, port: port as u8, guard, value };
+        let hash = subtable.hash(key, &self.seed);
+        let number = self.free.last().copied().unwrap_or(self.slots.len() as u32);
+        if !self.buckets.insert(hash, number) {
+            self.drop_if_empty(port, id);
+            return Err(Refused::Full);
+        }
+        subtable.entries += 1;
+        match self.free.pop() {
+            Some(number) => {
+                if let Some(place) = self.slots.get_mut(number as usize) {
+                    *place = slot;
+                }
+            }
+            None => self.slots.push(slot),
+        }
+        if let Some(list) = self.ports.get_mut(port) {
+            list.entries += 1;
+        }
+        Ok(number)
+    }
+
+    /// Takes a megaflow out and gives what was kept with it.
+    pub fn remove(&mut self, number: u32) -> Option<T> {
+        let slot = self.get_mut(number)?;
+        let (id, port) = (slot.subtable, slot.port());
+        slot.subtable = NO_SUBTABLE;
+        let key = slot.key;
+        let value = std::mem::take(&mut slot.value);
+        if let Some(subtable) = self.subtables.get_mut(usize::from(id)) {
+            self.buckets.remove(subtable.hash(&key, &self.seed), number);
+            subtable.entries -= 1;
+        }
+        self.free.push(number);
+        if let Some(list) = self.ports.get_mut(port) {
+            list.entries -= 1;
+        }
+        self.drop_if_empty(port, id);
+        Some(value)
+    }
+
+    /// Puts the lists of all ports in the order of their hits. Now and then.
+    pub fn rank(&mut self) {
+        for list in self.ports.iter_mut().filter(|list| list.order.len() > 1) {
+            list.order.sort_unstable_by_key(|ranked| std::cmp::Reverse(ranked.hits));
+            list.order.iter_mut().for_each(|ranked| ranked.hits /= 2);
+        }
+    }
+
+    /// How many megaflows there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Numbers are below this.
+    pub fn end(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// How many subtables there are.
+    pub fn subtables(&self) -> usize {
+        self.ports.iter().map(|list| list.order.len()).sum()
+    }
+
+    /// How many megaflows and subtables a port has.
+    pub fn of_port(&self, port: usize) -> (usize, usize) {
+        self.ports.get(port).map_or((0, 0), |list| (list.entries as usize, list.order.len()))
+    }
+
+    /// Bytes for a megaflow in these structures: its slot and its share of the table of hashes.
+    pub fn bytes_each(&self) -> usize {
+        size_of::<Slot<N, T>>() + size_of::<u32>() + self.buckets.bytes() / self.limits.megaflows.max(1)
+    }
+
+    fn subtable_of(&self, port: usize, mask: &[u64; N]) -> Option<u16> {
+        let ids = self.ports.get(port)?.order.iter().map(|ranked| ranked.subtable);
+        let mut same = ids
+            .filter(|id| self.subtables.get(usize::from(*id)).is_some_and(|subtable| subtable.mask == *mask));
+        same.next()
+    }
+
+    fn add_subtable(&mut self, port: usize, mask: &[u64; N]) -> Result<u16, Refused> {
+        let list = self.ports.get_mut(port).ok_or(Refused::PortFull)?;
+        if list.order.len() >= self.limits.masks_per_port && !is_whole(mask) {
+            return Err(Refused::Masks);
+        }
+        let id = self.free_subtables.last().copied().unwrap_or(self.subtables.len() as u16);
+        if usize::from(id) >= SUBTABLES || list.order.len() == list.order.capacity() {
+            return Err(Refused::Masks);
+        }
+        let subtable = Subtable::new(mask, self.seed.with(u64::from(id)).finish(0));
+        match self.subtables.get_mut(usize::from(id)) {
+            Some(place) => *place = subtable,
+            None => self.subtables.push(subtable),
+        }
+        self.free_subtables.pop();
+        list.order.push(Ranked { subtable: id, hits: 0 });
+        Ok(id)
+    }
+
+    fn drop_if_empty(&mut self, port: usize, id: u16) {
+        if self.subtables.get(usize::from(id)).is_none_or(|subtable| subtable.entries != 0) {
+            return;
+        }
+        self.free_subtables.push(id);
+        if let Some(list) = self.ports.get_mut(port) {
+            list.order.retain(|ranked| ranked.subtable != id);
+        }
+    }
+}
+
+/// Whether a packet meets a megaflow.
+#[inline(always)]
+fn serves<const N: usize, T>(slot: &Slot<N, T>, mask: &[u64; N], key: &[u64; N]) -> bool {
+    let ttl = key.get(w::NW_MISC).map_or(0, |word| (word >> TTL_SHIFT) as u8);
+    equal(&slot.key, mask, key) && ttl >= slot.guard.0
+}
+
+/// Whether a masked key is that of `key`.
+#[inline(always)]
+fn equal<const N: usize>(masked: &[u64; N], mask: &[u64; N], key: &[u64; N]) -> bool {
+    let words = masked.iter().zip(mask).zip(key);
+    words.fold(0, |diff, ((own, mask), word)| diff | (own ^ (word & mask))) == 0
+}
+
+/// Whether a mask has every bit, but for those of the TTL.
+fn is_whole<const N: usize>(mask: &[u64; N]) -> bool {
+    let mut words = mask.iter().enumerate();
+    words.all(|(at, word)| word | if at == w::NW_MISC { 0xff << TTL_SHIFT } else { 0 } == u64::MAX)
+}
