@@ -39,6 +39,7 @@ const PACKET_PATH: &[&str] = &[
     "src/packet/",
     "src/classifier/",
     "src/action/",
+    "src/pipeline/record.rs",
     "src/pipeline/translate/",
     "src/worker/poll.rs",
     "src/worker/stage.rs",
@@ -114,6 +115,12 @@ const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     ),
     ("src/packet/buf.rs", "new", "Vec : : with_capacity", "the packet on the heap; the fast path has mbufs"),
     ("src/packet/buf.rs", "try_copy", ". clone (", "the packet on the heap; the fast path has mbufs"),
+    (
+        "src/pipeline/record.rs",
+        "default",
+        "Vec : : with_capacity",
+        "the memory of all records, made once per worker",
+    ),
     (
         "src/pipeline/translate/mod.rs",
         "default",

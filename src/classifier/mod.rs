@@ -20,8 +20,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::packet::key::KEY_WORDS;
-use crate::packet::{FlowKey, FlowMask};
+use crate::packet::key::{KEY_WORDS, w};
+use crate::packet::{Field, FlowKey, FlowMask};
 pub use matcher::Match;
 use subtable::Subtable;
 
@@ -29,6 +29,12 @@ use subtable::Subtable;
 pub trait Wildcards {
     /// The bits of `bits` in the word at index `word` have been read.
     fn read(&mut self, word: usize, bits: u64);
+
+    /// The lookup depended on the key's nw_ttl being at least `ttl`, which it is.
+    fn ttl_at_least(&mut self, ttl: u8) {
+        let _ = ttl;
+        self.read(w::NW_MISC, 0xff << Field::NwTtl.info().loc.shift);
+    }
 }
 
 impl Wildcards for () {

@@ -8,6 +8,7 @@
 pub mod flow;
 pub mod flowmod;
 pub mod ports;
+pub mod record;
 pub mod stats;
 pub mod syntax;
 pub mod table;
@@ -16,6 +17,7 @@ pub mod translate;
 pub use flow::{Flow, Match};
 pub use flowmod::{Batch, FlowMod};
 pub use ports::{PortView, Ports};
+pub use record::{Dep, Recorded};
 pub use table::Tables;
 
 /// All that decides what happens to a packet, immutable. Published by the control thread with one pointer swap.

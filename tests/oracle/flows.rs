@@ -36,6 +36,7 @@ pub fn small() -> impl Strategy<Value = u128> {
 
 fn matcher() -> impl Strategy<Value = Match> {
     let low = |field: Field, bits: u32| (field, field.all_ones() & (u128::MAX >> (128 - bits)));
+    let high = |field: Field, bits: u16| (field, field.all_ones() & !(field.all_ones() >> bits));
     let part = prop_oneof![
         (select(vec![1u128, 2, 3, 7]), Just((Field::InPort, 0xffff_ffff))),
         (select(vec![0x0800u128, 0x86dd, 0x0806]), Just((Field::EthType, 0xffff))),
@@ -48,6 +49,8 @@ fn matcher() -> impl Strategy<Value = Match> {
                 low(Field::NwSrc, 32),
                 low(Field::NwSrc, 1),
                 low(Field::NwDst, 2),
+                high(Field::NwDst, 24),
+                high(Field::Ipv6Src, 64),
                 low(Field::Ipv6Dst, 128),
                 low(Field::Ipv6Src, 2),
                 low(Field::VlanTci, 12),
@@ -59,6 +62,7 @@ fn matcher() -> impl Strategy<Value = Match> {
                 low(Field::Reg0, 1),
                 low(Field::Reg1, 2),
                 low(Field::Metadata, 2),
+                low(Field::Metadata, 64),
                 low(Field::IpFrag, 2),
             ])
         ),
@@ -138,7 +142,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => Just(Action::PopVlan),
         2 => part_of(select(Field::ALL.to_vec())).prop_map(Action::PushStack),
         2 => part_of(writable()).prop_map(Action::PopStack),
-        1 => Just(Action::DecTtl),
+        3 => Just(Action::DecTtl),
     ];
     leaf.prop_recursive(3, 12, 5, |inner| proptest::collection::vec(inner, 0..5).prop_map(Action::Clone))
 }

@@ -4,6 +4,7 @@
 mod bytes;
 mod checksums;
 pub mod flows;
+mod megaflows;
 
 use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo};

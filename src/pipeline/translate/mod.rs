@@ -18,6 +18,8 @@
 //! `dl_vlan` and `dl_vlan_pcp`); one that clears it takes the tag off. Writes to the other bits of a tag that is not
 //! there are ignored, so that the key never says what the packet cannot.
 //!
+//! **What decided** is in [`Translation::recorded`]: every key that agrees on it gets the same answer.
+//!
 //! The invariant: the answer depends on the arguments alone, and all memory is that of the [`Translation`].
 
 mod fields;
@@ -25,10 +27,11 @@ mod fields;
 mod tests;
 
 use super::Snapshot;
+use super::record::{Dep, Provenance, Recorded, Recorder};
 use super::stats::StatsId;
 use crate::action::{Action, ModKind, Op, Subfield};
 use crate::packet::{DropReason, Field, FlowKey, PortNo};
-use fields::TAG;
+use fields::{TAG, Traced};
 
 /// Nested resubmits to the same or an earlier table.
 pub const MAX_DEPTH: u8 = 64;
@@ -56,8 +59,9 @@ pub struct Translation {
     ops: Vec<Op>,
     hits: Vec<StatsId>,
     stack: Vec<u128>,
-    keys: Vec<FlowKey>,
+    keys: Vec<Kept>,
     frames: Vec<Frame<'static>>,
+    record: Recorder,
 }
 
 impl Default for Translation {
@@ -68,6 +72,7 @@ impl Default for Translation {
             stack: Vec::with_capacity(MAX_STACK * (MAX_CLONES + 1)),
             keys: Vec::with_capacity(MAX_CLONES),
             frames: Vec::with_capacity(MAX_FRAMES),
+            record: Recorder::default(),
         }
     }
 }
@@ -84,6 +89,18 @@ impl Translation {
     pub fn hits(&self) -> &[StatsId] {
         &self.hits
     }
+
+    /// What the answer depended on.
+    #[inline]
+    pub fn recorded(&self) -> &Recorded {
+        self.record.recorded()
+    }
+}
+
+/// What a clone gives back.
+struct Kept {
+    key: FlowKey,
+    provenance: Provenance,
 }
 
 /// Walks the tables for `key`, which is left as the last action left it.
@@ -92,6 +109,7 @@ pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut
     out.hits.clear();
     out.stack.clear();
     out.keys.clear();
+    out.record.start(key);
     let mut walk = Walk {
         snapshot,
         key,
@@ -108,6 +126,7 @@ pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut
     let outcome = walk.run();
     let (seen, useful) = (walk.seen, walk.useful);
     out.frames = recycle(walk.frames);
+    out.record.finish();
     let reason = match outcome {
         Ok(()) => {
             out.ops.truncate(useful);
@@ -206,7 +225,7 @@ impl<'s> Walk<'s, '_> {
     fn act(&mut self, action: &'s Action) -> Step {
         match action {
             Action::Output(port) => self.output(*port),
-            Action::OutputField(from) => match u16::try_from(fields::read(self.key, *from)) {
+            Action::OutputField(from) => match u16::try_from(self.packet().read(*from)) {
                 Ok(port) => self.output(PortNo(port)),
                 Err(_) => {
                     self.seen.no_such_port = true;
@@ -224,14 +243,13 @@ impl<'s> Walk<'s, '_> {
             }
             Action::SetField { field, value, mask } => self.write(*field, *value, *mask),
             Action::Load { value, dst } => self.write_subfield(*dst, *value),
-            Action::Move { src, dst } if fields::present(self.key, src.field) => {
-                self.write_subfield(*dst, fields::read(self.key, *src))
-            }
-            Action::Move { .. } => Ok(()),
+            Action::Move { src, dst } => self.copy(*src, *dst),
             Action::Mod { kind, value } => self.modify(*kind, *value),
             Action::PushVlan(tpid) => self.push_vlan(*tpid),
-            Action::PopVlan if self.tci() & TAG != 0 => self.pop_vlan(),
-            Action::PopVlan => Ok(()),
+            Action::PopVlan => match self.packet().is_tagged() {
+                true => self.pop_vlan(),
+                false => Ok(()),
+            },
             Action::PushStack(from) => self.push_stack(*from),
             Action::PopStack(to) => match self.out.stack.len() > self.stack_base {
                 true => self.out.stack.pop().map_or(Ok(()), |value| self.write_subfield(*to, value)),
@@ -242,17 +260,27 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
+    /// The key, to look at and to write to.
+    #[inline(always)]
+    fn packet(&mut self) -> Traced<'_> {
+        Traced { key: self.key, record: &mut self.out.record }
+    }
+
     // Tables.
 
     /// Looks the key up; the list at hand becomes that of the flow it meets, if it meets one.
     fn enter(&mut self, table: u8, depth: u8, in_port: Option<PortNo>) -> bool {
         let tables = &self.snapshot.tables;
+        let record = &mut self.out.record;
+        // Metadata is constant, or a copy of what was recorded.
+        record.depend(Dep::Table { table, datapath: fields::get64(self.key, Field::Metadata) });
         let flow = match in_port {
-            None => tables.lookup(table, self.key, &mut ()),
+            None => tables.lookup(table, self.key, record),
             Some(port) => {
                 let true_port = u128::from(fields::get64(self.key, Field::InPort));
                 fields::put(self.key, Field::InPort, u128::from(port.0), u128::MAX);
-                let flow = tables.lookup(table, self.key, &mut ());
+                record.pretend_in_port();
+                let flow = tables.lookup(table, self.key, record);
                 fields::put(self.key, Field::InPort, true_port, u128::MAX);
                 flow
             }
@@ -296,10 +324,11 @@ impl<'s> Walk<'s, '_> {
     // Sending.
 
     fn output(&mut self, port: PortNo) -> Step {
-        let in_port = PortNo(fields::get64(self.key, Field::InPort) as u16);
+        let in_port = PortNo(self.packet().look(Field::InPort, u64::MAX) as u16);
         let ports = &self.snapshot.ports;
         match port {
             PortNo::ALL | PortNo::FLOOD => {
+                self.out.record.depend(Dep::Ports);
                 for other in ports.iter().filter(|other| other.number != in_port) {
                     if port == PortNo::ALL || !other.no_flood {
                         self.send(Op::Output(other.at))?;
@@ -315,7 +344,9 @@ impl<'s> Walk<'s, '_> {
             }
             _ => {}
         }
-        match ports.get(if port == PortNo::IN_PORT { in_port } else { port }) {
+        let number = if port == PortNo::IN_PORT { in_port } else { port };
+        self.out.record.depend(Dep::Port(number));
+        match ports.get(number) {
             Some(port) => self.send(Op::Output(port.at)),
             None => {
                 self.seen.no_such_port = true;
@@ -346,13 +377,22 @@ impl<'s> Walk<'s, '_> {
 
     // Writing.
 
+    /// Copies a subfield, unless the packet lacks one of the two.
+    fn copy(&mut self, src: Subfield, dst: Subfield) -> Step {
+        if !self.packet().present(src.field) {
+            return Ok(());
+        }
+        let value = self.packet().read(src);
+        self.write_subfield(dst, value)
+    }
+
     fn write_subfield(&mut self, to: Subfield, value: u128) -> Step {
         self.write(to.field, (value & to.ones()) << to.start, to.mask())
     }
 
     /// Writes to a field, unless the packet does not have it.
     fn write(&mut self, field: Field, value: u128, mask: u128) -> Step {
-        if !field.info().writable || !fields::present(self.key, field) {
+        if !field.info().writable || !self.packet().present(field) {
             return Ok(());
         }
         match field {
@@ -366,7 +406,7 @@ impl<'s> Walk<'s, '_> {
         if mask == 0 {
             return Ok(());
         }
-        fields::put(self.key, field, value, mask);
+        self.packet().write(field, value, mask);
         if field.in_packet() {
             self.emit(Op::Set { field, value: value & mask, mask })?;
         }
@@ -374,16 +414,16 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn modify(&mut self, kind: ModKind, value: u64) -> Step {
-        let tagged = self.tci() & TAG != 0;
         let wide = u128::from(value);
-        let port_of = |tcp, udp, sctp| match fields::l4_proto(self.key) {
+        let mut packet = self.packet();
+        let port_of = |packet: &mut Traced<'_>, tcp, udp, sctp| match packet.l4_proto() {
             Some(6) => Some(tcp),
             Some(17) => Some(udp),
             Some(132) => Some(sctp),
             _ => None,
         };
         let (field, mask) = match kind {
-            ModKind::SetVlanVid | ModKind::SetVlanPcp if !tagged => return Ok(()),
+            ModKind::SetVlanVid | ModKind::SetVlanPcp if !packet.is_tagged() => return Ok(()),
             ModKind::VlanVid | ModKind::SetVlanVid => (Field::DlVlan, 0xfff),
             ModKind::VlanPcp | ModKind::SetVlanPcp => (Field::DlVlanPcp, 7),
             ModKind::DlSrc => (Field::EthSrc, 0xffff_ffff_ffff),
@@ -393,11 +433,11 @@ impl<'s> Walk<'s, '_> {
             ModKind::NwTos => (Field::NwTos, 0xfc),
             ModKind::NwEcn => (Field::NwEcn, 3),
             ModKind::NwTtl => (Field::NwTtl, 0xff),
-            ModKind::TpSrc => match port_of(Field::TcpSrc, Field::UdpSrc, Field::SctpSrc) {
+            ModKind::TpSrc => match port_of(&mut packet, Field::TcpSrc, Field::UdpSrc, Field::SctpSrc) {
                 Some(field) => (field, 0xffff),
                 None => return Ok(()),
             },
-            ModKind::TpDst => match port_of(Field::TcpDst, Field::UdpDst, Field::SctpDst) {
+            ModKind::TpDst => match port_of(&mut packet, Field::TcpDst, Field::UdpDst, Field::SctpDst) {
                 Some(field) => (field, 0xffff),
                 None => return Ok(()),
             },
@@ -406,69 +446,50 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn dec_ttl(&mut self) -> Step {
-        if !fields::is_ip(self.key) {
+        if !self.packet().is_ip() {
             return Ok(());
         }
-        match fields::get64(self.key, Field::NwTtl) {
-            0 | 1 => {
-                // As OVS does: the list at hand ends, those that it was called from go on.
-                self.seen.halt.get_or_insert(DropReason::TtlExpired);
-                self.list = &[];
-                Ok(())
-            }
-            ttl => {
-                fields::put(self.key, Field::NwTtl, u128::from(ttl - 1), 0xff);
-                self.emit(Op::DecTtl)
-            }
+        if self.packet().dec_ttl() {
+            return self.emit(Op::DecTtl);
         }
+        // As OVS does: the list at hand ends, those that it was called from go on.
+        self.seen.halt.get_or_insert(DropReason::TtlExpired);
+        self.list = &[];
+        Ok(())
     }
 
     // VLAN tags.
 
-    fn tci(&self) -> u16 {
-        fields::get64(self.key, Field::VlanTci) as u16
-    }
-
     fn write_tci(&mut self, value: u16, mask: u16) -> Step {
-        let old = self.tci();
-        let new = (old & !mask) | (value & mask);
-        match (old & TAG != 0, new & TAG != 0) {
+        let was = self.packet().is_tagged();
+        let becomes = if mask & TAG == 0 { was } else { value & TAG != 0 };
+        match (was, becomes) {
             (false, false) => return Ok(()),
             (true, false) => return self.pop_vlan(),
             (false, true) => self.push_vlan(0x8100)?,
             (true, true) => {}
         }
-        fields::put(self.key, Field::VlanTci, u128::from(new), 0xffff);
         let mask = mask & !TAG;
         if mask != 0 {
             let (value, mask) = (u128::from(value & mask), u128::from(mask));
+            self.packet().write(Field::VlanTci, value, mask);
             self.emit(Op::Set { field: Field::VlanTci, value, mask })?;
         }
         Ok(())
     }
 
-    /// The outer tag becomes the inner one.
     fn push_vlan(&mut self, tpid: u16) -> Step {
-        if fields::get64(self.key, Field::InnerVlanTci) as u16 & TAG != 0 {
-            self.halt(DropReason::TooManyVlans);
-            return Ok(());
+        match self.packet().push_tag(tpid) {
+            true => self.emit(Op::PushVlan { tpid }),
+            false => {
+                self.halt(DropReason::TooManyVlans);
+                Ok(())
+            }
         }
-        for (from, to) in [(Field::VlanTci, Field::InnerVlanTci), (Field::VlanTpid, Field::InnerVlanTpid)] {
-            let outer = u128::from(fields::get64(self.key, from));
-            fields::put(self.key, to, outer, 0xffff);
-        }
-        fields::put(self.key, Field::VlanTci, u128::from(TAG), 0xffff);
-        fields::put(self.key, Field::VlanTpid, u128::from(tpid), 0xffff);
-        self.emit(Op::PushVlan { tpid })
     }
 
-    /// The inner tag becomes the outer one.
     fn pop_vlan(&mut self) -> Step {
-        for (from, to) in [(Field::InnerVlanTci, Field::VlanTci), (Field::InnerVlanTpid, Field::VlanTpid)] {
-            let inner = u128::from(fields::get64(self.key, from));
-            fields::put(self.key, to, inner, 0xffff);
-            fields::put(self.key, from, 0, 0xffff);
-        }
+        self.packet().pop_tag();
         self.emit(Op::PopVlan)
     }
 
@@ -478,7 +499,8 @@ impl<'s> Walk<'s, '_> {
         if self.out.stack.len() - self.stack_base >= MAX_STACK {
             return Err(DropReason::ActionLimit);
         }
-        self.out.stack.push(fields::read(self.key, from));
+        let value = self.packet().read(from);
+        self.out.stack.push(value);
         Ok(())
     }
 
@@ -486,7 +508,7 @@ impl<'s> Walk<'s, '_> {
         if self.out.keys.len() >= MAX_CLONES {
             return Err(DropReason::ActionLimit);
         }
-        self.out.keys.push(*self.key);
+        self.out.keys.push(Kept { key: *self.key, provenance: self.out.record.provenance() });
         if !self.list.is_empty() {
             self.push_frame(Frame::Resume { rest: self.list, at: self.at })?;
         }
@@ -500,8 +522,9 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn end_clone(&mut self, op: usize, stack_base: usize) {
-        if let Some(key) = self.out.keys.pop() {
+        if let Some(Kept { key, provenance }) = self.out.keys.pop() {
             *self.key = key;
+            self.out.record.restore(provenance);
         }
         self.out.stack.truncate(self.stack_base);
         self.stack_base = stack_base;

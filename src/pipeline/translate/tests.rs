@@ -284,7 +284,9 @@ fn the_memory_is_kept() {
     let mut result = Translation::default();
     let sizes = |t: &Translation| {
         let frames = (t.frames.as_ptr() as usize, t.frames.capacity());
-        (frames, t.ops.capacity(), t.hits.capacity(), t.stack.capacity(), t.keys.capacity())
+        let deps = &t.recorded().deps;
+        let deps = (deps.as_ptr() as usize, deps.capacity());
+        (frames, deps, t.ops.capacity(), t.hits.capacity(), t.stack.capacity(), t.keys.capacity())
     };
     let before = sizes(&result);
     let reg = Action::PushStack(Subfield::whole(Field::Reg0));

@@ -1,0 +1,262 @@
+//! What a translation depended on: the bits of the key that decided something, a floor for the TTL, and the tables and
+//! ports that were consulted. A megaflow is made of it.
+//!
+//! A bit that was written before it is read is not recorded. The invariants, of two keys that agree on the mask and
+//! reach the floor:
+//! - they get the same operations, pass the same flows and are dropped for the same reason;
+//! - they are recorded alike: what is looked at next depends on nothing but what is already recorded.
+
+#[cfg(test)]
+mod tests;
+
+use crate::classifier::Wildcards;
+use crate::packet::key::w;
+use crate::packet::{Field, FlowKey, FlowMask, PortNo};
+
+/// The most that a translation may consult and still be kept.
+pub const MAX_DEPS: usize = 512;
+
+const TTL: u64 = 0xff << Field::NwTtl.info().loc.shift;
+const IN_PORT: u64 = 0xffff_ffff << Field::InPort.info().loc.shift;
+/// A tag and its type take half of the word: the outer one above the inner one.
+const INNER_TAG: u64 = 0xffff_ffff;
+const OUTER_TAG: u64 = INNER_TAG << 32;
+
+/// Something that was consulted. What it held when translating may change; the result is then no longer sure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Dep {
+    /// The flows of a table that a packet with this metadata can meet.
+    Table {
+        /// The table.
+        table: u8,
+        /// The key's metadata at that moment: the logical datapath.
+        datapath: u64,
+    },
+    /// Whether there is a port of that number, and where.
+    Port(PortNo),
+    /// All ports, and which of them take part in a flood.
+    Ports,
+}
+
+/// See the module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// The bits of the entering key that decided something. Port, frozen context and Ethernet type always count;
+    /// metadata and registers never do, since they start as the frozen context has them.
+    pub mask: FlowMask,
+    /// The entering TTL must be at least this; 0 asks for nothing. It is never 1, and 0 where the mask has the TTL.
+    pub min_ttl: u8,
+    /// Bits of the key that some action wrote, or that a lookup saw under another value than the packet entered with.
+    pub rewritten: FlowMask,
+    /// What was consulted, sorted, each once. Incomplete where the result is not to be kept.
+    pub deps: Vec<Dep>,
+    /// Whether the result may be kept. False where more was consulted than is remembered.
+    pub cacheable: bool,
+}
+
+/// Where the bits of the key at hand come from. `clone` keeps it and gives it back.
+#[derive(Clone, Copy)]
+pub(super) struct Provenance {
+    /// Bits that hold a constant or a copy of recorded bits. The others are as the packet brought them, except that a
+    /// tag may have moved and the TTL may be lower.
+    written: FlowMask,
+    /// Which half of the entering word the tags came from: how far it is from the low end. Matters for the bits that
+    /// are not written.
+    outer_from: u32,
+    inner_from: u32,
+    /// How much lower the TTL is, where it is not written.
+    decrements: u8,
+}
+
+impl Provenance {
+    /// Of a packet that enters the pipeline.
+    fn fresh() -> Self {
+        let mut written = FlowMask::default();
+        for (word, bits) in written.words.iter_mut().enumerate() {
+            *bits = if is_context(word) { u64::MAX } else { 0 };
+        }
+        Self { written, outer_from: 32, inner_from: 0, decrements: 0 }
+    }
+
+    /// The bits of the entering VLAN word that stand at these bits of the word at hand.
+    fn entering_tags(&self, bits: u64) -> u64 {
+        (bits >> 32) << self.outer_from | (bits & INNER_TAG) << self.inner_from
+    }
+
+    fn written(&self, word: usize) -> u64 {
+        self.written.words.get(word).copied().unwrap_or(u64::MAX)
+    }
+}
+
+/// Metadata and registers.
+fn is_context(word: usize) -> bool {
+    (w::METADATA..w::REGS + 8).contains(&word)
+}
+
+/// Records while a key is translated. Told of every look at the key and of every write to it.
+pub(super) struct Recorder {
+    recorded: Recorded,
+    now: Provenance,
+    entered_ttl: u8,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let deps = Vec::with_capacity(MAX_DEPS);
+        let (mask, rewritten) = (FlowMask::default(), FlowMask::default());
+        let recorded = Recorded { mask, min_ttl: 0, rewritten, deps, cacheable: true };
+        Self { recorded, now: Provenance::fresh(), entered_ttl: 0 }
+    }
+}
+
+impl Recorder {
+    /// Forgets what was recorded and starts with this key.
+    pub(super) fn start(&mut self, key: &FlowKey) {
+        let recorded = &mut self.recorded;
+        recorded.mask = FlowMask::default();
+        recorded.mask.set_exact(Field::InPort);
+        recorded.mask.set_exact(Field::RecircId);
+        recorded.mask.set_exact(Field::EthType);
+        recorded.rewritten = FlowMask::default();
+        recorded.min_ttl = 0;
+        recorded.deps.clear();
+        recorded.cacheable = true;
+        self.now = Provenance::fresh();
+        self.entered_ttl = key.get(Field::NwTtl) as u8;
+    }
+
+    /// Ends the record. A TTL that is matched needs no floor.
+    pub(super) fn finish(&mut self) {
+        if self.ttl_is_matched() {
+            self.recorded.min_ttl = 0;
+        }
+    }
+
+    pub(super) fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// What a clone has to give back: what the bits are, not that they were recorded.
+    pub(super) fn provenance(&self) -> Provenance {
+        self.now
+    }
+
+    /// The key is again what it was then.
+    pub(super) fn restore(&mut self, then: Provenance) {
+        self.now = then;
+    }
+
+    /// A table, port or set of ports is consulted.
+    pub(super) fn depend(&mut self, on: Dep) {
+        let deps = &mut self.recorded.deps;
+        match deps.binary_search(&on) {
+            Ok(_) => {}
+            Err(at) if deps.len() < MAX_DEPS => deps.insert(at, on),
+            Err(_) => self.recorded.cacheable = false,
+        }
+    }
+
+    /// Bits of a field are looked at.
+    #[inline]
+    pub(super) fn read_field(&mut self, field: Field, mask: u128) {
+        each_word(field, mask, |word, bits| self.read(word, bits));
+    }
+
+    /// Bits of a field get a constant, or a copy of what was looked at.
+    #[inline]
+    pub(super) fn write_field(&mut self, field: Field, mask: u128) {
+        each_word(field, mask, |word, bits| self.write(word, bits));
+    }
+
+    fn write(&mut self, word: usize, bits: u64) {
+        let written = self.now.written.words.get_mut(word);
+        if let (Some(written), Some(rewritten)) = (written, self.recorded.rewritten.words.get_mut(word)) {
+            *written |= bits;
+            *rewritten |= bits;
+        }
+    }
+
+    /// A lookup sees another port than the packet came in by.
+    pub(super) fn pretend_in_port(&mut self) {
+        self.recorded.rewritten.words[w::CONTEXT] |= IN_PORT;
+    }
+
+    /// The outer tag becomes the inner one, and a constant takes its place.
+    pub(super) fn push_tag(&mut self) {
+        let outer = self.now.written(w::VLAN) & OUTER_TAG;
+        self.now.inner_from = self.now.outer_from;
+        self.move_tags(OUTER_TAG | outer >> 32);
+    }
+
+    /// The inner tag becomes the outer one, and zero takes its place.
+    pub(super) fn pop_tag(&mut self) {
+        let inner = self.now.written(w::VLAN) & INNER_TAG;
+        self.now.outer_from = self.now.inner_from;
+        self.move_tags(inner << 32 | INNER_TAG);
+    }
+
+    fn move_tags(&mut self, written: u64) {
+        self.now.written.words[w::VLAN] = written;
+        self.recorded.rewritten.words[w::VLAN] = u64::MAX;
+    }
+
+    /// The TTL at hand, which was seen to be 2 or more, becomes one less.
+    pub(super) fn decrement_ttl(&mut self) {
+        self.recorded.rewritten.words[w::NW_MISC] |= TTL;
+        match self.ttl_is_known() {
+            true => self.now.written.words[w::NW_MISC] |= TTL,
+            false => self.now.decrements = self.now.decrements.saturating_add(1),
+        }
+    }
+
+    fn ttl_is_matched(&self) -> bool {
+        self.recorded.mask.words[w::NW_MISC] & TTL == TTL
+    }
+
+    /// Whether the TTL at hand follows from what is recorded. It is matched as a whole or not at all.
+    fn ttl_is_known(&self) -> bool {
+        self.ttl_is_matched() || self.now.written(w::NW_MISC) & TTL == TTL
+    }
+}
+
+impl Wildcards for Recorder {
+    #[inline]
+    fn read(&mut self, word: usize, bits: u64) {
+        let new = bits & !self.now.written(word);
+        let entering = match word {
+            w::VLAN => self.now.entering_tags(new),
+            // What is left of a lowered TTL tells something of all its bits.
+            w::NW_MISC if new & TTL != 0 => new | TTL,
+            _ => new,
+        };
+        if let Some(mask) = self.recorded.mask.words.get_mut(word) {
+            *mask |= entering;
+        }
+    }
+
+    fn ttl_at_least(&mut self, ttl: u8) {
+        if ttl == 0 || self.ttl_is_known() {
+            return;
+        }
+        // A floor of 1 would only tell a TTL of 0 apart.
+        let floor = ttl.saturating_add(self.now.decrements).max(2);
+        if self.now.written(w::NW_MISC) & TTL == 0 && self.entered_ttl >= floor {
+            self.recorded.min_ttl = self.recorded.min_ttl.max(floor);
+        } else {
+            self.read(w::NW_MISC, TTL);
+        }
+    }
+}
+
+/// Calls `f` with index and bits of each word in which the bits of `mask` of a field lie.
+#[inline(always)]
+fn each_word(field: Field, mask: u128, mut f: impl FnMut(usize, u64)) {
+    let loc = field.info().loc;
+    let (word, mask) = (usize::from(loc.word), mask & field.all_ones());
+    if loc.bits > 64 {
+        f(word, (mask >> 64) as u64);
+        f(word + 1, mask as u64);
+    } else {
+        f(word, (mask as u64) << loc.shift);
+    }
+}
