@@ -146,7 +146,7 @@ pub enum ModKind {
 }
 
 /// One step of what is done to a packet, the result of translation. Plain data, no allocation inside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Op {
     /// Writes the bits of `mask` of a field that lives in the packet. The packet has the field: translation checked.
     Set {

@@ -5,6 +5,7 @@
 //! but its arguments, so that its answer is a function of key and snapshot. Counters live in [`stats`], outside
 //! the flows, and survive a rebuild of the snapshot.
 
+pub mod cache;
 pub mod flow;
 pub mod flowmod;
 pub mod ports;

@@ -78,6 +78,11 @@ impl<const N: usize, T> Slot<N, T> {
         self.guard
     }
 
+    /// Changes the least TTL that it serves.
+    pub fn set_guard(&mut self, guard: TtlGuard) {
+        self.guard = guard;
+    }
+
     /// The port whose megaflow it is.
     pub fn port(&self) -> usize {
         usize::from(self.port)

@@ -1,0 +1,392 @@
+//! A worker's megaflows and what to do for the packets that meet them: the path of nearly every packet.
+//!
+//! A megaflow is made of a translation: its key and mask are the bits that the translation recorded, and it names by
+//! number, among lists that many share, the operations, the flows whose counters a hit moves on, and the way through the
+//! tables by which a change is found to concern it.
+//!
+//! The invariants:
+//! - A hit is good under the snapshot at hand: [`FlowCache::hit`] looks at the changes since the megaflow was last found
+//!   right, and gives nothing for one that they may concern.
+//! - What was counted of a megaflow reaches the flows it passed before it goes or does something else.
+//! - All memory is set aside at first. Where some is used up, packets are translated one by one and nothing is lost.
+
+mod entries;
+mod intern;
+mod level;
+mod upkeep;
+mod ways;
+
+#[cfg(test)]
+mod tests;
+
+use arrayvec::ArrayVec;
+
+use super::changes::ChangeLog;
+use super::stats::{StatsId, StatsWriter};
+use super::translate::Translation;
+use crate::action::Op;
+use crate::classifier::cache::{Limits, NONE, Seed};
+use crate::packet::key::{KEY_WORDS, SHORT_WORDS};
+use crate::packet::parse::Shape;
+use crate::packet::{FlowKey, PortRef};
+use intern::Interner;
+use level::Level;
+use upkeep::Upkeep;
+pub use upkeep::Seen;
+use ways::Ways;
+
+/// Packets that are looked up together.
+pub const BATCH: usize = 32;
+/// Set in the number of a megaflow that looks at the whole key.
+const LONG: u32 = 1 << 31;
+
+/// How large the caches of a worker are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// Megaflows.
+    pub megaflows: usize,
+    /// Megaflows of one port.
+    pub megaflows_per_port: usize,
+    /// Masks of one port.
+    pub masks_per_port: usize,
+    /// Entries of the exact-match cache.
+    pub emc_entries: usize,
+    /// Milliseconds after which a megaflow goes that no packet uses.
+    pub max_idle_ms: u32,
+}
+
+impl Default for CacheSizes {
+    fn default() -> Self {
+        Self {
+            megaflows: 1 << 18,
+            megaflows_per_port: 200_000,
+            masks_per_port: 128,
+            emc_entries: 1 << 17,
+            max_idle_ms: 10_000,
+        }
+    }
+}
+
+/// What is kept with a megaflow: with key and place two cache lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cached {
+    program: u32,
+    effects: u32,
+    way: u32,
+    /// The last change up to which it is known to be right.
+    checked: u32,
+    /// When it was last used, in the coarse clock.
+    used_ms: u32,
+    /// Where all its packets go, if that is all there is to do; see [`Cached::only_output`].
+    output: PortRef,
+    only_output: bool,
+    /// Counted and not yet added to the flows.
+    new_packets: u32,
+    new_bytes: u64,
+    /// Added to the flows.
+    packets: u64,
+    bytes: u64,
+}
+
+impl Cached {
+    /// Packets and bytes that it served.
+    pub fn served(&self) -> (u64, u64) {
+        (self.packets + u64::from(self.new_packets), self.bytes + self.new_bytes)
+    }
+
+    /// When it was last used, in the coarse clock, of which these are the low bits.
+    pub fn used_ms(&self) -> u32 {
+        self.used_ms
+    }
+}
+
+/// What became of packets here. Plain numbers of one worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Found by the exact-match cache.
+    pub emc_hits: u64,
+    /// Found in the megaflow subtables.
+    pub megaflow_hits: u64,
+    /// Found but stale.
+    pub stale: u64,
+    /// Subtables probed.
+    pub probes: u64,
+    /// Megaflows found untouched by the changes since.
+    pub revalidated: u64,
+    /// Megaflows put in.
+    pub installed: u64,
+    /// Megaflows that nobody used for long.
+    pub expired: u64,
+    /// Megaflows that made room.
+    pub evicted: u64,
+    /// Translations whose megaflow was not put in.
+    pub refused: u64,
+    /// Megaflows put in with every bit matched, for want of masks.
+    pub narrowed: u64,
+}
+
+/// What is to be done with the packets of a megaflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send them as they are.
+    Output(PortRef),
+    /// Do the operations of [`FlowCache::ops`].
+    Run(u32),
+}
+
+/// The packets of one burst that are looked up, by their places, and what is found.
+pub struct Lookups {
+    /// Places of the packets with short keys.
+    pub short: ArrayVec<u8, BATCH>,
+    /// Places of those with long keys.
+    pub long: ArrayVec<u8, BATCH>,
+    /// By place: the megaflow.
+    pub found: [u32; BATCH],
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self { short: ArrayVec::new(), long: ArrayVec::new(), found: [NONE; BATCH] }
+    }
+}
+
+impl Lookups {
+    /// Forgets all.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.short.clear();
+        self.long.clear();
+        self.found = [NONE; BATCH];
+    }
+
+    /// Adds a packet by its place.
+    #[inline(always)]
+    pub fn add(&mut self, place: usize, shape: Shape) {
+        let list = if shape == Shape::Short { &mut self.short } else { &mut self.long };
+        // A burst has no more packets than there is room for.
+        let _ = list.try_push(place as u8);
+    }
+}
+
+/// What the megaflows of both forms use together.
+struct Shared {
+    programs: Interner<Op>,
+    effects: Interner<StatsId>,
+    ways: Ways,
+    sizes: CacheSizes,
+    /// Changes whenever a number may have come to mean another megaflow.
+    version: u32,
+    counts: Counts,
+}
+
+/// What a translated packet brings with it.
+pub struct Miss<'a> {
+    /// Place of the port it came in by.
+    pub port: usize,
+    /// Its key as it entered.
+    pub key: &'a FlowKey,
+    /// Form of the key.
+    pub shape: Shape,
+    /// The megaflow that it met and that a change may concern.
+    pub stale: Option<u32>,
+    /// The coarse clock.
+    pub now_ms: u64,
+}
+
+/// See the module.
+pub struct FlowCache {
+    short: Level<SHORT_WORDS>,
+    long: Level<KEY_WORDS>,
+    shared: Shared,
+    upkeep: Upkeep,
+}
+
+impl FlowCache {
+    /// An empty one; `seed` should differ with every start.
+    pub fn new(sizes: CacheSizes, seed: u64) -> Self {
+        let (per_port, masks_per_port) = (sizes.megaflows_per_port, sizes.masks_per_port);
+        let limits = |megaflows| Limits { megaflows, per_port, masks_per_port };
+        let lists = sizes.megaflows;
+        let seed_of = |n| Seed::new(seed).with(n);
+        Self {
+            short: Level::new(limits(sizes.megaflows), sizes.emc_entries, seed_of(1)),
+            // Long keys are seldom, and large.
+            long: Level::new(limits(sizes.megaflows / 4), sizes.emc_entries / 4, seed_of(2)),
+            shared: Shared {
+                programs: Interner::new(lists, lists * 4, seed),
+                effects: Interner::new(lists, lists * 16, seed),
+                ways: Ways::new(seed),
+                sizes,
+                version: 0,
+                counts: Counts::default(),
+            },
+            upkeep: Upkeep::default(),
+        }
+    }
+
+    /// Takes in what has changed since the last snapshot. Before the first lookup under a new one.
+    #[inline]
+    pub fn ingest(&mut self, log: &ChangeLog) {
+        self.shared.ways.ingest(log);
+    }
+
+    /// Looks the packets of one port up; those that are found are no longer in the lists.
+    #[inline]
+    pub fn lookup(&mut self, port: usize, keys: &[FlowKey], lookups: &mut Lookups) {
+        let Lookups { short, long, found } = lookups;
+        self.short.lookup(port, keys, short, found, &mut self.shared.counts);
+        if !long.is_empty() {
+            let places = long.clone();
+            self.long.lookup(port, keys, long, found, &mut self.shared.counts);
+            for place in places {
+                let found = &mut found[usize::from(place) % BATCH];
+                *found |= if *found == NONE { 0 } else { LONG };
+            }
+        }
+    }
+
+    /// The megaflow that one packet meets, uncounted.
+    pub fn find(&self, port: usize, key: &FlowKey, shape: Shape) -> Option<u32> {
+        match shape {
+            Shape::Short => self.short.flows.find(port, key),
+            Shape::Long => self.long.flows.find(port, key).map(|number| number | LONG),
+        }
+    }
+
+    /// Differs from what it was before if a number that was found then may mean another megaflow now.
+    #[inline(always)]
+    pub fn version(&self) -> u32 {
+        self.shared.version
+    }
+
+    /// Counts packets for a megaflow and says what to do with them; nothing, and nothing is counted, if there is no such
+    /// megaflow or a change may concern it.
+    #[inline(always)]
+    pub fn hit(
+        &mut self,
+        number: u32,
+        packets: u32,
+        bytes: u64,
+        now_ms: u64,
+        log: &ChangeLog,
+    ) -> Option<Verdict> {
+        match number & LONG {
+            0 => self.short.hit(number, packets, bytes, now_ms, log, &mut self.shared),
+            _ => self.long.hit(number & !LONG, packets, bytes, now_ms, log, &mut self.shared),
+        }
+    }
+
+    /// The operations of a [`Verdict::Run`].
+    #[inline]
+    pub fn ops(&self, program: u32) -> &[Op] {
+        self.shared.programs.get(program)
+    }
+
+    /// Keeps what a translation found for packets like this, uncounted. None if there is no room for it.
+    pub fn install(
+        &mut self,
+        miss: &Miss<'_>,
+        translation: &Translation,
+        stats: &mut StatsWriter,
+    ) -> Option<u32> {
+        let shared = &mut self.shared;
+        shared.counts.stale += u64::from(miss.stale.is_some());
+        let made = shared.make(translation, miss.now_ms);
+        let number = made.and_then(|cached| {
+            let recorded = translation.recorded();
+            let put = match miss.shape {
+                Shape::Short => self.short.put(miss, recorded, cached, shared, stats),
+                Shape::Long => self.long.put(miss, recorded, cached, shared, stats).map(|n| n | LONG),
+            };
+            if put.is_none() {
+                shared.release(&cached);
+            }
+            put
+        });
+        if let Some(stale) = miss.stale.filter(|stale| Some(*stale) != number) {
+            self.remove(stale, stats);
+        }
+        let counts = &mut self.shared.counts;
+        match number {
+            Some(_) => counts.installed += 1,
+            None => counts.refused += 1,
+        }
+        number
+    }
+
+    fn remove(&mut self, number: u32, stats: &mut StatsWriter) {
+        match number & LONG {
+            0 => self.short.remove(number, &mut self.shared, stats),
+            _ => self.long.remove(number & !LONG, &mut self.shared, stats),
+        }
+    }
+
+    /// What became of packets.
+    #[inline(always)]
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    /// How many megaflows and subtables there are, and whether the exact-match cache is asked.
+    pub fn gauges(&self) -> (usize, usize, bool) {
+        let megaflows = self.short.flows.len() + self.long.flows.len();
+        let subtables = self.short.flows.subtables() + self.long.flows.subtables();
+        (megaflows, subtables, self.short.exact_in_use() || self.long.exact_in_use())
+    }
+}
+
+impl Shared {
+    /// What is kept of a translation. None if it must not be kept or there is no room.
+    fn make(&mut self, translation: &Translation, now_ms: u64) -> Option<Cached> {
+        let recorded = translation.recorded();
+        if !recorded.cacheable {
+            return None;
+        }
+        let ops = translation.ops();
+        let program = self.programs.intern(ops)?;
+        let Some(effects) = self.effects.intern(translation.hits()) else {
+            self.programs.release(program);
+            return None;
+        };
+        let Some(way) = self.ways.intern(recorded) else {
+            self.programs.release(program);
+            self.effects.release(effects);
+            return None;
+        };
+        let output = match ops {
+            [Op::Output(port)] => Some(*port),
+            _ => None,
+        };
+        Some(Cached {
+            program,
+            effects,
+            way,
+            checked: self.ways.seen(),
+            used_ms: now_ms as u32,
+            output: output.unwrap_or_default(),
+            only_output: output.is_some(),
+            ..Cached::default()
+        })
+    }
+
+    fn release(&mut self, cached: &Cached) {
+        self.programs.release(cached.program);
+        self.effects.release(cached.effects);
+        self.ways.release(cached.way);
+    }
+
+    /// Adds what was counted of a megaflow to the flows it passed.
+    fn settle(&mut self, cached: &mut Cached, now_ms: u64, stats: &mut StatsWriter) {
+        if cached.new_packets == 0 {
+            return;
+        }
+        // The clock has more bits than a megaflow remembers of it.
+        let used = now_ms.saturating_sub(u64::from((now_ms as u32).wrapping_sub(cached.used_ms)));
+        for flow in self.effects.get(cached.effects) {
+            stats.add(*flow, u64::from(cached.new_packets), cached.new_bytes, used);
+        }
+        cached.packets += u64::from(cached.new_packets);
+        cached.bytes += cached.new_bytes;
+        (cached.new_packets, cached.new_bytes) = (0, 0);
+    }
+}
