@@ -80,7 +80,7 @@ fn what_is_not_recorded_decides_nothing() {
     let met = Met::default();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     let ran = TestRunner::new(config).run(&cases, |(wanted, keys, noise, bits)| {
-        let snapshot = Snapshot { tables: build(&wanted).0, ports: ports() };
+        let snapshot = Snapshot::new(build(&wanted).0, ports());
         let mut out = Translation::default();
         for key in &keys {
             let expected = answer(&snapshot, key, &mut out);

@@ -9,7 +9,7 @@ use crate::worker::stage::exceeds_mtu;
 impl<B: Backend> Datapath for Engine<B> {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
         let current = self.publisher.current();
-        let pipeline = Snapshot { tables, ports: current.pipeline.ports.clone() };
+        let pipeline = current.pipeline.with_tables(tables);
         let state = State { pipeline, topology: current.topology.clone() };
         let generation = self.publisher.publish(state);
         self.reclaim();

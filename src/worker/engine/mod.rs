@@ -227,11 +227,8 @@ impl<B: Backend> Engine<B> {
                 no_flood: known.spec.no_flood,
             })
         });
-        let tables = self.publisher.current().pipeline.tables.clone();
-        let state = State {
-            pipeline: Snapshot { tables, ports: Ports::new(views.collect()) },
-            topology: self.topology(),
-        };
+        let pipeline = self.publisher.current().pipeline.with_ports(Ports::new(views.collect()));
+        let state = State { pipeline, topology: self.topology() };
         Generation(self.publisher.publish(state))
     }
 
