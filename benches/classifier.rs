@@ -69,7 +69,7 @@ fn translation(c: &mut Criterion) {
             panic!("{error}");
         }
     }
-    let snapshot = Snapshot { tables: batch.commit().0, ports: Ports::default() };
+    let snapshot = Snapshot::new(batch.commit().0, Ports::default());
     let keys: Vec<_> = (0..1024).map(|n| key(n * 97, 1)).collect();
     let mut next = keys.iter().cycle();
     let mut out = Translation::default();

@@ -15,6 +15,7 @@ mod bench {
     use criterion::{Criterion, Throughput};
     use millrace::config::{PortKind, PortSpec};
     use millrace::datapath::Datapath;
+    use millrace::pipeline::cache::CacheSizes;
     use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
     use pcap_file::pcap::{PcapPacket, PcapWriter};
 
@@ -46,7 +47,8 @@ mod bench {
         let worker_core = *cores.last().unwrap();
         let eal = start_dpdk(vec![*cores.first().unwrap()]);
         let setups = [WorkerSetup { core: Some(worker_core), numa: -1 }];
-        let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::ZERO).unwrap();
+        let mut switch =
+            Engine::start(DpdkBackend::default(), &setups, Duration::ZERO, CacheSizes::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         add(&mut switch, &PortSpec::new("sink", PortKind::Null { size: 64, no_rx: true }));
         let mut group = criterion.benchmark_group("loop");

@@ -10,6 +10,7 @@ use millrace::config::{PortKind, PortSpec, VhostMode};
 use millrace::datapath::{Datapath, PortError};
 use millrace::dpdk::pool;
 use millrace::packet::PortNo;
+use millrace::pipeline::cache::CacheSizes;
 use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
 use support::*;
 
@@ -32,7 +33,9 @@ fn drops_of(switch: &Engine<DpdkBackend>, name: &str) -> u64 {
 fn every_buffer_comes_back_on_every_path() {
     let eal = start_dpdk(all_cores());
     let setups = vec![WorkerSetup { core: None, numa: -1 }; 2];
-    let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::from_micros(50)).unwrap();
+    let mut switch =
+        Engine::start(DpdkBackend::default(), &setups, Duration::from_micros(50), CacheSizes::default())
+            .unwrap();
     let socket = tempfile::tempdir().unwrap();
     let source = add(&mut switch, &null("source", 64, false));
     let sink = add(&mut switch, &null("sink", 64, true));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use millrace::datapath::{Datapath, PortError};
 use millrace::packet::{Packet, PortNo};
+use millrace::pipeline::cache::CacheSizes;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use support::*;
 
@@ -14,7 +15,7 @@ fn start(workers: usize) -> (Engine<MemoryBackend>, millrace::worker::memory::Wi
     let backend = MemoryBackend::default();
     let wires = backend.wires();
     let setups = vec![WorkerSetup { core: None, numa: -1 }; workers];
-    (Engine::start(backend, &setups, Duration::from_micros(50)).unwrap(), wires)
+    (Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap(), wires)
 }
 
 #[test]

@@ -138,7 +138,7 @@ proptest! {
         keys in proptest::collection::vec(key(), PACKETS),
     ) {
         let (tables, flows) = build(&wanted);
-        let snapshot = Snapshot { tables, ports: ports() };
+        let snapshot = Snapshot::new(tables, ports());
         let world = World { flows: &flows, ports: &PORTS };
         let mut out = Translation::default();
         for key in &keys {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use millrace::config::{PortKind, PortSpec};
 use millrace::datapath::Datapath;
+use millrace::pipeline::cache::CacheSizes;
 use millrace::worker::{DpdkBackend, Engine, WorkerSetup};
 use support::*;
 
@@ -39,7 +40,8 @@ static ALLOCATOR: Counting = Counting;
 fn forwarding_neither_allocates_nor_frees() {
     let eal = start_dpdk(all_cores());
     let setups = [WorkerSetup { core: None, numa: -1 }];
-    let mut switch = Engine::start(DpdkBackend::default(), &setups, Duration::ZERO).unwrap();
+    let mut switch =
+        Engine::start(DpdkBackend::default(), &setups, Duration::ZERO, CacheSizes::default()).unwrap();
     add(&mut switch, &PortSpec::new("source", PortKind::Null { size: 64, no_rx: false }));
     add(&mut switch, &PortSpec::new("sink", PortKind::Null { size: 64, no_rx: true }));
     for flows in [

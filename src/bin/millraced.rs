@@ -10,6 +10,7 @@ use clap::Parser;
 use millrace::config::Config;
 use millrace::control;
 use millrace::datapath::Datapath;
+use millrace::pipeline::cache::CacheSizes;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use tracing_subscriber::EnvFilter;
 
@@ -64,7 +65,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         let setups = vec![WorkerSetup { core: None, numa: -1 }; config.workers.cores.len()];
         // Nothing comes by itself here, so there is nothing to poll for without pause.
         let idle_sleep = config.workers.idle_sleep.max(NO_DPDK_SLEEP);
-        let engine = Engine::start(MemoryBackend::default(), &setups, idle_sleep)?;
+        let engine = Engine::start(MemoryBackend::default(), &setups, idle_sleep, CacheSizes::default())?;
         return serve(&config, Box::new(engine));
     }
     with_dpdk(&config, &cores)
@@ -105,6 +106,7 @@ fn with_dpdk(_config: &Config, _cores: &[usize]) -> anyhow::Result<()> {
 #[cfg(feature = "dpdk")]
 fn with_dpdk(config: &Config, cores: &[usize]) -> anyhow::Result<()> {
     use millrace::dpdk::eal::{Eal, Options as EalOptions};
+    use millrace::pipeline::cache::CacheSizes;
     use millrace::worker::{DpdkBackend, numa_node, plan_cores, use_hugepages};
 
     let plan = plan_cores(config, cores)?;
@@ -125,7 +127,8 @@ fn with_dpdk(config: &Config, cores: &[usize]) -> anyhow::Result<()> {
     })?;
     let setups: Vec<_> =
         plan.workers.iter().map(|core| WorkerSetup { core: Some(*core), numa: numa_node(*core) }).collect();
-    let engine = Engine::start(DpdkBackend::default(), &setups, config.workers.idle_sleep)?;
+    let engine =
+        Engine::start(DpdkBackend::default(), &setups, config.workers.idle_sleep, CacheSizes::default())?;
     let result = serve(config, Box::new(engine));
     // Last: workers, ports and pools went with the engine.
     drop(eal);

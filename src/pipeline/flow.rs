@@ -50,3 +50,11 @@ pub struct Flow {
     /// When it was added or last changed; hard timeouts count from here.
     pub modified: Instant,
 }
+
+impl Flow {
+    /// Whether a packet that meets this is treated, and counted, as by the other.
+    pub(super) fn acts_as(&self, other: &Flow) -> bool {
+        (self.stats, self.options.cookie) == (other.stats, other.options.cookie)
+            && (Arc::ptr_eq(&self.actions, &other.actions) || self.actions == other.actions)
+    }
+}

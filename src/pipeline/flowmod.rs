@@ -111,7 +111,7 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// A batch upon these tables. `now` becomes the time at which its flows were added or changed.
     pub fn new(tables: &Tables, stats: &'a FlowStats, now: Instant) -> Self {
-        Self { tables: tables.clone(), stats, now, changes: Changes::default() }
+        Self { tables: tables.next(), stats, now, changes: Changes::default() }
     }
 
     /// The tables as they will be.

@@ -1,9 +1,11 @@
 //! What the pipeline knows of the ports: numbers, places, and who takes part in a flood.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::changes::What;
 use crate::packet::{PortNo, PortRef};
 
 /// A port as translation sees it.
@@ -53,5 +55,16 @@ impl Ports {
     /// The port of that name.
     pub fn by_name(&self, name: &str) -> Option<&PortView> {
         self.inner.list.iter().find(|port| &*port.name == name)
+    }
+
+    /// What differs from other ports for a packet; names do not count.
+    pub(super) fn changes_since(&self, before: &Ports) -> Option<What> {
+        if Arc::ptr_eq(&self.inner, &before.inner) {
+            return None;
+        }
+        let at = |ports: &Ports, number| ports.get(number).map(|port| (port.at, port.no_flood));
+        let all = self.iter().chain(before.iter()).map(|port| port.number);
+        let differ: BTreeSet<_> = all.filter(|number| at(self, *number) != at(before, *number)).collect();
+        What::of_ports(differ)
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rpds::RedBlackTreeMapSync;
 
+use super::changes::{Touched, What};
 use super::flow::{Flow, Match};
 use super::stats::StatsId;
 use crate::action::Action;
@@ -21,12 +22,24 @@ pub struct Tables {
     tables: Arc<Vec<Classifier<Arc<Flow>>>>,
     /// The flows with a timeout, so that nobody walks the others to find what has expired.
     timed: RedBlackTreeMapSync<StatsId, Arc<Flow>>,
+    /// Tells this version from all others by its address.
+    version: Arc<()>,
+    /// The version that it was made from …
+    parent: Arc<()>,
+    /// … and where the two may differ.
+    touched: Arc<Touched>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
         let tables = (0..TABLES).map(|_| Classifier::default()).collect();
-        Self { tables: Arc::new(tables), timed: RedBlackTreeMapSync::new_sync() }
+        Self {
+            tables: Arc::new(tables),
+            timed: RedBlackTreeMapSync::new_sync(),
+            version: Arc::default(),
+            parent: Arc::default(),
+            touched: Arc::default(),
+        }
     }
 }
 
@@ -152,10 +165,40 @@ impl Tables {
         table.is_some_and(|table| table.overlapping(priority, matcher).next().is_some())
     }
 
+    /// A new version, the same as this but for what will be changed in it.
+    pub(super) fn next(&self) -> Self {
+        Self {
+            version: Arc::default(),
+            parent: Arc::clone(&self.version),
+            touched: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What differs from other tables for a packet: exactly, if these were made from those with one batch that was
+    /// not too large; else perhaps everything.
+    pub(super) fn changes_since(&self, before: &Tables) -> Option<What> {
+        if Arc::ptr_eq(&self.version, &before.version) {
+            return None;
+        }
+        if !Arc::ptr_eq(&self.parent, &before.version) {
+            return Some(What::Everything);
+        }
+        self.touched.what(|flow| {
+            let [new, old] =
+                [self, before].map(|tables| tables.get(flow.table, flow.priority, &flow.matcher));
+            match (new, old) {
+                (Some(new), Some(old)) => !new.acts_as(old),
+                (new, old) => new.is_some() != old.is_some(),
+            }
+        })
+    }
+
     /// Puts a flow in; the one with the same match and priority gives it its place and is returned.
     pub(super) fn insert(&mut self, flow: Arc<Flow>) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(flow.table))?;
         let old = table.insert(flow.priority, &flow.matcher, Arc::clone(&flow));
+        Arc::make_mut(&mut self.touched).add(&flow);
         self.forget_timeout(old.as_deref());
         if flow.options.idle_timeout != 0 || flow.options.hard_timeout != 0 {
             self.timed.insert_mut(flow.stats, flow);
@@ -166,6 +209,9 @@ impl Tables {
     /// Takes a flow out.
     pub(super) fn remove(&mut self, table: u8, priority: u16, matcher: &Match) -> Option<Arc<Flow>> {
         let old = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?.remove(priority, matcher);
+        if let Some(old) = &old {
+            Arc::make_mut(&mut self.touched).add(old);
+        }
         self.forget_timeout(old.as_deref());
         old
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::thread::Wakes;
 use crate::datapath::{PortCounters, Totals};
 use crate::packet::DropReason;
+use crate::pipeline::cache::FlowCache;
 
 /// Ports a switch can have.
 pub const MAX_SLOTS: usize = 256;
@@ -24,6 +25,12 @@ impl Counter {
     #[inline(always)]
     pub fn sub(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Sets it. By the one writer only.
+    #[inline(always)]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     /// Sets it; whoever reads the value by [`Counter::announced`] sees all that was counted before.
@@ -128,6 +135,64 @@ impl Account {
     }
 }
 
+/// Buckets of the histogram of misses: bucket `n` counts those of less than 2ⁿ cycles.
+pub const MISS_BUCKETS: usize = 32;
+
+/// What became of packets in the caches, and gauges.
+#[derive(Debug, Default)]
+pub struct Perf {
+    pub packets: Counter,
+    pub bursts: Counter,
+    pub misses: Counter,
+    pub miss_cycles: [Counter; MISS_BUCKETS],
+    pub emc_hits: Counter,
+    pub megaflow_hits: Counter,
+    pub stale: Counter,
+    pub probes: Counter,
+    pub revalidated: Counter,
+    pub installed: Counter,
+    pub expired: Counter,
+    pub evicted: Counter,
+    pub refused: Counter,
+    pub narrowed: Counter,
+    pub megaflows: Counter,
+    pub subtables: Counter,
+    pub emc_in_use: Counter,
+    pub waiting: Counter,
+}
+
+impl Perf {
+    /// Makes the cache's own numbers visible. By the worker, after a burst.
+    #[inline]
+    pub fn show(&self, cache: &FlowCache, waiting: usize) {
+        let counts = cache.counts();
+        self.emc_hits.set(counts.emc_hits);
+        self.megaflow_hits.set(counts.megaflow_hits);
+        self.stale.set(counts.stale);
+        self.probes.set(counts.probes);
+        self.revalidated.set(counts.revalidated);
+        self.installed.set(counts.installed);
+        self.expired.set(counts.expired);
+        self.evicted.set(counts.evicted);
+        self.refused.set(counts.refused);
+        self.narrowed.set(counts.narrowed);
+        let (megaflows, subtables, emc_in_use) = cache.gauges();
+        self.megaflows.set(megaflows as u64);
+        self.subtables.set(subtables as u64);
+        self.emc_in_use.set(u64::from(emc_in_use));
+        self.waiting.set(waiting as u64);
+    }
+
+    /// Counts a miss that took so many cycles.
+    pub fn missed(&self, cycles: u64) {
+        self.misses.add(1);
+        let bucket = (u64::BITS - cycles.leading_zeros()) as usize;
+        if let Some(counter) = self.miss_cycles.get(bucket.min(MISS_BUCKETS - 1)) {
+            counter.add(1);
+        }
+    }
+}
+
 /// What a worker counts.
 #[derive(Debug)]
 pub struct WorkerCounters {
@@ -144,6 +209,7 @@ pub struct WorkerCounters {
     pub wakes: Wakes,
     /// The last `Request::Sync` that was met.
     pub synced: Counter,
+    pub perf: Perf,
     pub ports: Box<[PortCell]>,
 }
 
@@ -160,6 +226,7 @@ impl WorkerCounters {
             sleeps: Counter::default(),
             wakes: Wakes::new(),
             synced: Counter::default(),
+            perf: Perf::default(),
             ports: (0..MAX_SLOTS).map(|_| PortCell::default()).collect(),
         }
     }

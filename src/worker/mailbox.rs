@@ -1,13 +1,15 @@
 //! How other threads reach a worker: a pair of bounded rings with one producer and one consumer each.
 //!
-//! The control thread asks ([`Request`]), the worker reports packets for the controller ([`Report`]). Counters need no
-//! message: they have one writer and are read where they stand. Requests about megaflows and live traces come with
-//! those features.
+//! The control thread asks ([`Request`]), the worker reports packets for the controller ([`Report`]) and sends back what
+//! it was given to fill ([`Errand`]). Counters need no message: they have one writer and are read where they stand.
+//! Requests about live traces come with that feature.
 
 use arrayvec::ArrayVec;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::action::Op;
 use crate::action::execute::ControllerOp;
+use crate::classifier::Match;
 use crate::packet::{PortNo, PortRef};
 
 /// Requests that may wait for a worker.
@@ -34,8 +36,37 @@ pub enum Request<P> {
     },
     /// Count from zero. The worker does it, between two packets, so that the accounting stays exact.
     Clear,
-    /// Say, in `WorkerCounters::synced`, that everything asked before has been done and counted.
+    /// Say, in `WorkerCounters::synced`, that everything asked before has been done and counted, and that what megaflows
+    /// counted has reached the flows.
     Sync(u64),
+    /// Do something among the megaflows. One at a time.
+    Errand(Box<Errand>),
+}
+
+/// What is to be done among a worker's megaflows, and what came of it. The memory is the control thread's: it comes back
+/// by [`WorkerEnd::errands`], once it is full or there is nothing more to do.
+pub struct Errand {
+    /// Whether to remove megaflows instead of showing them.
+    pub flush: bool,
+    /// Only those that lie within this.
+    pub within: Match,
+    /// Where to go on; none when it is done.
+    pub at: Option<u32>,
+    /// Megaflows shown, and where their operations end among `ops`. Never grows beyond its capacity.
+    pub rows: Vec<(Row, u32)>,
+    /// Operations of all rows. Never grows beyond its capacity.
+    pub ops: Vec<Op>,
+    /// Megaflows removed.
+    pub flushed: u64,
+}
+
+/// A megaflow as a worker shows it.
+pub struct Row {
+    pub matcher: Match,
+    pub min_ttl: u8,
+    pub packets: u64,
+    pub bytes: u64,
+    pub idle_ms: u32,
 }
 
 /// A packet for the controller, as a worker hands it over.
@@ -54,17 +85,21 @@ pub struct Report {
 pub struct ControlEnd<P> {
     pub requests: Producer<Request<P>>,
     pub reports: Consumer<Report>,
+    pub errands: Consumer<Box<Errand>>,
 }
 
 /// The worker's end.
 pub struct WorkerEnd<P> {
     pub requests: Consumer<Request<P>>,
     pub reports: Producer<Report>,
+    pub errands: Producer<Box<Errand>>,
 }
 
 /// A new pair.
 pub fn pair<P>() -> (ControlEnd<P>, WorkerEnd<P>) {
     let (ask, asked) = RingBuffer::new(REQUESTS);
     let (report, reported) = RingBuffer::new(REPORTS);
-    (ControlEnd { requests: ask, reports: reported }, WorkerEnd { requests: asked, reports: report })
+    let (bring, brought) = RingBuffer::new(1);
+    let control = ControlEnd { requests: ask, reports: reported, errands: brought };
+    (control, WorkerEnd { requests: asked, reports: report, errands: bring })
 }

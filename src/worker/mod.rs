@@ -6,11 +6,13 @@
 //! Between two bursts it holds no packet. Its counters have one writer, itself. Whatever reaches a worker from another
 //! thread comes by its mailbox; nothing on a worker allocates, formats, logs or waits.
 
+mod burst;
 mod counters;
 pub mod device;
 #[cfg(feature = "dpdk")]
 mod dpdk_device;
 mod engine;
+mod errand;
 mod machine;
 mod mailbox;
 pub mod memory;
@@ -21,6 +23,7 @@ mod queues;
 mod stage;
 mod state;
 mod thread;
+mod wait;
 
 #[cfg(feature = "dpdk")]
 pub use dpdk_device::DpdkBackend;

@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
-
+use super::burst::{Burst, Slots};
 use super::counters::WorkerCounters;
 use super::device::{Backend, Device};
+use super::errand::Errands;
 use super::mailbox::{PER_TURN, Request, WorkerEnd};
 use super::stage::{Outputs, Stage};
-use super::state::{Poll, State};
-use crate::action::execute::execute;
-use crate::ident::{BURST, WorkerId};
-use crate::packet::parse::{Stop, parse};
-use crate::packet::{DropReason, Field, FlowKey, Packet, PacketMeta, PortNo, PortRef};
+use super::state::State;
+use super::wait::Waiting;
+use crate::ident::WorkerId;
+use crate::pipeline::cache::FlowCache;
 use crate::pipeline::stats::StatsWriter;
-use crate::pipeline::translate::{Start, Translation, translate};
-use crate::rcu::{Guard, Reader};
+use crate::pipeline::translate::Translation;
+use crate::rcu::Reader;
 
 /// Empty turns in a row after which an idle worker begins to sleep, if it may.
 const IDLE_TURNS: u32 = 32;
@@ -26,9 +25,6 @@ const IDLE_TURNS: u32 = 32;
 const LONG_IDLE_TURNS: u32 = IDLE_TURNS + 256;
 /// See [`LONG_IDLE_TURNS`].
 const LONG_SLEEP: u32 = 4;
-/// EtherType of a tag that the driver took out of the frame.
-const TPID: [u8; 2] = [0x81, 0x00];
-
 /// Everything a worker owns. It is built on the control thread and moves into the worker's own.
 pub struct Worker<B: Backend> {
     pub id: WorkerId,
@@ -41,7 +37,10 @@ pub struct Worker<B: Backend> {
     pub clock: Clock,
     pub stage: Stage<<B::Device as Device>::Packet>,
     pub translation: Box<Translation>,
-    pub key: Box<FlowKey>,
+    pub slots: Box<Slots>,
+    pub cache: Box<FlowCache>,
+    pub waiting: Waiting<<B::Device as Device>::Packet>,
+    pub errands: Errands,
 }
 
 /// The coarse clock: milliseconds since the switch started, from the TSC.
@@ -60,6 +59,11 @@ impl Clock {
     /// Microseconds in so many counts.
     pub fn us(&self, counts: u64) -> u64 {
         counts.saturating_mul(1000) / self.per_ms
+    }
+
+    /// Nanoseconds in so many counts.
+    pub fn ns(&self, counts: u64) -> u64 {
+        counts.saturating_mul(1_000_000) / self.per_ms
     }
 
     /// Milliseconds at a reading of the TSC.
@@ -102,13 +106,20 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// One turn: a burst from every queue, then the mailbox. True if there was anything to do.
+    /// One turn: what waits for translation, a burst from every queue, the mailbox, upkeep. True if there was anything
+    /// to do.
     fn turn(&mut self, tsc: u64) -> bool {
         let state = self.reader.read();
-        let mut burst = Burst {
-            now_ms: self.clock.ms(tsc),
+        if state.changed {
+            self.cache.ingest(&state.pipeline.log);
+        }
+        let now_ms = self.clock.ms(tsc);
+        let mut burst = Burst::<B> {
+            now_ms,
             translation: &mut self.translation,
-            key: &mut self.key,
+            slots: &mut self.slots,
+            cache: &mut self.cache,
+            waiting: &mut self.waiting,
             flow_stats: &mut self.flow_stats,
             state: &state,
             out: Outputs {
@@ -119,129 +130,39 @@ impl<B: Backend> Worker<B> {
                 reports: &mut self.mailbox.reports,
             },
         };
-        let mut worked = false;
+        let mut worked = burst.go_on();
+        let mut since = tsc;
         let polls = state.topology.polls.get(usize::from(burst.out.id.number()));
         for poll in polls.into_iter().flatten() {
-            worked |= burst.poll(poll);
+            worked |= burst.poll(poll, &mut since);
         }
         // A request is read after the state, so it never meets one older than when it was asked.
         for _ in 0..PER_TURN {
             let Ok(request) = self.mailbox.requests.pop() else { break };
             worked = true;
-            burst.request(request);
+            match request {
+                Request::Inject { packet, port, at, table } => burst.inject(packet, port, at, table),
+                Request::Clear => {
+                    burst.out.flush();
+                    self.counters.clear();
+                }
+                Request::Sync(token) => {
+                    burst.out.flush();
+                    self.errands.sync(token, burst.cache);
+                }
+                Request::Errand(errand) => self.errands.take(errand),
+            }
         }
         burst.out.flush();
+        self.cache.upkeep(now_ms, &mut self.flow_stats);
+        worked |=
+            self.errands.go_on(now_ms, &mut self.cache, &mut self.flow_stats, &mut self.mailbox.errands);
+        if let Some(token) = self.errands.synced(&mut self.cache) {
+            self.counters.synced.announce(token);
+        }
+        if worked {
+            self.counters.perf.show(&self.cache, self.waiting.len());
+        }
         worked
     }
-}
-
-/// What is needed to process a burst.
-struct Burst<'a, D: Device> {
-    now_ms: u64,
-    translation: &'a mut Translation,
-    key: &'a mut FlowKey,
-    flow_stats: &'a mut StatsWriter,
-    state: &'a Guard<'a, State<D>>,
-    out: Outputs<'a, D>,
-}
-
-impl<D: Device> Burst<'_, D> {
-    /// Receives one burst and does everything for it. True if it was not empty.
-    fn poll(&mut self, poll: &Poll<D>) -> bool {
-        let mut packets = ArrayVec::<D::Packet, BURST>::new();
-        let received = poll.slot.device.rx_burst(self.out.id, poll.queue, &mut packets) as u64;
-        if received == 0 {
-            return false;
-        }
-        poll.counters.packets.add(received);
-        poll.counters.bursts.add(1);
-        self.out.counters.account.received.add(received);
-        let mut bytes = 0;
-        for packet in packets {
-            bytes += self.process(packet, poll.slot.number, poll.slot.at, 0);
-        }
-        if let Some(cell) = self.out.counters.ports.get(usize::from(poll.slot.at.slot)) {
-            cell.rx_packets.add(received);
-            cell.rx_bytes.add(bytes);
-        }
-        self.out.flush();
-        true
-    }
-
-    fn request(&mut self, request: Request<D::Packet>) {
-        match request {
-            Request::Inject { packet, port, at, table } => {
-                self.out.counters.account.injected.add(1);
-                if self.state.topology.port(at).is_none() {
-                    return self.out.discard(packet, DropReason::PortGone);
-                }
-                if let Some(cell) = self.out.counters.ports.get(usize::from(at.slot)) {
-                    cell.injected.add(1);
-                }
-                self.process(packet, port, at, table);
-            }
-            Request::Clear => {
-                self.out.flush();
-                self.out.counters.clear();
-            }
-            Request::Sync(token) => {
-                self.out.flush();
-                self.out.counters.synced.announce(token);
-            }
-        }
-    }
-
-    /// One packet, from the driver's description to the staged outputs. Returns its bytes as they came.
-    #[inline]
-    fn process(&mut self, packet: D::Packet, port: PortNo, at: PortRef, table: u8) -> u64 {
-        let mut meta = PacketMeta::default();
-        D::read_meta(&packet, &mut meta);
-        let received = u64::from(meta.len);
-        meta.in_port = port;
-        meta.in_ref = at;
-        let Some(mut packet) = D::linear(packet) else {
-            // The packet is gone with the attempt; only its count is left to settle.
-            self.out.counters.account.drop(DropReason::Segments, 1);
-            return received;
-        };
-        if meta.stripped_vlan != 0 && !put_back_tag(&mut packet, meta.stripped_vlan) {
-            self.out.discard(packet, DropReason::NoHeadroom);
-            return received;
-        }
-        self.key.clear_long();
-        self.key.set(Field::InPort, u128::from(port.0));
-        self.key.set(Field::RecircId, 0);
-        self.key.set(Field::PktMark, 0);
-        self.key.set(Field::DpHash, 0);
-        let parsed = parse(packet.data(), &mut meta, self.key);
-        if parsed.stop == Some(Stop::Runt) {
-            self.out.discard(packet, DropReason::Runt);
-            return received;
-        }
-        let len = packet.data().len() as u64;
-        translate(&self.state.pipeline, self.key, Start { table }, self.translation);
-        for hit in self.translation.hits() {
-            self.flow_stats.add(*hit, 1, len, self.now_ms);
-        }
-        execute(packet, &meta, self.translation.ops(), &mut self.out);
-        received
-    }
-}
-
-/// Puts a tag back that the driver took out, so that the bytes say all there is. False without headroom.
-fn put_back_tag<P: Packet>(packet: &mut P, tci: u16) -> bool {
-    let len = packet.data().len();
-    if len < 12 || !packet.push_front(4) {
-        // Too short to have had a tag: the parser will name it.
-        return len < 12;
-    }
-    let data = packet.data_mut();
-    if data.len() >= 16 {
-        data.copy_within(4..16, 0);
-    }
-    if let Some(tag) = data.get_mut(12..16) {
-        let [high, low] = (tci & !0x1000).to_be_bytes();
-        tag.copy_from_slice(&[TPID[0], TPID[1], high, low]);
-    }
-    true
 }

@@ -142,37 +142,53 @@ pub fn exceeds_mtu(frame: &[u8], mtu: u16) -> bool {
     len > allowed + tags * TAG
 }
 
-impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
-    #[inline]
-    fn output(&mut self, mut packet: D::Packet, meta: &PacketMeta, at: PortRef) {
-        let Some(port) = self.topology.port(at) else {
-            return self.discard(packet, DropReason::PortGone);
+impl<D: Device> Outputs<'_, D> {
+    /// Stages packets for one port, in order.
+    #[inline(always)]
+    pub fn output_all<'m>(
+        &mut self,
+        packets: impl Iterator<Item = (D::Packet, &'m PacketMeta)>,
+        at: PortRef,
+    ) {
+        let queue = self.stage.queues.get_mut(usize::from(at.slot));
+        let (Some(port), Some(queue)) = (self.topology.port(at), queue) else {
+            return packets.for_each(|(packet, _)| self.discard(packet, DropReason::PortGone));
         };
-        let refused = if exceeds_mtu(packet.data(), port.mtu.load(Ordering::Relaxed)) {
-            Some(DropReason::Mtu)
-        } else if !port.device.prepare(&mut packet, meta) {
-            Some(DropReason::BadPartial)
-        } else {
-            None
-        };
-        if let Some(reason) = refused {
+        let mtu = port.mtu.load(Ordering::Relaxed);
+        let (mut staged, was_empty) = (0, queue.is_empty());
+        for (mut packet, meta) in packets {
+            let refused = if exceeds_mtu(packet.data(), mtu) {
+                DropReason::Mtu
+            } else if !port.device.prepare(&mut packet, meta) {
+                DropReason::BadPartial
+            } else {
+                if queue.is_full() {
+                    self.counters.account.staged.add(std::mem::take(&mut staged));
+                    transmit(self.id, port, queue, self.counters);
+                }
+                // There is room: it was made above.
+                staged += u64::from(queue.try_push(packet).is_ok());
+                continue;
+            };
             if let Some(cell) = self.counters.ports.get(usize::from(at.slot)) {
                 cell.tx_dropped.add(1);
             }
-            return self.discard(packet, reason);
+            self.counters.account.drop(refused, 1);
         }
-        let Some(queue) = self.stage.queues.get_mut(usize::from(at.slot)) else {
-            return self.discard(packet, DropReason::PortGone);
-        };
-        if queue.is_full() {
-            transmit(self.id, port, queue, self.counters);
-        } else if queue.is_empty() && !self.stage.dirty.contains(&at.slot) {
-            // There are at least as many places as slots, and each slot is here once.
-            let _ = self.stage.dirty.try_push(at.slot);
+        if staged > 0 {
+            self.counters.account.staged.add(staged);
+            if was_empty && !self.stage.dirty.contains(&at.slot) {
+                // There are at least as many places as slots, and each slot is here once.
+                let _ = self.stage.dirty.try_push(at.slot);
+            }
         }
-        if queue.try_push(packet).is_ok() {
-            self.counters.account.staged.add(1);
-        }
+    }
+}
+
+impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
+    #[inline]
+    fn output(&mut self, packet: D::Packet, meta: &PacketMeta, at: PortRef) {
+        self.output_all(std::iter::once((packet, meta)), at);
     }
 
     fn controller(&mut self, packet: &D::Packet, meta: &PacketMeta, info: ControllerOp) {

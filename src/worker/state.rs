@@ -58,6 +58,8 @@ pub struct RxqCounters {
     pub packets: Counter,
     /// Bursts that were not empty.
     pub bursts: Counter,
+    /// TSC cycles spent on them.
+    pub cycles: Counter,
 }
 
 impl<D: Device> Topology<D> {

@@ -204,7 +204,7 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     let ran = TestRunner::new(config).run(&cases, |(wanted, frames)| {
         let (tables, flows) = build(&wanted);
-        let snapshot = Snapshot { tables, ports: ports() };
+        let snapshot = Snapshot::new(tables, ports());
         let world = World { flows: &flows, ports: &PORTS };
         let mut out = Translation::default();
         for (port, frame) in &frames {

@@ -155,6 +155,14 @@ pub struct Wanted {
     actions: Vec<Action>,
 }
 
+impl Wanted {
+    /// The same place and match as another.
+    pub fn meet(&mut self, other: &Wanted) {
+        (self.table, self.priority) = (other.table, other.priority);
+        self.matcher = other.matcher.clone();
+    }
+}
+
 pub fn wanted() -> impl Strategy<Value = Wanted> {
     let actions = proptest::collection::vec(action(), 0..5);
     let goto = prop_oneof![2 => Just(None), 1 => (1u8..4).prop_map(Some)];
@@ -176,23 +184,27 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
     )
 }
 
+/// As a change. The cookie tells flows apart.
+pub fn flow_mod(command: Command, want: &Wanted, cookie: u64) -> FlowMod {
+    FlowMod {
+        command,
+        table: Some(want.table),
+        priority: want.priority,
+        matcher: want.matcher.clone(),
+        cookie_filter: None,
+        out_port: None,
+        actions: Arc::from(want.actions.clone()),
+        options: FlowOptions { cookie, ..FlowOptions::default() },
+    }
+}
+
 /// The tables, and the flows in the order in which the first of each match and priority was added.
 pub fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
     let stats = FlowStats::new(0);
     let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
     let mut flows: Vec<Flow> = Vec::new();
     for (cookie, want) in (0u64..).zip(wanted) {
-        let change = FlowMod {
-            command: Command::Add,
-            table: Some(want.table),
-            priority: want.priority,
-            matcher: want.matcher.clone(),
-            cookie_filter: None,
-            out_port: None,
-            actions: Arc::from(want.actions.clone()),
-            options: FlowOptions { cookie, ..FlowOptions::default() },
-        };
-        batch.apply(&change).unwrap();
+        batch.apply(&flow_mod(Command::Add, want, cookie)).unwrap();
         let new = batch.tables().get(want.table, want.priority, &want.matcher).unwrap();
         let same = |flow: &&mut Flow| {
             (flow.table, flow.priority, &flow.matcher) == (want.table, want.priority, &want.matcher)

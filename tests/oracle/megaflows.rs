@@ -1,19 +1,24 @@
 //! What translation records is enough: every key that agrees with it on the recorded bits, and reaches the floor of the
-//! TTL, gets the same answer and is recorded alike.
+//! TTL, gets the same answer and is recorded alike. And the log of changes is enough: what no change concerns stays
+//! right.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use millrace::action::Op;
 use millrace::packet::key::KEY_WORDS;
-use millrace::packet::{Field, FlowKey};
-use millrace::pipeline::stats::StatsId;
+use millrace::packet::{Field, FlowKey, PortNo, PortRef};
+use millrace::pipeline::changes::{Change, What};
+use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::stats::{FlowStats, StatsId};
 use millrace::pipeline::translate::{Start, Translation, translate};
-use millrace::pipeline::{Recorded, Snapshot};
+use millrace::pipeline::{Batch, PortView, Ports, Recorded, Snapshot, Tables};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 
-use super::flows::{build, ports, wanted};
+use super::flows::{Wanted, build, flow_mod, ports, wanted};
 use crate::key;
 
 const PACKETS: usize = 12;
@@ -21,20 +26,20 @@ const SINGLE_BITS: usize = 24;
 
 /// The answer to one key, all of it.
 #[derive(Debug, PartialEq)]
-pub struct Answered {
-    pub ops: Vec<Op>,
-    pub hits: Vec<StatsId>,
-    pub recorded: Recorded,
+struct Answered {
+    ops: Vec<Op>,
+    hits: Vec<StatsId>,
+    recorded: Recorded,
 }
 
-pub fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
+fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
     translate(snapshot, &mut key.clone(), Start { table: 0 }, out);
     Answered { ops: out.ops().to_vec(), hits: out.hits().to_vec(), recorded: out.recorded().clone() }
 }
 
 /// `key` where something was recorded, `other` elsewhere, with a TTL that reaches the floor. Metadata and registers
 /// are what the frozen context says, and so are those of `key`.
-pub fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
+fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     let mut new = *other;
     for (word, new) in new.words_mut().iter_mut().enumerate() {
         let mask = recorded.mask.words()[word];
@@ -80,7 +85,7 @@ fn what_is_not_recorded_decides_nothing() {
     let met = Met::default();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     let ran = TestRunner::new(config).run(&cases, |(wanted, keys, noise, bits)| {
-        let snapshot = Snapshot { tables: build(&wanted).0, ports: ports() };
+        let snapshot = Snapshot::new(build(&wanted).0, ports());
         let mut out = Translation::default();
         for key in &keys {
             let expected = answer(&snapshot, key, &mut out);
@@ -115,5 +120,86 @@ fn what_is_not_recorded_decides_nothing() {
     let Met { told_apart, floors, below, several_tables, rewritten_and_open } = &met;
     for often in [told_apart, floors, below, several_tables, rewritten_and_open] {
         assert!(often.get() > 1000, "the random flows and keys try too little");
+    }
+}
+
+/// What is done to a flow of the first tables, or to another.
+fn step(commands: Vec<Command>) -> impl Strategy<Value = (Command, Option<Index>, Wanted)> {
+    (select(commands), proptest::option::of(any::<Index>()), wanted())
+}
+
+/// What may happen to a port.
+fn moved_ports() -> impl Strategy<Value = Ports> {
+    (any::<Index>(), 0..4).prop_map(|(which, how)| {
+        let mut list: Vec<PortView> = ports().iter().cloned().collect();
+        let which = which.index(list.len());
+        match how {
+            0 => drop(list.remove(which)),
+            1 => list[which].no_flood ^= true,
+            2 => list[which].at = PortRef { slot: 7, generation: 9 },
+            _ => list[which].number = PortNo(9),
+        }
+        Ports::new(list)
+    })
+}
+
+fn concerns(change: &Change, key: &FlowKey, recorded: &Recorded) -> bool {
+    change.slot.is_among(&recorded.deps)
+        && !change.matcher.contradicts(key, &recorded.mask, &recorded.rewritten)
+}
+
+#[test]
+fn what_no_change_concerns_stays_right() {
+    let commands =
+        vec![Command::Add, Command::Add, Command::ModifyStrict, Command::DeleteStrict, Command::Delete];
+    let changes = (vec(step(commands), 1..3), proptest::option::of(moved_ports()));
+    let cases = (vec(wanted(), 1..40), vec(key(), PACKETS), vec(any_key(), 2), changes);
+    let (spared, contradicted, concerned, changed) = (Cell::new(0), Cell::new(0), Cell::new(0), Cell::new(0));
+    let config = ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() };
+    let ran = TestRunner::new(config).run(&cases, |(wanted, keys, noise, (steps, moved))| {
+        let stats = FlowStats::new(0);
+        let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
+        for (cookie, want) in (0..).zip(&wanted) {
+            batch.apply(&flow_mod(Command::Add, want, cookie)).unwrap();
+        }
+        let old = Snapshot::new(batch.commit().0, ports());
+        let mut batch = Batch::new(&old.tables, &stats, Instant::now());
+        for (cookie, (command, known, other)) in (1000..).zip(&steps) {
+            let mut want = other.clone();
+            if let Some(known) = known {
+                want.meet(known.get(&wanted));
+            }
+            // Changes that would make a goto go backwards are refused, and are none.
+            let _ = batch.apply(&flow_mod(*command, &want, cookie));
+        }
+        let new = old.with_tables(batch.commit().0);
+        let new = new.with_ports(moved.unwrap_or_else(ports));
+        let entries: Vec<&What> = new.log.since(0).unwrap().map(|entry| &entry.what).collect();
+        let mut out = Translation::default();
+        for key in &keys {
+            let before = answer(&old, key, &mut out);
+            let recorded = &before.recorded;
+            let mut changes = entries.iter().flat_map(|what| match what {
+                What::Changes(changes) => changes.iter(),
+                What::Everything => panic!("so few changes are written down"),
+            });
+            if changes.clone().any(|change| concerns(change, key, recorded)) {
+                add(&concerned, true);
+                add(&changed, answer(&new, key, &mut out).ops != before.ops);
+                continue;
+            }
+            add(&spared, true);
+            add(&contradicted, changes.any(|change| change.slot.is_among(&recorded.deps)));
+            for other in keys.iter().chain(&noise) {
+                let met = within(recorded, key, other);
+                let after = answer(&new, &met, &mut out);
+                prop_assert_eq!((&after.ops, &after.hits), (&before.ops, &before.hits), "{:?}", met);
+            }
+        }
+        Ok(())
+    });
+    ran.unwrap();
+    for often in [&spared, &contradicted, &concerned, &changed] {
+        assert!(often.get() > 100, "the random changes try too little");
     }
 }

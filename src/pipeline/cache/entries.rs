@@ -109,10 +109,9 @@ impl<const N: usize> Level<N> {
     }
 
     /// Takes a megaflow out.
-    pub(super) fn remove(&mut self, number: u32, shared: &mut Shared, stats: &mut StatsWriter) {
+    pub(super) fn remove(&mut self, number: u32, now_ms: u64, shared: &mut Shared, stats: &mut StatsWriter) {
         let Some(mut cached) = self.flows.remove(number) else { return };
-        // The time of last use is its own; any clock at or after it does.
-        shared.settle(&mut cached, u64::from(cached.used_ms), stats);
+        shared.settle(&mut cached, now_ms, stats);
         shared.release(&cached);
         shared.version = shared.version.wrapping_add(1);
     }
@@ -140,7 +139,7 @@ impl<const N: usize> Level<N> {
             }
         }
         let (victim, _) = victim?;
-        self.remove(victim, shared, stats);
+        self.remove(victim, miss.now_ms, shared, stats);
         shared.counts.evicted += 1;
         Some(())
     }

@@ -3,9 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::{BATCH, Cached, Counts};
-use crate::classifier::cache::{
-    ExactMatch, Limits, Megaflows, NONE, Seed, flow_hash, long_flow_hash,
-};
+use crate::classifier::cache::{ExactMatch, Limits, Megaflows, NONE, Seed, flow_hash, long_flow_hash};
 use crate::packet::FlowKey;
 use crate::packet::key::SHORT_WORDS;
 
@@ -99,7 +97,8 @@ impl<const N: usize> Level<N> {
         for at in todo.iter() {
             let at = usize::from(*at);
             let Some(key) = keys.get(at) else { continue };
-            let hash = if N == SHORT_WORDS { flow_hash(&self.seed, key) } else { long_flow_hash(&self.seed, key) };
+            let hash =
+                if N == SHORT_WORDS { flow_hash(&self.seed, key) } else { long_flow_hash(&self.seed, key) };
             hashes[at % BATCH] = hash;
             self.exact.prefetch(hash);
         }

@@ -25,14 +25,15 @@ use super::changes::ChangeLog;
 use super::stats::{StatsId, StatsWriter};
 use super::translate::Translation;
 use crate::action::Op;
-use crate::classifier::cache::{Limits, NONE, Seed};
+pub use crate::classifier::cache::NONE;
+use crate::classifier::cache::{Limits, Seed};
 use crate::packet::key::{KEY_WORDS, SHORT_WORDS};
 use crate::packet::parse::Shape;
 use crate::packet::{FlowKey, PortRef};
 use intern::Interner;
 use level::Level;
-use upkeep::Upkeep;
 pub use upkeep::Seen;
+use upkeep::Upkeep;
 use ways::Ways;
 
 /// Packets that are looked up together.
@@ -253,6 +254,11 @@ impl FlowCache {
         }
     }
 
+    /// Counts a hit of a megaflow that [`FlowCache::find`] found.
+    pub fn count_hit(&mut self) {
+        self.shared.counts.megaflow_hits += 1;
+    }
+
     /// Differs from what it was before if a number that was found then may mean another megaflow now.
     #[inline(always)]
     pub fn version(&self) -> u32 {
@@ -304,7 +310,7 @@ impl FlowCache {
             put
         });
         if let Some(stale) = miss.stale.filter(|stale| Some(*stale) != number) {
-            self.remove(stale, stats);
+            self.remove(stale, miss.now_ms, stats);
         }
         let counts = &mut self.shared.counts;
         match number {
@@ -314,10 +320,10 @@ impl FlowCache {
         number
     }
 
-    fn remove(&mut self, number: u32, stats: &mut StatsWriter) {
+    fn remove(&mut self, number: u32, now_ms: u64, stats: &mut StatsWriter) {
         match number & LONG {
-            0 => self.short.remove(number, &mut self.shared, stats),
-            _ => self.long.remove(number & !LONG, &mut self.shared, stats),
+            0 => self.short.remove(number, now_ms, &mut self.shared, stats),
+            _ => self.long.remove(number & !LONG, now_ms, &mut self.shared, stats),
         }
     }
 

@@ -92,6 +92,7 @@ impl FlowCache {
         &mut self,
         from: u32,
         count: u32,
+        now_ms: u64,
         stats: &mut StatsWriter,
         mut goes: impl FnMut(&Seen<'_>) -> bool,
     ) -> (u64, Option<u32>) {
@@ -99,7 +100,7 @@ impl FlowCache {
         let next = self.visit(from, count, |cache, number| {
             let chosen = cache.seen(number).is_some_and(|seen| goes(&seen));
             if chosen {
-                cache.remove(number, stats);
+                cache.remove(number, now_ms, stats);
                 flushed += 1;
             }
             true
@@ -174,7 +175,7 @@ impl<const N: usize> Level<N> {
         let under_pressure = len * PRESSURE.1 > room * PRESSURE.0;
         let max_idle = shared.sizes.max_idle_ms / if under_pressure { 10 } else { 1 };
         if (now_ms as u32).wrapping_sub(slot.value.used_ms()) > max_idle {
-            self.remove(number, shared, stats);
+            self.remove(number, now_ms, shared, stats);
             shared.counts.expired += 1;
         }
     }

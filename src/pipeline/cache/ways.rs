@@ -63,11 +63,6 @@ impl Ways {
         }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.lists.len()
-    }
-
     /// The last change that was taken in.
     pub fn seen(&self) -> u32 {
         self.seen as u32
@@ -138,14 +133,7 @@ impl Ways {
 
     /// Whether none of the changes since `checked` can concern a megaflow of that way with that key and mask: each of
     /// them is of something else, or its match contradicts the megaflow in a bit that was not rewritten.
-    pub fn is_unconcerned(
-        &self,
-        way: u32,
-        checked: u32,
-        log: &ChangeLog,
-        key: &[u64],
-        mask: &[u64],
-    ) -> bool {
+    pub fn is_unconcerned(&self, way: u32, checked: u32, log: &ChangeLog, key: &[u64], mask: &[u64]) -> bool {
         let behind = (log.latest() as u32).wrapping_sub(checked);
         let Some(since) = log.latest().checked_sub(u64::from(behind)) else { return false };
         let Some(mut entries) = log.since(since) else { return false };

@@ -5,7 +5,7 @@ use crate::packet::PortRef;
 use crate::pipeline::flowmod::{Command, FlowMod};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::syntax::{Mode, parse_flow};
-use crate::pipeline::translate::{MAX_RESUBMITS, Start, Translation, translate};
+use crate::pipeline::translate::{Start, Translation, translate};
 use crate::pipeline::{Batch, Match, PortView, Ports, Snapshot, Tables};
 
 /// These flows, and ports 1 to 3. Behind `!` the match is only there to satisfy the parser, and left out.
@@ -31,7 +31,7 @@ fn snapshot(flows: &[&str]) -> Snapshot {
         let at = PortRef { slot: number, generation: 1 };
         PortView { number: PortNo(number), name: format!("p{number}").into(), at, no_flood: false }
     };
-    Snapshot { tables: batch.commit().0, ports: Ports::new([1, 2, 3].map(port).to_vec()) }
+    Snapshot::new(batch.commit().0, Ports::new([1, 2, 3].map(port).to_vec()))
 }
 
 /// An IPv4 packet with UDP from port 1, not tagged.
@@ -70,7 +70,7 @@ fn record(flows: &[&str], key: FlowKey) -> Recorded {
 /// The mask that has what always counts, and these.
 fn mask(fields: &[(Field, u128)]) -> FlowMask {
     let mut mask = FlowMask::default();
-    [Field::InPort, Field::RecircId, Field::EthType].map(|field| mask.set_exact(field));
+    [Field::InPort, Field::RecircId, Field::EthType].iter().for_each(|field| mask.set_exact(*field));
     fields.iter().for_each(|(field, bits)| mask.set(*field, mask.get(*field) | bits));
     mask
 }
@@ -276,7 +276,6 @@ fn what_consulted_too_much_is_not_kept() {
     assert_eq!((most.cacheable, most.deps.len()), (true, MAX_DEPS));
     let more = case(MAX_DEPS - 1);
     assert_eq!((more.cacheable, more.deps.len()), (false, MAX_DEPS));
-    assert!(MAX_DEPS < MAX_RESUBMITS);
 
     // The next one starts anew, in the same memory.
     let first = format!("table=0 actions={}", many.join(","));

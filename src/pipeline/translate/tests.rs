@@ -34,7 +34,7 @@ fn snapshot(flows: &[(u8, u16, Option<u16>, &[Action])]) -> Snapshot {
         let name = Arc::from(format!("p{number}"));
         PortView { number: PortNo(number), name, at: at(number), no_flood: number == 4 }
     };
-    Snapshot { tables: batch.commit().0, ports: Ports::new([3, 1, 4, 2].map(port).to_vec()) }
+    Snapshot::new(batch.commit().0, Ports::new([3, 1, 4, 2].map(port).to_vec()))
 }
 
 fn at(number: u16) -> PortRef {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
+use super::perf::since;
 use super::*;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
@@ -11,7 +12,7 @@ use crate::worker::stage::exceeds_mtu;
 impl<B: Backend> Datapath for Engine<B> {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
         let current = self.publisher.current();
-        let pipeline = Snapshot { tables, ports: current.pipeline.ports.clone() };
+        let pipeline = current.pipeline.with_tables(tables);
         let state = State { pipeline, topology: current.topology.clone() };
         let generation = self.publisher.publish(state);
         self.reclaim();
@@ -286,20 +287,31 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn perf(&self) -> Vec<WorkerPerf> {
-        Vec::new()
+        let workers = self.workers.iter().enumerate();
+        workers.map(|(index, worker)| since(&self.perf_now(index), &worker.perf_base)).collect()
     }
 
-    fn clear_perf(&mut self) {}
-
-    fn ask_megaflows(&mut self, _errand: MegaflowErrand) -> u64 {
-        0
+    fn clear_perf(&mut self) {
+        for index in 0..self.workers.len() {
+            let base = self.perf_now(index);
+            if let Some(worker) = self.workers.get_mut(index) {
+                worker.perf_base = base;
+            }
+        }
     }
 
-    fn megaflows(&mut self, _token: u64) -> Option<MegaflowAnswer> {
-        Some(MegaflowAnswer::default())
+    fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64 {
+        self.errands.ask(errand, self.workers.len())
     }
 
-    fn forget_megaflows(&mut self, _token: u64) {}
+    fn megaflows(&mut self, token: u64) -> Option<MegaflowAnswer> {
+        self.errands.go_on(self.workers.iter_mut().map(|worker| &mut worker.mailbox));
+        self.errands.answer(token)
+    }
+
+    fn forget_megaflows(&mut self, token: u64) {
+        self.errands.forget(token);
+    }
 
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {
         self.take_reports();
@@ -318,6 +330,7 @@ impl<B: Backend> Datapath for Engine<B> {
     fn tick(&mut self) {
         self.reclaim();
         self.take_reports();
+        self.errands.go_on(self.workers.iter_mut().map(|worker| &mut worker.mailbox));
         self.look_at_links();
         self.workers.iter_mut().for_each(|worker| worker.cpu.look());
         self.free_pools();

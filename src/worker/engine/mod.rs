@@ -2,6 +2,8 @@
 //! on the control thread and is what `control` knows as [`Datapath`].
 
 mod datapath;
+mod errands;
+mod perf;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +15,28 @@ use crossbeam::utils::CachePadded;
 
 use crate::config::PortSpec;
 use crate::config::conflict::conflict;
+use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus, Totals,
     WorkerStatus,
 };
 use crate::ident::WorkerId;
-use crate::packet::{FlowKey, PortNo, PortRef};
+use crate::packet::{PortNo, PortRef};
+use crate::pipeline::cache::{CacheSizes, FlowCache};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{PortView, Ports, Snapshot, Tables};
 use crate::rcu::Publisher;
 use crate::worker::counters::{MAX_SLOTS, WorkerCounters, combine, combine_ports};
 use crate::worker::device::{Backend, Device};
+use crate::worker::errand::Errands;
 use crate::worker::mailbox::{ControlEnd, REPORTS, Request, pair};
 use crate::worker::poll::{Clock, Worker};
 use crate::worker::queues::{OpenPort, Rxq, choose_worker, load, topology};
 use crate::worker::stage::Stage;
 use crate::worker::state::{RxqCounters, Slot, State, Topology};
 use crate::worker::thread::{CpuUse, own_tid};
+use crate::worker::wait::Waiting;
+use errands::ErrandDesk;
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -81,6 +88,8 @@ struct Handle<P> {
     /// Whether the last [`Request::Sync`] fitted its mailbox.
     asked: bool,
     cpu: CpuUse,
+    /// What it had measured when that was last cleared.
+    perf_base: WorkerPerf,
 }
 
 /// A port with what only the control thread knows of it.
@@ -113,8 +122,10 @@ pub struct Engine<B: Backend> {
     generations: Box<[u16]>,
     flow_stats: Arc<FlowStats>,
     clock: Clock,
+    sizes: CacheSizes,
     packet_ins: VecDeque<PacketIn>,
     syncs: u64,
+    errands: ErrandDesk,
     /// Whether receive queues are polled.
     polling: bool,
     /// When the backend last found something to free.
@@ -123,7 +134,12 @@ pub struct Engine<B: Backend> {
 
 impl<B: Backend> Engine<B> {
     /// Starts the workers, with no ports and no flows.
-    pub fn start(backend: B, setups: &[WorkerSetup], idle_sleep: Duration) -> Result<Self, StartError> {
+    pub fn start(
+        backend: B,
+        setups: &[WorkerSetup],
+        idle_sleep: Duration,
+        sizes: CacheSizes,
+    ) -> Result<Self, StartError> {
         let state = State {
             pipeline: Snapshot::default(),
             topology: Arc::new(topology(&[], MAX_SLOTS, setups.len())),
@@ -139,8 +155,10 @@ impl<B: Backend> Engine<B> {
             generations: vec![0; MAX_SLOTS].into(),
             flow_stats: FlowStats::new(setups.len()),
             clock: Clock::new::<B>(),
+            sizes,
             packet_ins: VecDeque::new(),
             syncs: 0,
+            errands: ErrandDesk::default(),
             polling: true,
             grace: None,
         };
@@ -171,7 +189,10 @@ impl<B: Backend> Engine<B> {
             clock: self.clock,
             stage: Stage::new(),
             translation: Box::default(),
-            key: Box::new(FlowKey::default()),
+            slots: Box::default(),
+            cache: Box::new(FlowCache::new(self.sizes, B::tsc().rotate_left(32) ^ u64::from(number))),
+            waiting: Waiting::new(B::tsc()),
+            errands: Errands::default(),
         };
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let core = setup.core;
@@ -203,6 +224,7 @@ impl<B: Backend> Engine<B> {
             to_clear: false,
             asked: true,
             cpu: CpuUse::of(tid),
+            perf_base: WorkerPerf::default(),
         });
         Ok(())
     }
@@ -227,11 +249,8 @@ impl<B: Backend> Engine<B> {
                 no_flood: known.spec.no_flood,
             })
         });
-        let tables = self.publisher.current().pipeline.tables.clone();
-        let state = State {
-            pipeline: Snapshot { tables, ports: Ports::new(views.collect()) },
-            topology: self.topology(),
-        };
+        let pipeline = self.publisher.current().pipeline.with_ports(Ports::new(views.collect()));
+        let state = State { pipeline, topology: self.topology() };
         Generation(self.publisher.publish(state))
     }
 

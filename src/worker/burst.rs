@@ -1,0 +1,364 @@
+//! What a worker does with the packets of a burst: parse all, look all up, then act on them in their order.
+
+use arrayvec::ArrayVec;
+
+use super::device::{Backend, Device};
+use super::stage::Outputs;
+use super::state::{Poll, State};
+use super::wait::Waiting;
+use crate::action::execute::execute;
+use crate::ident::BURST;
+use crate::packet::key::w;
+use crate::packet::parse::{Shape, Stop, parse};
+use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef, prefetch};
+use crate::pipeline::cache::{FlowCache, Lookups, Miss, NONE, Verdict};
+use crate::pipeline::stats::StatsWriter;
+use crate::pipeline::translate::{Start, Translation, translate};
+use crate::rcu::Guard;
+
+/// Packets of a port that are translated in one go; the others wait. So a port whose packets are all new takes from the
+/// others no more than the time of these.
+const MISSES: usize = 16;
+/// EtherType of a tag that the driver took out of the frame.
+const TPID: [u8; 2] = [0x81, 0x00];
+
+/// What is known of the packets of a burst, by their places.
+pub struct Slots {
+    keys: [FlowKey; BURST],
+    metas: [PacketMeta; BURST],
+    /// A bit for every place whose key has its long words in use.
+    long: u32,
+    lookups: Lookups,
+    /// The key that is being translated.
+    work: FlowKey,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            keys: [FlowKey::default(); BURST],
+            metas: [PacketMeta::default(); BURST],
+            long: 0,
+            lookups: Lookups::default(),
+            work: FlowKey::default(),
+        }
+    }
+}
+
+impl Slots {
+    fn shape(&self, place: usize) -> Shape {
+        if self.long & (1 << (place % BURST)) != 0 { Shape::Long } else { Shape::Short }
+    }
+
+    fn key(&self, place: usize) -> &FlowKey {
+        &self.keys[place % BURST]
+    }
+
+    fn meta(&self, place: usize) -> &PacketMeta {
+        &self.metas[place % BURST]
+    }
+}
+
+/// Where packets come from.
+#[derive(Clone, Copy)]
+struct From {
+    number: PortNo,
+    at: PortRef,
+}
+
+impl From {
+    fn index(self) -> usize {
+        usize::from(self.at.slot)
+    }
+}
+
+/// What is known of a packet that is looked up by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// It has waited longest of all of its port.
+    First,
+    /// Whether one of its flow waits is still to be told.
+    Told,
+    /// The same, and a megaflow was found for it and counted.
+    Counted,
+}
+
+/// What is needed to process a burst.
+pub struct Burst<'a, B: Backend> {
+    pub now_ms: u64,
+    pub translation: &'a mut Translation,
+    pub slots: &'a mut Slots,
+    pub cache: &'a mut FlowCache,
+    pub waiting: &'a mut Waiting<<B::Device as Device>::Packet>,
+    pub flow_stats: &'a mut StatsWriter,
+    pub state: &'a Guard<'a, State<B::Device>>,
+    pub out: Outputs<'a, B::Device>,
+}
+
+/// The packets of a backend.
+type PacketOf<B> = <<B as Backend>::Device as Device>::Packet;
+
+impl<B: Backend> Burst<'_, B> {
+    /// Receives one burst and does everything for it. True if it was not empty. `since` is when the time of the queue
+    /// began, and becomes when it ended.
+    pub fn poll(&mut self, poll: &Poll<B::Device>, since: &mut u64) -> bool {
+        let mut packets = ArrayVec::<PacketOf<B>, BURST>::new();
+        let received = poll.slot.device.rx_burst(self.out.id, poll.queue, &mut packets) as u64;
+        if received == 0 {
+            return false;
+        }
+        self.out.counters.account.received.add(received);
+        let from = From { number: poll.slot.number, at: poll.slot.at };
+        let bytes = self.process(packets, from);
+        self.out.flush();
+        if let Some(cell) = self.out.counters.ports.get(from.index()) {
+            cell.rx_packets.add(received);
+            cell.rx_bytes.add(bytes);
+        }
+        self.out.counters.perf.bursts.add(1);
+        let now = B::tsc();
+        poll.counters.packets.add(received);
+        poll.counters.bursts.add(1);
+        poll.counters.cycles.add(now.wrapping_sub(*since));
+        *since = now;
+        true
+    }
+
+    /// Treats a packet as if a port had received it.
+    pub fn inject(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, table: u8) {
+        self.out.counters.account.injected.add(1);
+        if self.state.topology.port(at).is_none() {
+            return self.out.discard(packet, DropReason::PortGone);
+        }
+        let from = From { number, at };
+        if let Some(cell) = self.out.counters.ports.get(from.index()) {
+            cell.injected.add(1);
+        }
+        self.out.counters.perf.packets.add(1);
+        let (Some(packet), _) = self.parse_one(packet, 0, from) else { return };
+        if table == 0 {
+            return self.unsure(packet, 0, from, &mut 1, Order::Told);
+        }
+        // Megaflows are of packets that begin in the first table.
+        self.translate(0, table);
+        self.count_flows(self.slots.meta(0).len);
+        execute(packet, self.slots.meta(0), self.translation.ops(), &mut self.out);
+    }
+
+    /// Translates packets that wait, as many of each port as may be at once. True if there were any.
+    pub fn go_on(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        for index in 0..self.waiting.ports() {
+            let mut misses = MISSES;
+            while misses > 0
+                && let Some((packet, number, at)) = self.waiting.pop(index)
+            {
+                self.out.counters.account.staged.sub(1);
+                let from = From { number, at };
+                if self.state.topology.port(at).is_none() {
+                    self.out.discard(packet, DropReason::PortGone);
+                } else if let (Some(packet), _) = self.parse_one(packet, 0, from) {
+                    self.unsure(packet, 0, from, &mut misses, Order::First);
+                }
+            }
+        }
+        self.waiting.settle();
+        self.out.flush();
+        true
+    }
+
+    /// Parses, looks up and acts. Returns the bytes as they came.
+    #[inline]
+    fn process(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
+        for packet in &packets {
+            if let Some(byte) = packet.data().first() {
+                prefetch(byte);
+            }
+        }
+        let (packets, bytes) = self.parse(packets, from);
+        let count = packets.len();
+        self.out.counters.perf.packets.add(count as u64);
+        self.cache.lookup(from.index(), &self.slots.keys, &mut self.slots.lookups);
+        let version = self.cache.version();
+        let in_order = !self.waiting.has(from.index());
+        let mut misses = if in_order { MISSES } else { 0 };
+        let mut packets = packets.into_iter();
+        let mut place = 0;
+        while place < count {
+            let (number, end, bytes) = self.run_from(place, count);
+            let good = in_order && number != NONE && self.cache.version() == version;
+            let log = &self.state.pipeline.log;
+            let verdict = match good {
+                true => self.cache.hit(number, (end - place) as u32, bytes, self.now_ms, log),
+                false => None,
+            };
+            let run = packets.by_ref().take(end - place);
+            match verdict {
+                Some(Verdict::Output(at)) => {
+                    let metas = self.slots.metas.iter().skip(place);
+                    self.out.output_all(run.zip(metas), at);
+                }
+                Some(Verdict::Run(program)) => {
+                    for (packet, meta) in run.zip(self.slots.metas.iter().skip(place)) {
+                        execute(packet, meta, self.cache.ops(program), &mut self.out);
+                    }
+                }
+                None => {
+                    for (packet, place) in run.zip(place..) {
+                        let order = if number == NONE { Order::Told } else { Order::Counted };
+                        self.unsure(packet, place, from, &mut misses, order);
+                    }
+                }
+            }
+            place = end;
+        }
+        bytes
+    }
+
+    /// The megaflow found for a place, where the run of places with the same one ends, and their bytes.
+    #[inline(always)]
+    fn run_from(&self, place: usize, count: usize) -> (u32, usize, u64) {
+        let found = &self.slots.lookups.found;
+        let number = found[place % BURST];
+        let mut bytes = u64::from(self.slots.metas[place % BURST].len);
+        let mut end = place + 1;
+        while end < count && found[end % BURST] == number {
+            bytes += u64::from(self.slots.metas[end % BURST].len);
+            end += 1;
+        }
+        (number, end, bytes)
+    }
+
+    /// Parses packets into their places. Returns those that stay, and the bytes of all as they came.
+    #[inline(always)]
+    fn parse(
+        &mut self,
+        packets: ArrayVec<PacketOf<B>, BURST>,
+        from: From,
+    ) -> (ArrayVec<PacketOf<B>, BURST>, u64) {
+        self.slots.lookups.clear();
+        let mut ready = ArrayVec::new();
+        let mut bytes = 0;
+        for packet in packets {
+            let (packet, came) = self.parse_one(packet, ready.len(), from);
+            bytes += came;
+            if let Some(packet) = packet {
+                self.slots.lookups.add(ready.len(), self.slots.shape(ready.len()));
+                // As many come in as go out at most.
+                let _ = ready.try_push(packet);
+            }
+        }
+        (ready, bytes)
+    }
+
+    /// Parses a packet into a place. Returns it, unless it is dropped, and its bytes as it came.
+    #[inline(always)]
+    fn parse_one(&mut self, packet: PacketOf<B>, place: usize, from: From) -> (Option<PacketOf<B>>, u64) {
+        let place = place % BURST;
+        let (meta, key) = (&mut self.slots.metas[place], &mut self.slots.keys[place]);
+        *meta = PacketMeta { in_port: from.number, in_ref: from.at, ..PacketMeta::default() };
+        B::Device::read_meta(&packet, meta);
+        let came = u64::from(meta.len);
+        let Some(mut packet) = B::Device::linear(packet) else {
+            // The packet is gone with the attempt; only its count is left to settle.
+            self.out.counters.account.drop(DropReason::Segments, 1);
+            return (None, came);
+        };
+        if meta.stripped_vlan != 0 && !put_back_tag(&mut packet, meta.stripped_vlan) {
+            self.out.discard(packet, DropReason::NoHeadroom);
+            return (None, came);
+        }
+        let bit = 1 << place;
+        if self.slots.long & bit != 0 {
+            key.clear_long();
+        }
+        key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
+        key.words[w::MARK] = 0;
+        let parsed = parse(packet.data(), meta, key);
+        match parsed.shape {
+            Shape::Long => self.slots.long |= bit,
+            Shape::Short => self.slots.long &= !bit,
+        }
+        if parsed.stop == Some(Stop::Runt) {
+            self.out.discard(packet, DropReason::Runt);
+            return (None, came);
+        }
+        (Some(packet), came)
+    }
+
+    /// A packet for which no megaflow was found, or one that may be another by now, or that may have to wait.
+    #[cold]
+    fn unsure(&mut self, packet: PacketOf<B>, place: usize, from: From, misses: &mut usize, order: Order) {
+        let (key, shape, len) = (self.slots.key(place), self.slots.shape(place), self.slots.meta(place).len);
+        if order != Order::First && self.waiting.is_behind(from.index(), key) {
+            return self.wait(packet, place, from);
+        }
+        let log = &self.state.pipeline.log;
+        let found = self.cache.find(from.index(), key, shape);
+        if found.is_some() && order != Order::Counted {
+            self.cache.count_hit();
+        }
+        let verdict = found.and_then(|found| self.cache.hit(found, 1, u64::from(len), self.now_ms, log));
+        if let Some(verdict) = verdict {
+            let meta = self.slots.meta(place);
+            return match verdict {
+                Verdict::Output(at) => self.out.output_all(std::iter::once((packet, meta)), at),
+                Verdict::Run(program) => execute(packet, meta, self.cache.ops(program), &mut self.out),
+            };
+        }
+        if *misses == 0 {
+            return self.wait(packet, place, from);
+        }
+        *misses -= 1;
+        let began = B::tsc();
+        self.translate(place, 0);
+        let (key, now_ms) = (self.slots.key(place), self.now_ms);
+        let miss = Miss { port: from.index(), key, shape, stale: found, now_ms };
+        let installed = self.cache.install(&miss, self.translation, self.flow_stats);
+        let counted = installed.and_then(|number| self.cache.hit(number, 1, u64::from(len), now_ms, log));
+        if counted.is_none() {
+            self.count_flows(len);
+        }
+        self.out.counters.perf.missed(B::tsc().wrapping_sub(began));
+        execute(packet, self.slots.meta(place), self.translation.ops(), &mut self.out);
+    }
+
+    fn wait(&mut self, packet: PacketOf<B>, place: usize, from: From) {
+        match self.waiting.push(packet, self.slots.key(place), from.number, from.at) {
+            Ok(()) => self.out.counters.account.staged.add(1),
+            Err(packet) => self.out.discard(packet, DropReason::MissQueueFull),
+        }
+    }
+
+    fn translate(&mut self, place: usize, table: u8) {
+        self.slots.work = self.slots.keys[place % BURST];
+        translate(&self.state.pipeline, &mut self.slots.work, Start { table }, self.translation);
+    }
+
+    /// Counts the packet just translated on the flows it passed.
+    fn count_flows(&mut self, len: u32) {
+        for hit in self.translation.hits() {
+            self.flow_stats.add(*hit, 1, u64::from(len), self.now_ms);
+        }
+    }
+}
+
+/// Puts a tag back that the driver took out, so that the bytes say all there is. False without headroom.
+fn put_back_tag<P: Packet>(packet: &mut P, tci: u16) -> bool {
+    let len = packet.data().len();
+    if len < 12 || !packet.push_front(4) {
+        // Too short to have had a tag: the parser will name it.
+        return len < 12;
+    }
+    let data = packet.data_mut();
+    if data.len() >= 16 {
+        data.copy_within(4..16, 0);
+    }
+    if let Some(tag) = data.get_mut(12..16) {
+        let [high, low] = (tci & !0x1000).to_be_bytes();
+        tag.copy_from_slice(&[TPID[0], TPID[1], high, low]);
+    }
+    true
+}
