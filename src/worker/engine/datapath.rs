@@ -289,7 +289,7 @@ impl<B: Backend> Datapath for Engine<B> {
         Vec::new()
     }
 
-    fn clear_perf(&mut self) {}
+    fn clear_perf(&mut self, _worker: Option<u16>) {}
 
     fn ask_megaflows(&mut self, _errand: MegaflowErrand) -> u64 {
         0
