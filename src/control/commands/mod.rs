@@ -14,6 +14,8 @@ mod flows;
 mod general;
 mod openflow;
 mod packets;
+mod perf;
+mod pmd;
 mod ports;
 mod workers;
 
@@ -125,7 +127,10 @@ const MANY: usize = jsonrpc::MAX_PARAMS;
 /// Every command, by name.
 #[rustfmt::skip]
 static COMMANDS: &[Command] = &[
+    Command { name: "dpif-netdev/pmd-perf-show", usage: "[-nh] [-pmd CORE] [DP]", min: 0, max: 4, run: Run::Now(pmd::perf_show), help: "perf/show as Open vSwitch prints it" },
     Command { name: "dpif-netdev/pmd-rxq-show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "same as rxq/show" },
+    Command { name: "dpif-netdev/pmd-stats-clear", usage: "[-pmd CORE] [DP]", min: 0, max: 3, run: Run::Now(pmd::stats_clear), help: "same as perf/clear" },
+    Command { name: "dpif-netdev/pmd-stats-show", usage: "[-pmd CORE] [DP]", min: 0, max: 3, run: Run::Now(pmd::stats_show), help: "perf/show as Open vSwitch prints it, in short" },
     Command { name: "drops", usage: "", min: 0, max: 0, run: Run::Now(accounting::drops), help: "dropped packets by reason" },
     Command { name: "exit", usage: "", min: 0, max: 0, run: Run::Now(general::exit), help: "stop the switch" },
     Command { name: "inject", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Later(packets::inject), help: "hand frames to a port as if it had received them, one a parameter" },
@@ -141,6 +146,8 @@ static COMMANDS: &[Command] = &[
     Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
     Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
+    Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
+    Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
     Command { name: "port/del", usage: "NAME|NUMBER", min: 1, max: 1, run: Run::Later(ports::del), help: "close a port" },
     Command { name: "port/list", usage: "", min: 0, max: 0, run: Run::Now(ports::list), help: "list the ports" },
