@@ -10,7 +10,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::openflow::{Aggregate, TableCount, TableCounts};
-use super::{CommandError, Outcome, Pending, done};
+use super::{CommandError, Outcome, Pending, done, take_flags};
 use crate::control::flows::{Ages, Change, Clock, FlowRefusal, read_file, read_flows};
 use crate::control::switch::{Published, State, Switch};
 use crate::pipeline::stats::FlowCount;
@@ -79,25 +79,6 @@ pub fn add_flows(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let changes = read_file(text, &ports(&switch)).await;
         change(&switch, changes).await
     })
-}
-
-/// Takes flags out of the parameters and says which were there.
-fn take_flags<const N: usize>(
-    args: &mut Vec<String>,
-    flags: [&str; N],
-    command: &'static str,
-    most: usize,
-) -> Result<[bool; N], CommandError> {
-    let found = flags.map(|flag| {
-        let before = args.len();
-        args.retain(|arg| arg != flag);
-        args.len() < before
-    });
-    if let Some(unknown) = args.iter().find(|arg| arg.starts_with("--")) {
-        let sentence = format!("{command} has no option \"{unknown}\"; it takes {}", flags.join(", "));
-        return Err(CommandError::Argument(sentence));
-    }
-    if args.len() > most { Err(CommandError::TooMany(command, most)) } else { Ok(found) }
 }
 
 pub fn mod_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {

@@ -1,7 +1,13 @@
 //! `perf`, `pmd-*`, `megaflow` and `dpctl`.
 
 use super::*;
+use crate::action::Op;
+use crate::control::switch::ERRAND;
+use crate::control::testing::place;
+use crate::datapath::megaflow::Megaflow;
 use crate::datapath::perf::{CacheCounts, RxqPerf, WorkerPerf};
+use crate::packet::{DropReason, Field};
+use crate::pipeline::syntax::{Mode, parse_flow};
 
 fn measured() -> WorkerPerf {
     WorkerPerf {
@@ -180,5 +186,140 @@ fn perf_is_printed_as_ovs_prints_it() {
             let sentence = bench.refused("dpif-netdev/pmd-perf-show", args).await;
             assert!(sentence.contains(part), "{sentence}");
         }
+    });
+}
+
+fn megaflow(worker: u16, filter: &str, packets: u64) -> Megaflow {
+    let matcher = parse_flow(filter, &(), Mode::Select { strict: false }).unwrap().matcher;
+    let ops = vec![Op::DecTtl, Op::Output(place(PortNo(2)))];
+    Megaflow { worker, matcher, min_ttl: 2, ops, packets, bytes: packets * 60, used_ms_ago: Some(13) }
+}
+
+fn three() -> Vec<Megaflow> {
+    let dropped = Megaflow {
+        min_ttl: 0,
+        ops: vec![Op::Drop(DropReason::NoMatch)],
+        used_ms_ago: None,
+        ..megaflow(1, "in_port=2,arp", 1)
+    };
+    vec![dropped, megaflow(0, "in_port=1,ip,nw_dst=10.0.0.0/8", 7), megaflow(0, "in_port=1,ipv6", 12)]
+}
+
+#[test]
+fn megaflows_are_dumped_in_our_words() {
+    bench(async |mut bench| {
+        assert_eq!(bench.ok("megaflow/dump", &[]).await, "");
+        bench.handle.borrow_mut().megaflows = three();
+        assert_eq!(
+            bench.ok("megaflow/dump", &[]).await,
+            " worker=0, n_packets=12, n_bytes=720, used=0.013s, ipv6,in_port=1,min_ttl>=2 actions=dec_ttl,output:2\n \
+             worker=0, n_packets=7, n_bytes=420, used=0.013s, ip,in_port=1,nw_dst=10.0.0.0/8,min_ttl>=2 \
+             actions=dec_ttl,output:2\n \
+             worker=1, n_packets=1, n_bytes=60, used=never, arp,in_port=2 actions=drop(no_match)\n"
+        );
+        assert_eq!(
+            bench.ok("megaflow/dump", &["--names", "in_port=p1,ip,nw_dst=10.0.0.0/7"]).await,
+            " worker=0, n_packets=7, n_bytes=420, used=0.013s, ip,in_port=p1,nw_dst=10.0.0.0/8,min_ttl>=2 \
+             actions=dec_ttl,output:p2\n"
+        );
+        let json = bench.json("megaflow/dump", &["arp"]).await;
+        assert_eq!(
+            json,
+            json!([{"worker": 1, "match": "arp,in_port=2", "min_ttl": 0, "n_packets": 1, "n_bytes": 60,
+                    "used_ms_ago": null, "actions": "drop(no_match)"}])
+        );
+        for (filter, part) in
+            [("ipp", "^^^"), ("table=1", "has no table"), ("cookie=1/-1", "has no table"), ("--x", "--x")]
+        {
+            let sentence = bench.refused("megaflow/dump", &[filter]).await;
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert!(bench.handle.borrow().out.is_empty());
+    });
+}
+
+#[test]
+fn operations_are_told_as_actions() {
+    bench(async |mut bench| {
+        let set = Op::Set { field: Field::NwDst, value: 1, mask: u128::from(u32::MAX) };
+        let controller = Op::Controller { max_len: 128, reason: 1, table: 3, cookie: 7 };
+        let copy = Op::Clone { ops: 3 };
+        let out = |number| Op::Output(place(PortNo(number)));
+        let push = Op::PushVlan { tpid: 0x8100 };
+        let drop = Op::Drop(DropReason::NoMatch);
+        let ops = vec![copy, push, Op::Clone { ops: 1 }, out(1), Op::PopVlan, set, out(2), controller, drop];
+        bench.handle.borrow_mut().megaflows = vec![Megaflow { ops, ..megaflow(0, "ip", 1) }];
+        let dump = bench.ok("megaflow/dump", &[]).await;
+        let (_, actions) = dump.split_once("actions=").unwrap();
+        assert_eq!(
+            actions,
+            "clone(push_vlan:0x8100,clone(output:1)),pop_vlan,set_field:0.0.0.1->ip_dst,output:2,CONTROLLER:128\n"
+        );
+    });
+}
+
+#[test]
+fn megaflows_are_flushed() {
+    bench(async |mut bench| {
+        bench.handle.borrow_mut().megaflows = three();
+        assert_eq!(bench.ok("megaflow/flush", &["in_port=p2"]).await, "1 megaflow flushed\n");
+        assert_eq!(bench.handle.borrow().megaflows.len(), 2);
+        assert_eq!(bench.json("megaflow/flush", &[]).await, json!({"flushed": 2}));
+        bench.handle.borrow_mut().megaflows = three();
+        assert_eq!(bench.ok("dpctl/del-flows", &["br0"]).await, "");
+        assert!(bench.handle.borrow().megaflows.is_empty());
+        assert!(bench.refused("dpctl/del-flows", &["br1"]).await.contains("no datapath \"br1\""));
+    });
+}
+
+#[test]
+fn megaflows_are_dumped_as_ovs_dumps_them() {
+    bench(async |mut bench| {
+        bench.handle.borrow_mut().megaflows = three();
+        let core2 = "flow-dump from pmd on cpu core: 2\n\
+                     recirc_id(0),in_port(2),eth(),eth_type(0x0806), packets:1, bytes:60, used:never, actions:drop\n";
+        let core1 = "flow-dump from pmd on cpu core: 1\n\
+                     recirc_id(0),in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.0/255.0.0.0), packets:7, \
+                     bytes:420, used:0.013s, actions:dec_ttl,2\n";
+        let ipv6 = "recirc_id(0),in_port(1),eth(),eth_type(0x86dd), packets:12, bytes:720, used:0.013s, \
+                    actions:dec_ttl,2\n";
+        assert_eq!(bench.ok("dpctl/dump-flows", &[]).await, format!("{core1}{ipv6}{core2}"));
+        // What could meet the filter, and not only what lies within.
+        assert_eq!(bench.ok("dpctl/dump-flows", &["filter=ip,nw_dst=10.1.0.0/16"]).await, core1);
+        assert_eq!(bench.ok("dpctl/dump-flows", &["br0", "pmd=2", "type=offloaded,ovs"]).await, core2);
+        assert_eq!(bench.ok("dpctl/dump-flows", &["type=offloaded"]).await, "");
+        let named = bench.ok("dpctl/dump-flows", &["-m", "pmd=1"]).await;
+        assert!(named.contains(",in_port(p1),") && named.contains("min_ttl(2)"), "{named}");
+        let numbers = bench.ok("dpctl/dump-flows", &["--more", "--no-names", "pmd=1"]).await;
+        assert!(numbers.contains(",in_port(1),"), "{numbers}");
+        let json = bench.json("dpctl/dump-flows", &["--names", "pmd=2"]).await;
+        assert_eq!((&json[0]["core"], json[0]["flows"].as_array().unwrap().len()), (&json!(2), 1));
+        for (arg, part) in [("-x", "no option \"-x\""), ("pmd=x", "pmd= takes"), ("filter=ipp", "^^^")] {
+            let sentence = bench.refused("dpctl/dump-flows", &[arg]).await;
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_does_not_come_back_is_named() {
+    bench(async |bench| {
+        bench.handle.borrow_mut().megaflows = three();
+        bench.handle.borrow_mut().out_of_step = vec![1];
+        let before = std::time::Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        for method in ["megaflow/dump", "megaflow/flush", "dpctl/dump-flows", "dpctl/del-flows"] {
+            let switch = Rc::clone(&bench.switch);
+            tasks.spawn_local(async move {
+                let request =
+                    Request { id: Id::Number(1.into()), method: method.to_owned(), params: Vec::new() };
+                String::from_utf8(answer(&switch, &mut Session::default(), request).await.unwrap()).unwrap()
+            });
+        }
+        for reply in tasks.join_all().await {
+            assert!(reply.contains("worker(s) [1] did not answer within 3 s"), "{reply}");
+        }
+        assert!(before.elapsed() < ERRAND * 2);
+        assert!(bench.handle.borrow().out.is_empty(), "given up");
     });
 }
