@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use crate::action::Op;
 use crate::control::testing::place;
 use crate::datapath::megaflow::Megaflow;
@@ -230,4 +232,67 @@ fn a_whole_line() {
     );
     let more = line(true, false, None);
     assert!(more.ends_with(", used:never, actions:dec_ttl,2, dp-extra-info:min_ttl(2)"), "{more}");
+}
+
+/// Keys and masks of any bits, of a kind that leads into every branch.
+fn any_match() -> impl Strategy<Value = Match> {
+    let words = || proptest::collection::vec(any::<u64>(), crate::packet::key::KEY_WORDS);
+    let kind = proptest::sample::select(vec![0x0800_u128, 0x86dd, 0x0806, 0x8035, 0x1234]);
+    let chosen = (kind, proptest::sample::select(vec![1_u128, 6, 17, 58, 132, 7]));
+    (words(), words(), chosen, any::<bool>()).prop_map(|(key, mask, (kind, proto), exact)| {
+        let mut matcher = Match::default();
+        matcher.mask.words_mut().copy_from_slice(&mask);
+        for ((word, key), mask) in matcher.key.words_mut().iter_mut().zip(&key).zip(&mask) {
+            *word = key & mask;
+        }
+        if exact {
+            matcher.set(Field::EthType, kind);
+            matcher.set(Field::NwProto, proto);
+        }
+        matcher
+    })
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let set = (0..Field::COUNT, any::<u128>(), any::<u128>()).prop_map(|(field, value, mask)| {
+        let field = Field::ALL[field];
+        let mask = mask & field.all_ones();
+        Op::Set { field, value: value & mask, mask }
+    });
+    prop_oneof![
+        4 => set,
+        1 => any::<u16>().prop_map(|tpid| Op::PushVlan { tpid }),
+        1 => Just(Op::PopVlan),
+        1 => Just(Op::DecTtl),
+        2 => (1..4u16).prop_map(out),
+        1 => (0..6u16).prop_map(|ops| Op::Clone { ops }),
+        1 => Just(Op::Drop(DropReason::NoMatch)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_megaflow_is_one_line_of_closed_brackets(
+        matcher in any_match(),
+        ops in proptest::collection::vec(any_op(), 0..12),
+        more in any::<bool>(),
+    ) {
+        let ports = ports();
+        let megaflow =
+            Megaflow { worker: 0, matcher, min_ttl: 3, ops, packets: 1, bytes: 1, used_ms_ago: Some(1) };
+        let line = DpFlow { megaflow: &megaflow, style: Style { ports: &ports, names: true, more } }.to_string();
+        let mut depth = 0;
+        for letter in line.chars() {
+            depth += match letter {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            prop_assert!(depth >= 0, "{}", line);
+        }
+        prop_assert_eq!(depth, 0, "{}", line);
+        prop_assert!(!line.contains('\n') && !line.contains(",,") && !line.contains("(,"), "{}", line);
+        let ends = if more { ", dp-extra-info:min_ttl(3)" } else { "" };
+        prop_assert!(line.ends_with(ends) && !line.contains("actions:,"), "{}", line);
+    }
 }
