@@ -51,6 +51,12 @@ pub(super) enum Command {
     /// Receive queues: show, move
     #[command(subcommand)]
     Rxq(RxqCommand),
+    /// What workers measure of their work: show, clear
+    #[command(subcommand)]
+    Perf(PerfCommand),
+    /// Megaflows, the cached results of the flow tables: dump, flush
+    #[command(subcommand)]
+    Megaflow(MegaflowCommand),
     /// Flow tables, in the words of ovs-ofctl but without a bridge
     #[command(subcommand)]
     Ofctl(OfctlCommand),
@@ -137,6 +143,39 @@ pub(super) enum RxqCommand {
         queue: String,
         /// Number of the worker
         worker: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PerfCommand {
+    /// Cycles per packet, hits of each cache, misses and their time, per worker and receive queue
+    Show {
+        /// Number of the worker; left out: all
+        worker: Option<u16>,
+    },
+    /// Measure from now on
+    Clear {
+        /// Number of the worker; left out: all
+        worker: Option<u16>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MegaflowCommand {
+    /// Megaflows with their counters, the most used first
+    Dump {
+        /// Names of ports in place of numbers
+        #[arg(long)]
+        names: bool,
+        /// Those that lie within this match, such as "in_port=p1,ip"; left out: all
+        #[arg(value_name = "FLOW")]
+        flow: Vec<String>,
+    },
+    /// Remove megaflows; the next packet of each makes it anew
+    Flush {
+        /// Those that lie within this match; left out: all
+        #[arg(value_name = "FLOW")]
+        flow: Vec<String>,
     },
 }
 

@@ -123,6 +123,8 @@ impl Session<'_, '_> {
             Command::Port(command) => request::port(command)?,
             Command::Worker(WorkerCommand::List) => Request::bare("worker/list"),
             Command::Rxq(command) => request::rxq(command)?,
+            Command::Perf(command) => request::perf(command),
+            Command::Megaflow(command) => request::megaflow(command)?,
             Command::Ofctl(command) => {
                 let follow = matches!(command, OfctlCommand::Monitor { follow: true, .. });
                 let request = request::ofctl(command, self.streams.input)?;

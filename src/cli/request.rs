@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Failure;
-use super::args::{NoBridge, OfctlCommand, PortCommand, RxqCommand, Strict};
+use super::args::{MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict};
 use crate::client::MAX_REQUEST;
 
 /// A method with its parameters.
@@ -64,6 +64,24 @@ pub(super) fn rxq(command: RxqCommand) -> Result<Request, Failure> {
             Request::with("rxq/move", vec![queue, worker.to_string()])
         }
     })
+}
+
+pub(super) fn perf(command: PerfCommand) -> Request {
+    let (method, worker) = match command {
+        PerfCommand::Show { worker } => ("perf/show", worker),
+        PerfCommand::Clear { worker } => ("perf/clear", worker),
+    };
+    Request::with(method, worker.iter().map(u16::to_string).collect())
+}
+
+pub(super) fn megaflow(command: MegaflowCommand) -> Result<Request, Failure> {
+    match command {
+        MegaflowCommand::Dump { names, flow } => {
+            let options = names.then(|| "--names".to_owned());
+            flows("megaflow/dump", options.into_iter().collect(), flow)
+        }
+        MegaflowCommand::Flush { flow } => flows("megaflow/flush", Vec::new(), flow),
+    }
 }
 
 pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Request, Failure> {

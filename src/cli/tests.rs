@@ -101,6 +101,14 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["worker", "list"], json!(["worker/list", []]))]
 #[case(&["rxq", "show"], json!(["rxq/show", []]))]
 #[case(&["rxq", "move", "0000:03:00.0:1", "2"], json!(["rxq/move", ["0000:03:00.0:1", "2"]]))]
+#[case(&["perf", "show"], json!(["perf/show", []]))]
+#[case(&["perf", "show", "1"], json!(["perf/show", ["1"]]))]
+#[case(&["perf", "clear"], json!(["perf/clear", []]))]
+#[case(&["perf", "clear", "0"], json!(["perf/clear", ["0"]]))]
+#[case(&["megaflow", "dump"], json!(["megaflow/dump", []]))]
+#[case(&["megaflow", "dump", "in_port=1,ip", "--names"], json!(["megaflow/dump", ["--names", "in_port=1,ip"]]))]
+#[case(&["megaflow", "flush"], json!(["megaflow/flush", []]))]
+#[case(&["megaflow", "flush", "tcp"], json!(["megaflow/flush", ["tcp"]]))]
 #[case(&["ofctl", "add-flow", "ip,actions=drop", "actions=1"], json!(["ofctl/add-flow", ["ip,actions=drop", "actions=1"]]))]
 #[case(&["ofctl", "mod-flows", "actions=drop"], json!(["ofctl/mod-flows", ["actions=drop"]]))]
 #[case(&["ofctl", "mod-flows", "--strict", "actions=drop"], json!(["ofctl/mod-flows", ["--strict", "actions=drop"]]))]
@@ -160,6 +168,8 @@ fn sends_a_file_of_flows_as_one_text() {
 #[case(&["ofctl", "del-flows", "br0", "tcp"], "br0")]
 #[case(&["ofctl", "dump-flows", "br-int"], "br-int")]
 #[case(&["ofctl", "dump-aggregate", "br0", "table=1"], "br0")]
+#[case(&["megaflow", "dump", "br0"], "br0")]
+#[case(&["megaflow", "flush", "br0"], "br0")]
 fn takes_no_bridge_before_a_flow(#[case] words: &[&str], #[case] bridge: &str) {
     let sentence = format!(
         "\"{bridge}\" is not a flow; if it is meant as a bridge, leave it out: millrace is one switch and takes no \
@@ -183,6 +193,10 @@ fn takes_no_bridge_by_itself(#[case] words: &[&str]) {
 #[rstest]
 #[case(
     &["ofctl", "dump-flows", "table=1,", "ip"],
+    "2 flows are given and one is taken; put quotes around it if it has blanks"
+)]
+#[case(
+    &["megaflow", "flush", "ip", "tcp"],
     "2 flows are given and one is taken; put quotes around it if it has blanks"
 )]
 #[case(

@@ -1,18 +1,24 @@
 //! Changes of the flow tables: a request's flow-mods become one publication or none, flows expire, and counters that
 //! no worker can reach any more are given back.
+//!
+//! Workers keep what their megaflows count to themselves for a while, and add it to the flows' counters before they
+//! answer [`Datapath::sync`]. So nothing here trusts a counter before it has asked: a flow is idle only if it is so in
+//! the counters that all workers have been in step with since, and a counter is given to another flow only after every
+//! worker has left the flow's last snapshot *and then* been in step.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::switch::State;
+use super::switch::{SILENCE, State};
 use crate::datapath::{Datapath, Generation};
 use crate::pipeline::flowmod::{Batch, Changes, Command, FlowMod, FlowModError};
 use crate::pipeline::stats::{FlowCount, StatsId};
 use crate::pipeline::syntax::{
     self, DEFAULT_PRIORITY, FlowText, LineError, SyntaxError, parse_flow, parse_flow_file,
 };
+use crate::pipeline::table::Timeout;
 use crate::pipeline::{Flow, Ports, Tables};
 
 /// Flows read before other commands get their turn.
@@ -27,6 +33,10 @@ pub struct Flows {
     pub generation: Generation,
     /// Counters of flows that are gone, and when they went.
     retired: VecDeque<(Generation, Vec<StatsId>)>,
+    /// Counters of flows that no worker sees any more, and the token of [`Datapath::sync`] after which none adds to them.
+    leaving: Option<(u64, Vec<StatsId>)>,
+    /// Since when workers have been asked, and by which token, whether flows that seem idle are.
+    doubted: Option<(Instant, u64)>,
 }
 
 /// What a request did to the flows.
@@ -190,22 +200,70 @@ impl State {
     /// Takes flows out whose time is over, and gives back the counters of flows that no worker sees any more.
     pub fn expire_flows(&mut self) {
         let now = Instant::now();
-        let clock = Clock::new(now, &*self.datapath);
-        let stats = Arc::clone(self.datapath.flow_stats());
-        let expired = self.flows.tables.expired(now, |id| clock.instant(stats.read(id)));
-        if !expired.is_empty() {
-            let mut batch = Batch::new(&self.flows.tables, &stats, now);
-            batch.expire(&expired);
-            let (tables, changes) = batch.commit();
-            self.publish(tables, &changes);
-            tracing::debug!(flows = changes.removed.len(), "flows expired");
+        let (idle, hard): (Vec<_>, Vec<_>) =
+            self.expired(now).into_iter().partition(|(_, met)| *met == Timeout::Idle);
+        self.take_out(&hard);
+        if let Some(asked) = self.counted_until(now, !idle.is_empty()) {
+            self.take_out(&self.expired(asked));
         }
-        while let Some((generation, _)) = self.flows.retired.front() {
+        self.release_counters();
+    }
+
+    fn take_out(&mut self, expired: &[(Arc<Flow>, Timeout)]) {
+        if expired.is_empty() {
+            return;
+        }
+        let stats = Arc::clone(self.datapath.flow_stats());
+        let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
+        batch.expire(expired);
+        let (tables, changes) = batch.commit();
+        self.publish(tables, &changes);
+        tracing::debug!(flows = changes.removed.len(), "flows expired");
+    }
+
+    fn expired(&self, at: Instant) -> Vec<(Arc<Flow>, Timeout)> {
+        let clock = Clock::new(Instant::now(), &*self.datapath);
+        let stats = self.datapath.flow_stats();
+        self.flows.tables.expired(at, |id| clock.instant(stats.read(id)))
+    }
+
+    /// Asks the workers what they have counted, once some flow seems idle. Gives, later, when they were asked, if by now
+    /// all have answered. One that stays silent is not waited for: it forwards nothing either.
+    fn counted_until(&mut self, now: Instant, some_seem_idle: bool) -> Option<Instant> {
+        let Some((asked, token)) = self.flows.doubted else {
+            if some_seem_idle {
+                self.flows.doubted = Some((now, self.datapath.sync()));
+            }
+            return None;
+        };
+        if !self.datapath.unsynced(token).is_empty() && now.saturating_duration_since(asked) < SILENCE {
+            return None;
+        }
+        self.flows.doubted = None;
+        Some(asked)
+    }
+
+    /// Gives back the counters that no worker adds to any more, and asks the workers about those whose flows they have
+    /// left behind since.
+    fn release_counters(&mut self) {
+        if let Some((token, _)) = self.flows.leaving {
+            if !self.datapath.unsynced(token).is_empty() {
+                return;
+            }
+            let stats = self.datapath.flow_stats();
+            let ids = self.flows.leaving.take().into_iter().flat_map(|(_, ids)| ids);
+            ids.for_each(|id| stats.release(id));
+        }
+        let mut left = Vec::new();
+        while let Some((generation, ids)) = self.flows.retired.front_mut() {
             if !self.datapath.lagging(*generation).is_empty() {
                 break;
             }
-            let gone = self.flows.retired.pop_front();
-            gone.into_iter().flat_map(|(_, ids)| ids).for_each(|id| stats.release(id));
+            left.append(ids);
+            self.flows.retired.pop_front();
+        }
+        if !left.is_empty() {
+            self.flows.leaving = Some((self.datapath.sync(), left));
         }
     }
 }

@@ -7,10 +7,11 @@
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
-//! publications, [`flows`] the flow tables.
+//! publications, [`flows`] the flow tables, `dpflow` megaflows as Open vSwitch prints them.
 
 mod changes;
 pub mod commands;
+mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;

@@ -14,11 +14,14 @@ use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::flows::Flows;
+use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
 use crate::packet::PortNo;
 
 /// How long a command waits for workers before it answers without them.
 pub const SILENCE: Duration = Duration::from_secs(1);
+/// How long a command waits for workers that look through their megaflows, which may be many.
+pub const ERRAND: Duration = Duration::from_secs(3);
 /// How long a wait stays awake before it begins to sleep.
 const AWAKE: Duration = Duration::from_micros(200);
 /// Most packets kept for a controller that does not fetch them.
@@ -139,6 +142,31 @@ impl Switch {
         // Asked once more at the end, so that who is named has not done it by now.
         let _ = tokio::time::timeout(SILENCE, all).await;
         self.state_mut().datapath.unsynced(token)
+    }
+
+    /// Sends the workers on an errand among their megaflows and waits until all are back, or names those that are not.
+    pub async fn errand(&self, errand: MegaflowErrand) -> Result<MegaflowAnswer, Vec<u16>> {
+        let (token, behind) = {
+            let mut state = self.state_mut();
+            // Whoever has not done what was asked last has not done the errand before it either.
+            (state.datapath.ask_megaflows(errand), state.datapath.sync())
+        };
+        let back = async {
+            let mut pace = Pace::new();
+            loop {
+                let answer = self.state_mut().datapath.megaflows(token);
+                match answer {
+                    Some(answer) => return answer,
+                    None => pace.step().await,
+                }
+            }
+        };
+        if let Ok(answer) = tokio::time::timeout(ERRAND, back).await {
+            return Ok(answer);
+        }
+        let mut state = self.state_mut();
+        state.datapath.forget_megaflows(token);
+        Err(state.datapath.unsynced(behind))
     }
 
     /// Waits until every worker has taken a publication over, or says which have been silent for [`SILENCE`].

@@ -9,14 +9,14 @@ use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::config::PortSpec;
-use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
+use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
     Totals, WorkerStatus,
 };
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
-use crate::pipeline::stats::FlowStats;
+use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
 use crate::pipeline::{PortView, Ports, Tables};
 
 /// What a test sees and steers of a [`MemoryDatapath`].
@@ -28,6 +28,12 @@ pub struct Handle {
     pub tables: Tables,
     /// Workers that announce nothing.
     pub silent: Vec<u16>,
+    /// Workers that take publications over but answer nothing they are asked.
+    pub out_of_step: Vec<u16>,
+    /// How often workers were asked to get in step.
+    pub syncs: u64,
+    /// Packets and bytes that a worker's megaflows have counted of flows since it was last in step.
+    pub uncounted: Vec<(StatsId, u64, u64)>,
     /// What the next call of `packet_ins` gives.
     pub packet_ins: Vec<PacketIn>,
     /// Frames that were injected.
@@ -44,8 +50,15 @@ pub struct Handle {
     pub perf: Vec<WorkerPerf>,
     /// Errands among megaflows, in order.
     pub errands: Vec<MegaflowErrand>,
-    /// What the next errand brings; none while workers are silent.
-    pub megaflows: Option<MegaflowAnswer>,
+    /// The megaflows of all workers.
+    pub megaflows: Vec<Megaflow>,
+    /// Errands that are not back, by number in `errands` from 1.
+    pub out: Vec<u64>,
+}
+
+/// Where a port of that number is.
+pub fn place(number: PortNo) -> PortRef {
+    PortRef { slot: number.0, generation: 1 }
 }
 
 /// The packet path without packets.
@@ -57,6 +70,8 @@ pub struct MemoryDatapath {
     rxqs: Vec<RxqStatus>,
     view: Ports,
     stats: Arc<FlowStats>,
+    /// Counts for worker 0.
+    writer: Option<StatsWriter>,
     workers: u16,
 }
 
@@ -64,13 +79,15 @@ impl MemoryDatapath {
     /// One with so many workers, and what steers it.
     pub fn new(workers: u16) -> (Self, Rc<RefCell<Handle>>) {
         let handle = Rc::new(RefCell::new(Handle::default()));
+        let stats = FlowStats::new(workers.into());
         let path = Self {
             handle: Rc::clone(&handle),
             ports: Vec::new(),
             leaving: Vec::new(),
             rxqs: Vec::new(),
             view: Ports::default(),
-            stats: FlowStats::new(workers.into()),
+            writer: stats.worker(0),
+            stats,
             workers,
         };
         (path, handle)
@@ -91,7 +108,7 @@ impl MemoryDatapath {
         let views = self.ports.iter().map(|(number, spec)| PortView {
             number: *number,
             name: spec.name.as_str().into(),
-            at: PortRef::default(),
+            at: place(*number),
             no_flood: spec.no_flood,
         });
         self.view = Ports::new(views.collect());
@@ -290,33 +307,63 @@ impl Datapath for MemoryDatapath {
     }
 
     fn sync(&mut self) -> u64 {
-        1
+        let mut handle = self.handle.borrow_mut();
+        handle.syncs += 1;
+        handle.syncs
     }
 
     fn unsynced(&mut self, _token: u64) -> Vec<u16> {
-        self.handle.borrow().silent.clone()
+        let mut handle = self.handle.borrow_mut();
+        let silent = [&handle.silent[..], &handle.out_of_step].concat();
+        let now_ms = handle.now_ms;
+        if let (Some(writer), [], true) = (&mut self.writer, &silent[..], handle.syncs > 0) {
+            handle
+                .uncounted
+                .drain(..)
+                .for_each(|(id, packets, bytes)| writer.add(id, packets, bytes, now_ms));
+        }
+        silent
     }
 
     fn perf(&self) -> Vec<WorkerPerf> {
         self.handle.borrow().perf.clone()
     }
 
-    fn clear_perf(&mut self) {
-        self.handle.borrow_mut().perf.clear();
+    fn clear_perf(&mut self, worker: Option<u16>) {
+        let mut handle = self.handle.borrow_mut();
+        let meant = handle.perf.iter_mut().filter(|perf| worker.is_none_or(|worker| worker == perf.worker));
+        meant.for_each(|perf| {
+            *perf = WorkerPerf { worker: perf.worker, core: perf.core, ..WorkerPerf::default() };
+        });
     }
 
     fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64 {
         let mut handle = self.handle.borrow_mut();
         handle.errands.push(errand);
-        handle.errands.len() as u64
+        let token = handle.errands.len() as u64;
+        handle.out.push(token);
+        token
     }
 
-    fn megaflows(&mut self, _token: u64) -> Option<MegaflowAnswer> {
-        self.handle.borrow_mut().megaflows.take()
+    fn megaflows(&mut self, token: u64) -> Option<MegaflowAnswer> {
+        let handle = &mut *self.handle.borrow_mut();
+        if !handle.silent.is_empty() || !handle.out_of_step.is_empty() || !handle.out.contains(&token) {
+            return None;
+        }
+        handle.out.retain(|out| *out != token);
+        let errand = handle.errands.get(usize::try_from(token).ok()?.checked_sub(1)?)?;
+        let (MegaflowErrand::Dump(filter) | MegaflowErrand::Flush(filter)) = errand;
+        let (within, others) =
+            handle.megaflows.iter().cloned().partition(|megaflow| megaflow.matcher.is_within(filter));
+        if let MegaflowErrand::Dump(_) = errand {
+            return Some(MegaflowAnswer { megaflows: within, flushed: 0 });
+        }
+        handle.megaflows = others;
+        Some(MegaflowAnswer { megaflows: Vec::new(), flushed: within.len() as u64 })
     }
 
-    fn forget_megaflows(&mut self, _token: u64) {
-        self.handle.borrow_mut().megaflows = None;
+    fn forget_megaflows(&mut self, token: u64) {
+        self.handle.borrow_mut().out.retain(|out| *out != token);
     }
 
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn> {

@@ -199,6 +199,10 @@ fn the_real_ovs_appctl_works() {
     assert_eq!((ok, text.as_str()), (true, " ip,nw_dst=10.0.0.0/8 actions=output:1\n"));
     let (ok, text) = appctl(&path, &["show", "--json"]);
     assert!(ok && serde_json::from_str::<Value>(&text).unwrap()["ports"][0]["name"] == "p1", "{text}");
+    let (ok, text) = appctl(&path, &["dpctl/dump-flows", "-m", "netdev@ovs-netdev", "filter=tcp"]);
+    assert_eq!((ok, text.as_str()), (true, ""), "as ovs-appctl passes options on");
+    let (ok, text) = appctl(&path, &["dpif-netdev/pmd-perf-show", "-nh", "-pmd", "1"]);
+    assert!(ok && text.is_empty(), "{text}");
     let (ok, text) = appctl(&path, &["port/add", "x"]);
     assert!(!ok && text.starts_with("\"port/add\" command requires at least 2 arguments\n"), "{text}");
     let (ok, text) = appctl(&path, &["no-such-thing"]);

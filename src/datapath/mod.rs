@@ -88,8 +88,8 @@ pub trait Datapath {
     /// What the workers measured of their work.
     fn perf(&self) -> Vec<WorkerPerf>;
 
-    /// Sets what [`Datapath::perf`] counts from to now; its gauges stay.
-    fn clear_perf(&mut self);
+    /// Sets what [`Datapath::perf`] counts from to now, for one worker or for all; its gauges stay.
+    fn clear_perf(&mut self, worker: Option<u16>);
 
     /// Sends every worker on an errand among its megaflows. Returns a token for [`Datapath::megaflows`].
     fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64;

@@ -33,6 +33,8 @@ pub struct WorkerPerf {
     pub emc_in_use: bool,
     /// Packets that wait for translation now.
     pub waiting: u64,
+    /// TSC cycles that misses took in all.
+    pub miss_cycles: u64,
     /// How long misses took: upper bound in nanoseconds, and how many took less than that but no less than the bound
     /// before. Bounds without a miss are left out.
     pub miss_ns: Vec<(u64, u64)>,

@@ -144,7 +144,8 @@ pub struct Perf {
     pub packets: Counter,
     pub bursts: Counter,
     pub misses: Counter,
-    pub miss_cycles: [Counter; MISS_BUCKETS],
+    pub miss_cycles: Counter,
+    pub miss_histogram: [Counter; MISS_BUCKETS],
     pub emc_hits: Counter,
     pub megaflow_hits: Counter,
     pub stale: Counter,
@@ -186,8 +187,9 @@ impl Perf {
     /// Counts a miss that took so many cycles.
     pub fn missed(&self, cycles: u64) {
         self.misses.add(1);
+        self.miss_cycles.add(cycles);
         let bucket = (u64::BITS - cycles.leading_zeros()) as usize;
-        if let Some(counter) = self.miss_cycles.get(bucket.min(MISS_BUCKETS - 1)) {
+        if let Some(counter) = self.miss_histogram.get(bucket.min(MISS_BUCKETS - 1)) {
             counter.add(1);
         }
     }

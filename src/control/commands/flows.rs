@@ -10,7 +10,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::openflow::{Aggregate, TableCount, TableCounts};
-use super::{CommandError, Outcome, Pending, done};
+use super::{CommandError, Outcome, Pending, done, take_flags};
 use crate::control::flows::{Ages, Change, Clock, FlowRefusal, read_file, read_flows};
 use crate::control::switch::{Published, State, Switch};
 use crate::pipeline::stats::FlowCount;
@@ -38,7 +38,12 @@ impl fmt::Display for FlowsChanged {
 
 /// Makes changes and waits until workers see them.
 async fn change(switch: &Switch, changes: Result<Vec<Change>, FlowRefusal>) -> Outcome {
-    let applied = switch.state_mut().change_flows(&changes?)?;
+    let changes = changes?;
+    if changes.iter().any(|(_, change)| change.options.reset_counts) {
+        // What was counted until now is not to turn up after the reset.
+        count_all(switch).await;
+    }
+    let applied = switch.state_mut().change_flows(&changes)?;
     let published = switch.settle(applied.generation).await;
     done(FlowsChanged {
         added: applied.added,
@@ -46,6 +51,15 @@ async fn change(switch: &Switch, changes: Result<Vec<Change>, FlowRefusal>) -> O
         removed: applied.removed,
         published,
     })
+}
+
+/// Has the workers add what their megaflows counted to the flows' counters. The answers that need it are OVS's and have
+/// no place for workers that stay silent, so the log names them.
+async fn count_all(switch: &Switch) {
+    let silent = switch.in_step().await;
+    if !silent.is_empty() {
+        tracing::warn!(workers = ?silent, "flow counters lack what silent workers have counted lately");
+    }
 }
 
 fn ports(switch: &Switch) -> Ports {
@@ -65,25 +79,6 @@ pub fn add_flows(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let changes = read_file(text, &ports(&switch)).await;
         change(&switch, changes).await
     })
-}
-
-/// Takes flags out of the parameters and says which were there.
-fn take_flags<const N: usize>(
-    args: &mut Vec<String>,
-    flags: [&str; N],
-    command: &'static str,
-    most: usize,
-) -> Result<[bool; N], CommandError> {
-    let found = flags.map(|flag| {
-        let before = args.len();
-        args.retain(|arg| arg != flag);
-        args.len() < before
-    });
-    if let Some(unknown) = args.iter().find(|arg| arg.starts_with("--")) {
-        let sentence = format!("{command} has no option \"{unknown}\"; it takes {}", flags.join(", "));
-        return Err(CommandError::Argument(sentence));
-    }
-    if args.len() > most { Err(CommandError::TooMany(command, most)) } else { Ok(found) }
 }
 
 pub fn mod_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
@@ -108,15 +103,13 @@ pub fn del_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
     })
 }
 
-/// The flows that an optional argument means.
-fn chosen(state: &State, arg: Option<&String>) -> Result<Vec<Arc<Flow>>, CommandError> {
+/// What an optional argument says of flows.
+fn filter(state: &State, arg: Option<&String>) -> Result<FlowFilter, CommandError> {
     let text = arg.map(String::as_str).unwrap_or_default();
     let flow = parse_flow(text, state.datapath.ports(), Mode::Select { strict: false })
         .map_err(|error| CommandError::Argument(error.render(text)))?;
     let (cookie, cookie_mask) = flow.cookie.unwrap_or_default();
-    let filter =
-        FlowFilter { table: flow.table, matcher: flow.matcher, cookie, cookie_mask, out_port: flow.out_port };
-    Ok(state.flows.tables.list(&filter))
+    Ok(FlowFilter { table: flow.table, matcher: flow.matcher, cookie, cookie_mask, out_port: flow.out_port })
 }
 
 /// Flows as they were at one moment.
@@ -128,22 +121,27 @@ struct Dump {
     stats: bool,
 }
 
-pub fn dump_flows(switch: &Switch, args: &[String]) -> Outcome {
-    let mut args = args.to_vec();
-    let flags = ["--no-stats", "--names", "--no-names"];
-    let [no_stats, names, no_names] = take_flags(&mut args, flags, "ofctl/dump-flows", 1)?;
-    let state = switch.state();
-    let stats = state.datapath.flow_stats();
-    let flows = chosen(&state, args.first())?.into_iter().map(|flow| {
-        let count = stats.read(flow.stats);
-        (flow, count)
-    });
-    done(Dump {
-        flows: flows.collect(),
-        clock: Clock::new(Instant::now(), &*state.datapath),
-        ports: state.datapath.ports().clone(),
-        names: names && !no_names,
-        stats: !no_stats,
+pub fn dump_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let flags = ["--no-stats", "--names", "--no-names"];
+        let [no_stats, names, no_names] = take_flags(&mut args, flags, "ofctl/dump-flows", 1)?;
+        let filter = filter(&switch.state(), args.first())?;
+        if !no_stats {
+            count_all(&switch).await;
+        }
+        let state = switch.state();
+        let stats = state.datapath.flow_stats();
+        let flows = state.flows.tables.list(&filter).into_iter().map(|flow| {
+            let count = stats.read(flow.stats);
+            (flow, count)
+        });
+        done(Dump {
+            flows: flows.collect(),
+            clock: Clock::new(Instant::now(), &*state.datapath),
+            ports: state.datapath.ports().clone(),
+            names: names && !no_names,
+            stats: !no_stats,
+        })
     })
 }
 
@@ -227,17 +225,21 @@ impl Serialize for Dump {
     }
 }
 
-pub fn dump_aggregate(switch: &Switch, args: &[String]) -> Outcome {
-    let state = switch.state();
-    let stats = state.datapath.flow_stats();
-    let mut sum = Aggregate { packet_count: 0, byte_count: 0, flow_count: 0 };
-    for flow in chosen(&state, args.first())? {
-        let count = stats.read(flow.stats);
-        sum.packet_count += count.packets;
-        sum.byte_count += count.bytes;
-        sum.flow_count += 1;
-    }
-    done(sum)
+pub fn dump_aggregate(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let filter = filter(&switch.state(), args.first())?;
+        count_all(&switch).await;
+        let state = switch.state();
+        let stats = state.datapath.flow_stats();
+        let mut sum = Aggregate { packet_count: 0, byte_count: 0, flow_count: 0 };
+        for flow in state.flows.tables.list(&filter) {
+            let count = stats.read(flow.stats);
+            sum.packet_count += count.packets;
+            sum.byte_count += count.bytes;
+            sum.flow_count += 1;
+        }
+        done(sum)
+    })
 }
 
 /// How many flows the tables have that have any.

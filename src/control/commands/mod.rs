@@ -10,10 +10,14 @@
 //!   it, the JSON itself as the result.
 
 mod accounting;
+mod dpctl;
 mod flows;
 mod general;
+mod megaflow;
 mod openflow;
 mod packets;
+mod perf;
+mod pmd;
 mod ports;
 mod workers;
 
@@ -26,7 +30,7 @@ use serde::Serialize;
 
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
-use super::switch::{State, Switch};
+use super::switch::{ERRAND, State, Switch};
 use crate::config::ConfigError;
 use crate::datapath::PortError;
 use crate::packet::PortNo;
@@ -88,6 +92,13 @@ pub enum CommandError {
     /// A flow is refused; the text shows where.
     #[error(transparent)]
     Flow(#[from] FlowRefusal),
+    /// Workers that did not come back from an errand among their megaflows.
+    #[error(
+        "worker(s) {0:?} did not answer within {seconds} s, though the others have done what was asked; try again in a \
+         moment",
+        seconds = ERRAND.as_secs()
+    )]
+    Silent(Vec<u16>),
     /// Longer than an answer may be.
     #[error("the answer would have {0} bytes and may have {MAX_ANSWER}; ask for a part of it")]
     TooLong(usize),
@@ -125,22 +136,31 @@ const MANY: usize = jsonrpc::MAX_PARAMS;
 /// Every command, by name.
 #[rustfmt::skip]
 static COMMANDS: &[Command] = &[
+    Command { name: "dpctl/del-flows", usage: "[DP]", min: 0, max: 1, run: Run::Later(dpctl::del_flows), help: "remove all megaflows" },
+    Command { name: "dpctl/dump-flows", usage: "[-m] [--names|--no-names] [DP] [filter=FLOW] [type=TYPE] [pmd=CORE]", min: 0, max: 8, run: Run::Later(dpctl::dump_flows), help: "print megaflows as Open vSwitch prints datapath flows" },
+    Command { name: "dpif-netdev/pmd-perf-show", usage: "[-nh] [-pmd CORE] [DP]", min: 0, max: 4, run: Run::Now(pmd::perf_show), help: "perf/show as Open vSwitch prints it" },
     Command { name: "dpif-netdev/pmd-rxq-show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "same as rxq/show" },
+    Command { name: "dpif-netdev/pmd-stats-clear", usage: "[-pmd CORE] [DP]", min: 0, max: 3, run: Run::Now(pmd::stats_clear), help: "same as perf/clear" },
+    Command { name: "dpif-netdev/pmd-stats-show", usage: "[-pmd CORE] [DP]", min: 0, max: 3, run: Run::Now(pmd::stats_show), help: "perf/show as Open vSwitch prints it, in short" },
     Command { name: "drops", usage: "", min: 0, max: 0, run: Run::Now(accounting::drops), help: "dropped packets by reason" },
     Command { name: "exit", usage: "", min: 0, max: 0, run: Run::Now(general::exit), help: "stop the switch" },
     Command { name: "inject", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Later(packets::inject), help: "hand frames to a port as if it had received them, one a parameter" },
     Command { name: "list-commands", usage: "", min: 0, max: 0, run: Run::Now(general::list_commands), help: "list the commands" },
+    Command { name: "megaflow/dump", usage: "[FLOW] [--names|--no-names]", min: 0, max: 3, run: Run::Later(megaflow::dump), help: "print the megaflows that lie within a match" },
+    Command { name: "megaflow/flush", usage: "[FLOW]", min: 0, max: 1, run: Run::Later(megaflow::flush), help: "remove the megaflows that lie within a match" },
     Command { name: "ofctl/add-flow", usage: "FLOW...", min: 1, max: MANY, run: Run::Later(flows::add_flow), help: "add flows, all or none" },
     Command { name: "ofctl/add-flows", usage: "TEXT", min: 1, max: 1, run: Run::Later(flows::add_flows), help: "do what the lines of a flow file say, all or nothing" },
     Command { name: "ofctl/del-flows", usage: "[--strict] [FLOW]", min: 0, max: 2, run: Run::Later(flows::del_flows), help: "delete flows" },
-    Command { name: "ofctl/dump-aggregate", usage: "[FLOW]", min: 0, max: 1, run: Run::Now(flows::dump_aggregate), help: "add the counters of flows up" },
-    Command { name: "ofctl/dump-flows", usage: "[FLOW] [--no-stats] [--names|--no-names]", min: 0, max: 4, run: Run::Now(flows::dump_flows), help: "print flows" },
+    Command { name: "ofctl/dump-aggregate", usage: "[FLOW]", min: 0, max: 1, run: Run::Later(flows::dump_aggregate), help: "add the counters of flows up" },
+    Command { name: "ofctl/dump-flows", usage: "[FLOW] [--no-stats] [--names|--no-names]", min: 0, max: 4, run: Run::Later(flows::dump_flows), help: "print flows" },
     Command { name: "ofctl/dump-ports", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports), help: "print the counters of ports" },
     Command { name: "ofctl/dump-ports-desc", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports_desc), help: "print what ports are" },
     Command { name: "ofctl/dump-tables", usage: "", min: 0, max: 0, run: Run::Now(flows::dump_tables), help: "count the flows of every table in use" },
     Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
     Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
+    Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
+    Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
     Command { name: "port/del", usage: "NAME|NUMBER", min: 1, max: 1, run: Run::Later(ports::del), help: "close a port" },
     Command { name: "port/list", usage: "", min: 0, max: 0, run: Run::Now(ports::list), help: "list the ports" },
@@ -297,6 +317,25 @@ fn ports_arg(state: &State, arg: Option<&String>) -> Result<Vec<PortNo>, Command
         Some(text) => Ok(vec![port_arg(state, text)?]),
         None => Ok(state.datapath.ports().iter().map(|port| port.number).collect()),
     }
+}
+
+/// Takes flags out of the parameters and says which were there.
+fn take_flags<const N: usize>(
+    args: &mut Vec<String>,
+    flags: [&str; N],
+    command: &'static str,
+    most: usize,
+) -> Result<[bool; N], CommandError> {
+    let found = flags.map(|flag| {
+        let before = args.len();
+        args.retain(|arg| arg != flag);
+        args.len() < before
+    });
+    if let Some(unknown) = args.iter().find(|arg| arg.starts_with("--")) {
+        let sentence = format!("{command} has no option \"{unknown}\"; it takes {}", flags.join(", "));
+        return Err(CommandError::Argument(sentence));
+    }
+    if args.len() > most { Err(CommandError::TooMany(command, most)) } else { Ok(found) }
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::control::switch::SILENCE;
 use crate::control::testing::{Handle, MemoryDatapath};
 use crate::datapath::PacketIn;
+use crate::pipeline::stats::{FlowCount, StatsId};
 
 struct Bench {
     switch: Rc<Switch>,
@@ -35,6 +37,11 @@ impl Bench {
         assert_eq!(reply["result"], Value::Null, "{method} {params:?}");
         let sentence = reply["error"].as_str().unwrap();
         sentence.strip_suffix('\n').unwrap().to_owned()
+    }
+
+    /// The switch's housekeeping.
+    fn tick(&self) {
+        self.switch.state_mut().expire_flows();
     }
 
     async fn json(&mut self, method: &str, params: &[&str]) -> Value {
@@ -67,7 +74,10 @@ fn the_list_of_commands_is_in_ovs_form() {
     bench(async |mut bench| {
         let text = bench.ok("list-commands", &[]).await;
         assert!(
-            text.starts_with("The available commands are:\n  dpif-netdev/pmd-rxq-show\n  drops\n"),
+            text.starts_with("The available commands are:\n  dpctl/del-flows           [DP]\n")
+                && text.contains(
+                    "\n  dpif-netdev/pmd-perf-show [-nh] [-pmd CORE] [DP]\n  dpif-netdev/pmd-rxq-show\n"
+                ),
             "{text}"
         );
         assert!(text.contains("\n  port/add                  NAME KEY=VALUE...\n"), "{text}");
@@ -306,21 +316,102 @@ fn a_batch_is_one_publication_or_none() {
 }
 
 #[test]
-fn flows_expire_and_their_counters_come_back_once_workers_have_left() {
+fn flows_expire_and_their_counters_come_back_once_workers_have_left_and_counted() {
     bench(async |mut bench| {
         bench.ok("ofctl/add-flow", &["hard_timeout=1,actions=drop", "ip,actions=drop"]).await;
         let id = bench.switch.state().flows.tables.iter().map(|flow| flow.stats).min().unwrap();
-        bench.switch.state_mut().expire_flows();
+        bench.tick();
         assert_eq!(bench.handle.borrow().tables.len(), 2);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         bench.handle.borrow_mut().silent = vec![1];
-        bench.switch.state_mut().expire_flows();
+        bench.tick();
         assert_eq!(bench.handle.borrow().tables.len(), 1);
         let stats = bench.switch.state().datapath.flow_stats().clone();
+        assert_ne!(stats.allocate(), Ok(id), "worker 1 may still see the flow");
+        assert_eq!(bench.handle.borrow().syncs, 0, "asked too early");
+        {
+            let mut handle = bench.handle.borrow_mut();
+            handle.silent.clear();
+            handle.out_of_step = vec![1];
+            handle.uncounted = vec![(id, 5, 300)];
+        }
+        bench.tick();
+        bench.tick();
         assert_ne!(stats.allocate(), Ok(id), "worker 1 may still count there");
-        bench.handle.borrow_mut().silent.clear();
-        bench.switch.state_mut().expire_flows();
+        bench.handle.borrow_mut().out_of_step.clear();
+        bench.tick();
+        assert_eq!(bench.handle.borrow().syncs, 1);
         assert_eq!(stats.allocate(), Ok(id));
+        assert_eq!(stats.read(id), FlowCount::default(), "late counts are not the next flow's");
+    });
+}
+
+#[test]
+fn one_answer_gives_back_the_counters_of_many_changes() {
+    bench(async |mut bench| {
+        for number in 0..5 {
+            bench.ok("ofctl/add-flow", &[&format!("priority={number},actions=drop")]).await;
+        }
+        let ids: Vec<StatsId> = bench.switch.state().flows.tables.iter().map(|flow| flow.stats).collect();
+        for number in 0..5 {
+            bench.ok("ofctl/del-flows", &["--strict", &format!("priority={number}")]).await;
+        }
+        bench.tick();
+        bench.tick();
+        assert_eq!(bench.handle.borrow().syncs, 1);
+        let stats = bench.switch.state().datapath.flow_stats().clone();
+        assert!((0..5).all(|_| ids.contains(&stats.allocate().unwrap())));
+    });
+}
+
+#[test]
+fn a_flow_is_idle_only_if_every_worker_says_so() {
+    bench(async |mut bench| {
+        bench.ok("ofctl/add-flow", &["idle_timeout=1,actions=drop"]).await;
+        let id = bench.switch.state().flows.tables.iter().next().unwrap().stats;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        // A megaflow has just seen a packet and not yet said so.
+        bench.handle.borrow_mut().uncounted = vec![(id, 1, 60)];
+        bench.tick();
+        bench.tick();
+        assert_eq!(bench.handle.borrow().tables.len(), 1, "in use");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        bench.handle.borrow_mut().now_ms = 1100;
+        bench.handle.borrow_mut().out_of_step = vec![0];
+        bench.tick();
+        bench.tick();
+        assert_eq!(bench.handle.borrow().tables.len(), 1, "worker 0 has not said so");
+        tokio::time::sleep(SILENCE).await;
+        bench.handle.borrow_mut().now_ms = 2150;
+        bench.tick();
+        assert_eq!(bench.handle.borrow().tables.len(), 0, "a silent worker forwards nothing");
+    });
+}
+
+#[test]
+fn dumps_have_what_megaflows_counted_until_then() {
+    bench(async |mut bench| {
+        bench.ok("ofctl/add-flow", &["actions=drop"]).await;
+        let id = bench.switch.state().flows.tables.iter().next().unwrap().stats;
+        bench.handle.borrow_mut().uncounted = vec![(id, 2, 120)];
+        let dump = bench.ok("ofctl/dump-flows", &[]).await;
+        assert!(dump.contains("n_packets=2, n_bytes=120"), "{dump}");
+        bench.handle.borrow_mut().uncounted = vec![(id, 1, 60)];
+        let sum = bench.json("ofctl/dump-aggregate", &[]).await;
+        assert_eq!((&sum["packet_count"], &sum["byte_count"]), (&json!(3), &json!(180)));
+        bench.handle.borrow_mut().uncounted = vec![(id, 1, 60)];
+        bench.ok("ofctl/mod-flows", &["reset_counts,actions=1"]).await;
+        assert_eq!(bench.json("ofctl/dump-flows", &[]).await[0]["n_packets"], 0, "reset after they are in");
+
+        let asked = bench.handle.borrow().syncs;
+        bench.ok("ofctl/dump-flows", &["--no-stats"]).await;
+        assert!(bench.refused("ofctl/dump-flows", &["ipp"]).await.contains("ipp"));
+        assert_eq!(bench.handle.borrow().syncs, asked, "nobody is asked for nothing");
+        bench.handle.borrow_mut().out_of_step = vec![1];
+        let before = std::time::Instant::now();
+        let dump = bench.ok("ofctl/dump-flows", &[]).await;
+        assert!(dump.contains("n_packets=0") && dump.lines().count() == 1, "{dump}");
+        assert!((SILENCE..SILENCE * 3).contains(&before.elapsed()));
     });
 }
 
@@ -448,3 +539,5 @@ fn exit_stops() {
         stopped.await;
     });
 }
+
+mod inspection;

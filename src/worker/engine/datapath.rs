@@ -291,8 +291,9 @@ impl<B: Backend> Datapath for Engine<B> {
         workers.map(|(index, worker)| since(&self.perf_now(index), &worker.perf_base)).collect()
     }
 
-    fn clear_perf(&mut self) {
-        for index in 0..self.workers.len() {
+    fn clear_perf(&mut self, worker: Option<u16>) {
+        let chosen = |index: &usize| worker.is_none_or(|worker| usize::from(worker) == *index);
+        for index in (0..self.workers.len()).filter(chosen) {
             let base = self.perf_now(index);
             if let Some(worker) = self.workers.get_mut(index) {
                 worker.perf_base = base;

@@ -23,7 +23,7 @@ impl<B: Backend> Engine<B> {
                 cycles: rxq.counters.cycles.get(),
             })
         });
-        let buckets = perf.miss_cycles.iter().enumerate().map(|(bucket, count)| {
+        let buckets = perf.miss_histogram.iter().enumerate().map(|(bucket, count)| {
             let cycles = 1u64 << bucket;
             (self.clock.ns(cycles), count.get())
         });
@@ -55,6 +55,7 @@ impl<B: Backend> Engine<B> {
             subtables: perf.subtables.get(),
             emc_in_use: perf.emc_in_use.get() != 0,
             waiting: perf.waiting.get(),
+            miss_cycles: perf.miss_cycles.get(),
             miss_ns: buckets.collect(),
             rxqs: queues.collect(),
         }
@@ -101,6 +102,7 @@ pub(super) fn since(now: &WorkerPerf, base: &WorkerPerf) -> WorkerPerf {
             refused: less(cache.refused, before.refused),
             narrowed: less(cache.narrowed, before.narrowed),
         },
+        miss_cycles: less(now.miss_cycles, base.miss_cycles),
         miss_ns: misses.filter(|(_, count)| *count > 0).collect(),
         rxqs: now.rxqs.iter().map(rxq).collect(),
         ..now.clone()

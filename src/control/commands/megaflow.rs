@@ -1,0 +1,166 @@
+//! Megaflows: dumped and flushed, in the words of the flow tables.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::rc::Rc;
+
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+use super::{CommandError, Pending, done, take_flags};
+use crate::action::{Action, Op};
+use crate::control::format::count;
+use crate::control::switch::Switch;
+use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
+use crate::packet::PortNo;
+use crate::pipeline::syntax::{DEFAULT_PRIORITY, Mode, PortNames, parse_flow, print_actions, print_match};
+use crate::pipeline::{Match, Ports};
+
+/// The match that a filter says. What a flow has beside a match, a megaflow has not.
+pub fn filter(ports: &Ports, text: &str) -> Result<Match, CommandError> {
+    let flow = parse_flow(text, ports, Mode::Select { strict: false })
+        .map_err(|error| CommandError::Argument(error.render(text)))?;
+    if flow.table.is_some() || flow.cookie.is_some() || flow.out_port.is_some() {
+        let sentence =
+            "a megaflow has no table, cookie or out_port; choose by what it matches, as in \"in_port=1,ip\"";
+        return Err(CommandError::Argument(sentence.to_owned()));
+    }
+    Ok(flow.matcher)
+}
+
+/// Sends the workers on an errand and waits for them.
+pub async fn errand(switch: &Switch, errand: MegaflowErrand) -> Result<MegaflowAnswer, CommandError> {
+    switch.errand(errand).await.map_err(CommandError::Silent)
+}
+
+struct Dump {
+    megaflows: Vec<Megaflow>,
+    ports: Ports,
+    names: bool,
+}
+
+pub fn dump(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [names, no_names] = take_flags(&mut args, ["--names", "--no-names"], "megaflow/dump", 1)?;
+        let ports = switch.state().datapath.ports().clone();
+        let filter = filter(&ports, args.first().map_or("", String::as_str))?;
+        let mut megaflows = errand(&switch, MegaflowErrand::Dump(filter)).await?.megaflows;
+        megaflows.sort_by_key(|megaflow| (megaflow.worker, Reverse(megaflow.packets)));
+        done(Dump { megaflows, ports, names: names && !no_names })
+    })
+}
+
+impl Dump {
+    fn names(&self) -> &dyn PortNames {
+        if self.names { &self.ports } else { &() }
+    }
+
+    fn matcher(&self, megaflow: &Megaflow) -> String {
+        print_match(&megaflow.matcher, DEFAULT_PRIORITY, self.names())
+    }
+
+    fn actions(&self, megaflow: &Megaflow) -> String {
+        match &megaflow.ops[..] {
+            [] => "drop".to_owned(),
+            [Op::Drop(reason)] => format!("drop({})", reason.name()),
+            ops => print_actions(&actions(ops, &self.ports), self.names()),
+        }
+    }
+}
+
+/// The actions that do what these operations do. A drop behind an output counts for nothing and is left out.
+fn actions(ops: &[Op], ports: &Ports) -> Vec<Action> {
+    let mut actions = Vec::with_capacity(ops.len());
+    let mut rest = ops.iter();
+    while let Some(op) = rest.next() {
+        actions.push(match op {
+            Op::Set { field, value, mask } => Action::SetField { field: *field, value: *value, mask: *mask },
+            Op::PushVlan { tpid } => Action::PushVlan(*tpid),
+            Op::PopVlan => Action::PopVlan,
+            Op::DecTtl => Action::DecTtl,
+            Op::Output(place) => {
+                let port = ports.iter().find(|port| port.at == *place);
+                // A port that is gone, from a megaflow that is stale.
+                Action::Output(port.map_or(PortNo::NONE, |port| port.number))
+            }
+            Op::Controller { max_len, reason, .. } => {
+                Action::Controller { max_len: *max_len, reason: *reason, id: 0 }
+            }
+            Op::Clone { ops } => {
+                let (inner, after) = rest.as_slice().split_at_checked(usize::from(*ops)).unwrap_or_default();
+                rest = after.iter();
+                Action::Clone(self::actions(inner, ports))
+            }
+            Op::Drop(_) => continue,
+        });
+    }
+    actions
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for megaflow in &self.megaflows {
+            let Megaflow { worker, min_ttl, packets, bytes, .. } = megaflow;
+            write!(f, " worker={worker}, n_packets={packets}, n_bytes={bytes}, used=")?;
+            match megaflow.used_ms_ago {
+                Some(ms) => write!(f, "{}.{:03}s", ms / 1000, ms % 1000)?,
+                None => f.write_str("never")?,
+            }
+            write!(f, ", {}", self.matcher(megaflow))?;
+            if *min_ttl > 0 {
+                write!(f, ",min_ttl>={min_ttl}")?;
+            }
+            writeln!(f, " actions={}", self.actions(megaflow))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Dump {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct OneMegaflow {
+            worker: u16,
+            #[serde(rename = "match")]
+            matcher: String,
+            min_ttl: u8,
+            n_packets: u64,
+            n_bytes: u64,
+            used_ms_ago: Option<u64>,
+            actions: String,
+        }
+        let mut list = out.serialize_seq(Some(self.megaflows.len()))?;
+        for megaflow in &self.megaflows {
+            list.serialize_element(&OneMegaflow {
+                worker: megaflow.worker,
+                matcher: self.matcher(megaflow),
+                min_ttl: megaflow.min_ttl,
+                n_packets: megaflow.packets,
+                n_bytes: megaflow.bytes,
+                used_ms_ago: megaflow.used_ms_ago,
+                actions: self.actions(megaflow),
+            })?;
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Flushed {
+    flushed: u64,
+}
+
+impl fmt::Display for Flushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} flushed", count(self.flushed, "megaflow"))
+    }
+}
+
+pub fn flush(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let filter = filter(switch.state().datapath.ports(), args.first().map_or("", String::as_str))?;
+        let flushed = errand(&switch, MegaflowErrand::Flush(filter)).await?.flushed;
+        tracing::info!(flushed, "megaflows flushed");
+        done(Flushed { flushed })
+    })
+}
