@@ -173,9 +173,15 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         }
         out
     });
-    let places =
-        [(Field::NwDst, 2), (Field::NwTtl, 8), (Field::VlanTci, 2), (Field::Metadata, 2), (Field::Reg0, 2)];
-    let place = || select(places.to_vec()).prop_map(|(field, bits)| Subfield { field, start: 0, bits });
+    let places = [
+        (Field::NwDst, 0, 2),
+        (Field::NwTtl, 0, 8),
+        (Field::NwTtl, 1, 2),
+        (Field::VlanTci, 0, 2),
+        (Field::Metadata, 0, 2),
+        (Field::Reg0, 0, 2),
+    ];
+    let place = || select(places.to_vec()).prop_map(|(field, start, bits)| Subfield { field, start, bits });
     let load = |field: Field, value: u128| Action::Load { value, dst: Subfield::whole(field) };
     let port = || (1u16..4).prop_map(PortNo);
     let leaf = prop_oneof![
@@ -217,6 +223,11 @@ fn forwards(action: &mut Action, from: u8) {
 }
 
 impl Wanted {
+    /// Above all others.
+    pub fn rise(&mut self) {
+        self.priority += 4;
+    }
+
     /// The same place and match as another.
     pub fn meet(&mut self, other: &Wanted) {
         (self.table, self.priority) = (other.table, other.priority);

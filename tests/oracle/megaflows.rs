@@ -92,7 +92,7 @@ fn world<S: Strategy<Value: Clone> + 'static>(
     let case = |flow: BoxedStrategy<Wanted>, key: BoxedStrategy<FlowKey>| {
         (vec(flow.clone(), 1..40), vec(key, PACKETS), of(flow))
     };
-    prop_oneof![case(wanted().boxed(), key().boxed()), case(dense().boxed(), dense_key().boxed())]
+    prop_oneof![1 => case(wanted().boxed(), key().boxed()), 2 => case(dense().boxed(), dense_key().boxed())]
 }
 
 /// How often the test met what it is about.
@@ -185,9 +185,9 @@ fn concerns(change: &Change, key: &FlowKey, recorded: &Recorded) -> bool {
 #[test]
 fn what_no_change_concerns_stays_right() {
     let changes = world(|flow| vec(step(flow), 1..3));
-    let cases = (changes, proptest::option::of(moved_ports()), vec(any_key(), 2));
+    let cases = (changes, proptest::option::weighted(0.1, moved_ports()), vec(any_key(), 2));
     let (spared, contradicted, concerned, changed) = (Cell::new(0), Cell::new(0), Cell::new(0), Cell::new(0));
-    let config = ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() };
     let ran = TestRunner::new(config).run(&cases, |((wanted, keys, steps), moved, noise)| {
         let stats = FlowStats::new(0);
         let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
@@ -198,8 +198,9 @@ fn what_no_change_concerns_stays_right() {
         let mut batch = Batch::new(&old.tables, &stats, Instant::now());
         for (cookie, (command, known, other)) in (1000..).zip(&steps) {
             let mut want = other.clone();
-            if let Some(known) = known {
-                want.meet(known.get(&wanted));
+            match known {
+                Some(known) => want.meet(known.get(&wanted)),
+                None => want.rise(),
             }
             // Changes that would make a goto go backwards are refused, and are none.
             let _ = batch.apply(&flow_mod(*command, &want, cookie));
