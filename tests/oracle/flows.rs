@@ -155,7 +155,79 @@ pub struct Wanted {
     actions: Vec<Action>,
 }
 
+/// Flows of a small world: few fields and few values, so that most of them are met, and most of what is written is
+/// looked at again, before and after.
+pub fn dense() -> impl Strategy<Value = Wanted> {
+    let part = prop_oneof![
+        2 => (1u128..4, Just((Field::InPort, 0xffff_ffff))),
+        2 => (0u128..4, select(vec![(Field::NwDst, 3), (Field::NwDst, 1), (Field::NwDst, 0xffff_ffff)])),
+        2 => (0u128..4, Just((Field::NwTtl, 0xff))),
+        2 => (select(vec![0u128, 0x1000, 0x1001, 0x1002]), select(vec![(Field::VlanTci, 0x1003), (Field::VlanTci, 0x1000)])),
+        4 => (0u128..3, select(vec![(Field::Metadata, 0xffff_ffff_ffff_ffff), (Field::Metadata, 1)])),
+        1 => (0u128..3, Just((Field::Reg0, 3))),
+    ];
+    let matcher = proptest::collection::vec(part, 0..3).prop_map(|parts| {
+        let mut out = Match::default();
+        for (value, (field, mask)) in parts {
+            out.set_masked(field, value & mask, mask);
+        }
+        out
+    });
+    let places = [
+        (Field::NwDst, 0, 2),
+        (Field::NwTtl, 0, 8),
+        (Field::NwTtl, 1, 2),
+        (Field::VlanTci, 0, 2),
+        (Field::Metadata, 0, 2),
+        (Field::Reg0, 0, 2),
+    ];
+    let place = || select(places.to_vec()).prop_map(|(field, start, bits)| Subfield { field, start, bits });
+    let load = |field: Field, value: u128| Action::Load { value, dst: Subfield::whole(field) };
+    let port = || (1u16..4).prop_map(PortNo);
+    let leaf = prop_oneof![
+        3 => port().prop_map(Action::Output),
+        1 => Just(Action::Output(PortNo::FLOOD)),
+        2 => (0u128..4).prop_map(move |value| load(Field::NwDst, value)),
+        2 => (0u128..3).prop_map(move |value| load(Field::Metadata, value)),
+        1 => (1u128..4).prop_map(move |value| load(Field::InPort, value)),
+        1 => (0u128..4).prop_map(move |value| load(Field::NwTtl, value)),
+        2 => (0u64..3).prop_map(|value| Action::Mod { kind: ModKind::VlanVid, value }),
+        2 => Just(Action::PushVlan(0x8100)),
+        2 => Just(Action::PopVlan),
+        3 => Just(Action::DecTtl),
+        2 => (place(), place()).prop_map(|(mut src, mut dst)| {
+            (src.bits, dst.bits) = (src.bits.min(dst.bits), src.bits.min(dst.bits));
+            Action::Move { src, dst }
+        }),
+        1 => place().prop_map(Action::PushStack),
+        1 => place().prop_map(Action::PopStack),
+        4 => (proptest::option::of(port()), 1u8..3)
+            .prop_map(|(port, table)| Action::Resubmit { port, table: Some(table) }),
+    ];
+    let action =
+        leaf.prop_recursive(1, 4, 3, |inner| proptest::collection::vec(inner, 0..4).prop_map(Action::Clone));
+    let actions = proptest::collection::vec(action, 0..4);
+    (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
+        actions.iter_mut().for_each(|action| forwards(action, table));
+        actions.push(Action::Resubmit { port: None, table: Some(table + 1) });
+        Wanted { table, priority, matcher, actions }
+    })
+}
+
+fn forwards(action: &mut Action, from: u8) {
+    match action {
+        Action::Resubmit { table: Some(to), .. } => *to += from,
+        Action::Clone(inner) => inner.iter_mut().for_each(|action| forwards(action, from)),
+        _ => {}
+    }
+}
+
 impl Wanted {
+    /// Above all others.
+    pub fn rise(&mut self) {
+        self.priority += 4;
+    }
+
     /// The same place and match as another.
     pub fn meet(&mut self, other: &Wanted) {
         (self.table, self.priority) = (other.table, other.priority);
