@@ -53,8 +53,13 @@ class Millrace(Subject):
         return [self.process]
 
     def start(self) -> None:
+        self.prepare()
+        self.add_source(infinite=True)
+
+    def prepare(self) -> None:
+        """All but the source."""
         self.start_empty()
-        self.add_ports()
+        self.add_sink()
         self.load(self.place.flows)
 
     def start_empty(self) -> None:
@@ -75,10 +80,6 @@ class Millrace(Subject):
 
         wait_for("millraced answers", 30, answers)
         self.place.stack.callback(self.client.close)
-
-    def add_ports(self) -> None:
-        self.add_sink()
-        self.add_source(infinite=True)
 
     def add_source(self, infinite: bool) -> None:
         file = f"rx_file={self.place.capture}"
@@ -116,7 +117,9 @@ class Millrace(Subject):
 class MillraceVhost(Millrace):
     """Ours between two guests' sockets, both made by the switch."""
 
-    def add_ports(self) -> None:
+    def start(self) -> None:
+        self.start_empty()
         for number in (1, 2):
             socket = self.place.folder / f"vhost{number}.sock"
             self.client.call("port/add", f"vm{number}", "type=vhost-user", f"socket={socket}", f"number={number}")
+        self.load(self.place.flows)

@@ -51,11 +51,16 @@ class Ovs(Subject):
         return run(["ovs-vsctl", "--timeout=60", f"--db=unix:{self.folder}/db.sock", *words], 70, self.env)
 
     def start(self) -> None:
+        self.prepare()
+        self.add_source(infinite=True)
+
+    def prepare(self) -> None:
+        """All but the source."""
         self.folder.mkdir()
         self._start_database()
         self._start_daemon()
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
-        self._add_ports()
+        self.add_sink()
         flows = self.folder / "flows"
         flows.write_text("\n".join(self.place.flows) + "\n")
         run(["ovs-ofctl", "add-flows", f"{self.folder}/br0.mgmt", str(flows)], 120, self.env)
@@ -87,10 +92,12 @@ class Ovs(Subject):
         self.client = Client(socket)
         self.place.stack.callback(self.client.close)
 
-    def _add_ports(self) -> None:
+    def add_sink(self) -> None:
         self.add_port("dst", 2, "type=dpdk", "options:dpdk-devargs=net_null0,no-rx=1")
-        source = f"options:dpdk-devargs=net_pcap0,rx_pcap={self.place.capture},infinite_rx=1"
-        self.add_port("src", 1, "type=dpdk", source)
+
+    def add_source(self, infinite: bool) -> None:
+        source = f"net_pcap0,rx_pcap={self.place.capture},infinite_rx={int(infinite)}"
+        self.add_port("src", 1, "type=dpdk", f"options:dpdk-devargs={source}")
 
     def add_port(self, name: str, number: int, *words: str) -> None:
         self.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"ofport_request={number}", *words)
@@ -117,9 +124,12 @@ class Ovs(Subject):
 class OvsVhost(Ovs):
     """The same between two guests' sockets, made by OVS in its run folder."""
 
-    def _add_ports(self) -> None:
+    def add_sink(self) -> None:
         for number in (1, 2):
             self.add_port(f"vhost{number}", number, "type=dpdkvhostuser")
+
+    def add_source(self, infinite: bool) -> None:
+        """Both its ports send and receive."""
 
     def sockets(self) -> list[str]:
         return [f"{self.folder}/vhost{number}" for number in (1, 2)]

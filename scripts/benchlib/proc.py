@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .fault import Fault
@@ -19,15 +20,23 @@ def stay_out_of_the_way() -> None:
     os.sched_setaffinity(0, {CORES[0]})
 
 
-def _child() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.sched_setaffinity(0, CORES)
-
-
 class Process:
     """One child. Its output goes to a log, of which the end is shown when something is wrong."""
 
-    def __init__(self, argv: list[str], log: Path, env: dict[str, str] | None = None, talk: bool = False) -> None:
+    def __init__(
+        self,
+        argv: list[str],
+        log: Path,
+        env: dict[str, str] | None = None,
+        talk: bool = False,
+        cores: list[int] = CORES,
+    ) -> None:
+        """Where it is to `talk` it has a pipe to be typed into. Threads that it does not pin run on `cores`."""
+
+        def child() -> None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.sched_setaffinity(0, cores)
+
         self.name = Path(argv[0]).name
         self.log = log
         self.paused = False
@@ -39,7 +48,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
-                preexec_fn=_child,
+                preexec_fn=child,
             )
 
     def check(self) -> None:
@@ -109,10 +118,11 @@ def run(argv: list[str], seconds: float = 30, env: dict[str, str] | None = None,
     return done.stdout
 
 
-def wait_for(what: str, seconds: float, true) -> None:
+def wait_for(what: str, seconds: float, true: Callable[[], bool], who: Process | None = None) -> None:
     """Asks ten times a second."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            raise Fault(f"{what}: not within {seconds} s")
+            said = f"; its last words:\n{who.tail()}" if who else ""
+            raise Fault(f"{what}: not within {seconds} s{said}")
         time.sleep(0.1)

@@ -21,10 +21,10 @@ class Testpmd:
         for vdev in vdevs:
             argv += ["--vdev", vdev]
         argv += ["--", "-i", "--no-mlockall", *words]
-        self.process = Process(argv, place.folder / f"{name}.log", talk=True)
+        self.process = Process(argv, place.folder / f"{name}.log", talk=True, cores=[CONTROL_CORE])
         place.stack.callback(self.process.stop)
         self.asked = 0
-        wait_for(f"testpmd ({name}) is ready", 60, self._ready)
+        wait_for(f"testpmd ({name}) is ready", 40, self._ready, self.process)
 
     def _ready(self) -> bool:
         self.process.check()
