@@ -86,7 +86,7 @@ def place_for(cell: Cell, folder: Path, stack: ExitStack, seed: int) -> tuple[Pl
     """The cell's files, and how many flows its capture has."""
     flows = rules.lines(cell.traffic, cell.rules)
     if cell.rig == "vhost":
-        return Place(cell, folder, stack, Path(), 8192, flows + rules.both_ways()), cell.traffic.flows
+        return Place(cell, folder, stack, Path(), 8192, rules.both_ways(flows)), cell.traffic.flows
     if cell.traffic.pcap:
         path = Path(cell.traffic.pcap).resolve()
         return Place(cell, folder, stack, path, traffic.count_packets(path), flows), 0

@@ -80,13 +80,14 @@ class Ovs(Subject):
             "dpdk-lcore-mask": hex(1 << CONTROL_CORE),
             "pmd-cpu-mask": hex(1 << WORKER_CORE),
             "dpdk-socket-mem": str(memory_mb()),
-            "dpdk-extra": '"--no-pci --in-memory"',
+            "dpdk-extra": '"--no-pci --in-memory --no-telemetry"',
         }
         words = [f"other_config:{key}={value}" for key, value in settings.items()]
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *words)
         socket = self.folder / "vswitchd.ctl"
         argv = [str(VSWITCHD), f"unix:{self.folder}/db.sock", "--no-chdir", f"--unixctl={socket}"]
-        self.daemon = Process(argv, self.folder / "vswitchd.log", self.env)
+        # Else DPDK's own threads would share the core with the polling thread.
+        self.daemon = Process(argv, self.folder / "vswitchd.log", self.env, cores=[CONTROL_CORE])
         self.place.stack.callback(self.daemon.stop)
         wait_for("ovs-vswitchd listens", 30, socket.exists)
         self.client = Client(socket)

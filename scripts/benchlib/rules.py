@@ -95,6 +95,8 @@ def lines(traffic: Traffic, rules: Rules) -> list[str]:
     return list(_SETS[rules.kind](traffic, rules))
 
 
-def both_ways() -> list[str]:
-    """What the vhost rig needs besides, since its traffic runs both ways."""
-    return ["priority=1,in_port=2,actions=output:1", "priority=0,in_port=1,actions=output:2"]
+def both_ways(flows: list[str]) -> list[str]:
+    """The same from port 2 to port 1 besides, and whatever matches none of them too: for traffic that runs both ways."""
+    there = ["in_port=1," + flow.removeprefix("in_port=1,") for flow in flows]
+    back = [flow.replace("in_port=1,", "in_port=2,").replace("output:2", "output:1") for flow in there]
+    return [*there, *back]

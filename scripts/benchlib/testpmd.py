@@ -17,7 +17,8 @@ class Testpmd:
     def __init__(self, place: Place, name: str, core: int, memory: int, vdevs: list[str], words: list[str]) -> None:
         # Its answers go to a file, which the C library would fill a block at a time.
         argv = ["stdbuf", "-oL", "dpdk-testpmd", "--lcores", f"0@{CONTROL_CORE},1@{core}", "--in-memory", "--no-pci"]
-        argv += ["--single-file-segments", "-m", str(memory), "--log-level", "lib.eal:4"]
+        # A new process would try its telemetry socket on those that run and wait for ever for one that is paused.
+        argv += ["--no-telemetry", "--single-file-segments", "-m", str(memory), "--log-level", "lib.eal:4"]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
         argv += ["--", "-i", "--no-mlockall", *words]
