@@ -10,7 +10,7 @@ _SPARE_MB = 1024
 
 
 def pool_mb(packets: int, most: int | None = None) -> int:
-    """Megabytes of a pool of buffers for frames of 1518 bytes that holds so many packets and what ports need besides."""
+    """Megabytes of a pool that holds so many packets of up to 1518 bytes, and what ports need besides."""
     buffers = 1 << (packets + 16384).bit_length()
     return min(buffers, most or buffers) * 2500 // (1 << 20) + 96
 
@@ -50,7 +50,8 @@ class Hugepages:
         (_DIR / "nr_hugepages").write_text(str(_read("nr_hugepages") + short))
         self.raised = _read("nr_hugepages")
         if _read("free_hugepages") < megabytes // 2:
-            raise Fault(f"the kernel gave {2 * _read('free_hugepages')} of {megabytes} MB of hugepages: memory in pieces")
+            given = 2 * _read("free_hugepages")
+            raise Fault(f"the kernel gave {given} of {megabytes} MB of hugepages: memory in pieces")
 
     def __exit__(self, *_: object) -> None:
         if self.before is not None and _read("nr_hugepages") == self.raised:

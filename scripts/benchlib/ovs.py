@@ -1,4 +1,4 @@
-"""OVS-DPDK as a subject: its own database, sockets and logs in a temporary folder; the system's service is left alone."""
+"""OVS-DPDK as a subject: its own database, sockets and logs in a temporary folder, never the system's."""
 
 import re
 from pathlib import Path

@@ -151,9 +151,9 @@ def _check(cell: Cell, where: str) -> None:
     if not 60 <= traffic.frame <= 1514:
         raise Fault(f"{where}: `frame` is 60 to 1514 bytes, without the checksum")
     if not traffic.pcap and traffic.distinct() < traffic.flows:
-        raise Fault(f"{where}: the ranges give {traffic.distinct()} different flows and `flows` asks for {traffic.flows}")
+        raise Fault(f"{where}: `flows` is {traffic.flows}, and the ranges give {traffic.distinct()} different ones")
     if cell.rig == "vhost" and (rules.kind == "tables" or traffic.pcap):
-        raise Fault(f"{where}: the guest of the vhost rig makes its packets itself, and they run both ways through one table")
+        raise Fault(f"{where}: a guest (vhost) makes its own packets, and they go both ways through one table")
     if not 1 <= rules.masks <= 100 or not 1 <= rules.tables <= 100:
         raise Fault(f"{where}: `masks` and `tables` are 1 to 100")
 

@@ -59,7 +59,8 @@ def forward_tables(results: list[Result]) -> str:
     for rig, head, unit in (("pcap-null", _CYCLES, "TSC cycles per packet"), ("vhost", _MPPS, "Mpps, both ways")):
         rows = [row(result) for result in results if result.cell.rig == rig]
         if rows:
-            parts.append(f"{rig}: {unit}; median ± half of what lies between the least and the greatest\n\n" + table([head, *rows]))
+            title = f"{rig}: {unit}; median ± half of what lies between the least and the greatest"
+            parts.append(f"{title}\n\n{table([head, *rows])}")
     remarks = [f"{result.cell.label}: {remark}" for result in results for remark in result.remarks]
     return "\n\n".join([*parts, *remarks])
 

@@ -96,7 +96,7 @@ def lines(traffic: Traffic, rules: Rules) -> list[str]:
 
 
 def both_ways(flows: list[str]) -> list[str]:
-    """The same from port 2 to port 1 besides, and whatever matches none of them too: for traffic that runs both ways."""
+    """Each from port 1 to port 2 and from port 2 to port 1."""
     there = ["in_port=1," + flow.removeprefix("in_port=1,") for flow in flows]
     back = [flow.replace("in_port=1,", "in_port=2,").replace("output:2", "output:1") for flow in there]
     return [*there, *back]
