@@ -30,6 +30,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=float, default=1.0, help="seconds before each measurement")
     parser.add_argument("--patience", type=int, default=2,
                         help="how often a measurement is done again because others had the worker's core")
+    parser.add_argument("--on-core", action="store_true",
+                        help="leave out the time in which others had the worker's core; for a shared machine")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=millrace.ROOT / "target/bench")
     parser.add_argument("--list", action="store_true", help="print the cells and measure nothing")
@@ -103,7 +105,7 @@ def _overdue(_: int, __: FrameType | None) -> None:
 
 def main() -> int:
     args = arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     signal.signal(signal.SIGALRM, _overdue)
     try:
@@ -120,7 +122,7 @@ def main() -> int:
         proc.stay_out_of_the_way()
         with tempfile.TemporaryDirectory(prefix="millrace-bench-") as scratch:
             options = Options(args.rounds, args.seconds, args.warmup, bool(args.peer), args.limit, args.seed,
-                              clock.tsc_hz(), Path(scratch), args.patience)  # fmt: skip
+                              clock.tsc_hz(), Path(scratch), args.patience, args.on_core)  # fmt: skip
             if args.quick:
                 signal.alarm(300)
                 quick.run(replace(options, rounds=2, seconds=0.3, warmup=0.3, patience=0))
@@ -132,8 +134,6 @@ def main() -> int:
     except Fault as fault:
         print(f"scripts/bench: {fault}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 sys.exit(main())

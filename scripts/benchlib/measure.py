@@ -33,6 +33,8 @@ class Options:
     scratch: Path
     # How often a disturbed measurement is done again.
     patience: int = 2
+    # Whether the time in which the worker stood ready without its core is left out of the cycles.
+    on_core: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,18 @@ class Sample:
     def mpps(self) -> float:
         return self.packets / self.seconds / 1e6
 
+    @property
+    def on_core(self) -> float:
+        """Cycles that passed while the worker had its core: for a machine that is shared."""
+        return self.cycles * (1 - self.waited)
+
 
 @dataclass
 class Result:
     """All samples of a cell by subject and mode, or why there are none."""
 
     cell: Cell
+    on_core: bool = False
     flows_seen: int = 0
     samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -68,8 +76,10 @@ class Result:
         return _of(self.values(subject, mode), lambda values: max(values) - min(values))
 
     def values(self, subject: str, mode: str = "") -> list[float]:
-        vhost = self.cell.rig == "vhost"
-        return [s.mpps if vhost else s.cycles for s in self.samples.get((subject, mode), [])]
+        samples = self.samples.get((subject, mode), [])
+        if self.cell.rig == "vhost":
+            return [s.mpps for s in samples]
+        return [s.on_core if self.on_core else s.cycles for s in samples]
 
     def best(self, subject: str) -> str | None:
         """The mode with the best median."""
@@ -131,7 +141,7 @@ def workplace(options: Options) -> Iterator[tuple[Path, ExitStack, Hugepages]]:
 
 def run_cell(cell: Cell, options: Options) -> Result:
     """Measures one cell."""
-    result = Result(cell)
+    result = Result(cell, options.on_core)
     with workplace(options) as (folder, stack, pages):
         place, result.flows_seen = place_for(cell, folder, stack, options.seed)
         pages.reserve(memory_for(place, options))

@@ -12,6 +12,7 @@ from .fault import Fault
 
 CORES = sorted(os.sched_getaffinity(0))
 NICE = -20
+AUTOGROUP = Path("/proc/self/autogroup")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -39,6 +40,9 @@ class Process:
             os.sched_setaffinity(0, cores)
             # Whatever else runs on the machine should disturb little; all that is compared has the same precedence.
             os.setpriority(os.PRIO_PROCESS, 0, NICE)
+            # Where the kernel shares cores between sessions first, that number alone says little.
+            if AUTOGROUP.exists():
+                AUTOGROUP.write_text(str(NICE))
 
         self.name = Path(argv[0]).name
         self.log = log

@@ -59,6 +59,8 @@ def forward_tables(results: list[Result]) -> str:
     for rig, head, unit in (("pcap-null", _CYCLES, "TSC cycles per packet"), ("vhost", _MPPS, "Mpps, both ways")):
         rows = [row(result) for result in results if result.cell.rig == rig]
         if rows:
+            if rig == "pcap-null" and results[0].on_core:
+                unit += " while the worker had its core"
             title = f"{rig}: {unit}; median ± half of what lies between the least and the greatest"
             parts.append(f"{title}\n\n{table([head, *rows])}")
     remarks = [f"{result.cell.label}: {remark}" for result in results for remark in result.remarks]
@@ -88,15 +90,16 @@ def _samples(results: list[Result], path: Path) -> None:
     with path.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(["profile", "cell", "rig", "rules", "masks", "tables", "flows", "flows_in_capture", "order",
-                      "frame", "subject", "mode", "round", "seconds", "packets", "cycles_per_packet", "mpps",
-                      "waited_share"])  # fmt: skip
+                      "frame", "subject", "mode", "round", "seconds", "packets", "cycles_per_packet",
+                      "cycles_on_core", "mpps", "waited_share"])  # fmt: skip
         for result in results:
             cell, rules, sent = result.cell, result.cell.rules, result.cell.traffic
             head = [cell.profile, cell.label, cell.rig, rules.kind, rules.masks, rules.tables, sent.flows,
                     result.flows_seen, sent.order, sent.frame]  # fmt: skip
             for (subject, mode), samples in result.samples.items():
                 for s in samples:
-                    figures = [f"{s.seconds:.4f}", s.packets, f"{s.cycles:.2f}", f"{s.mpps:.4f}", f"{s.waited:.4f}"]
+                    figures = [f"{s.seconds:.4f}", s.packets, f"{s.cycles:.2f}", f"{s.on_core:.2f}", f"{s.mpps:.4f}",
+                               f"{s.waited:.4f}"]  # fmt: skip
                     out.writerow([*head, subject, mode, s.round, *figures])
 
 
