@@ -1,0 +1,136 @@
+"""OVS-DPDK as a subject: its own database, sockets and logs in a temporary folder, never the system's."""
+
+import re
+from pathlib import Path
+
+from .fault import Fault
+from .memory import pool_mb
+from .proc import Process, run, wait_for
+from .rig import CONTROL_CORE, WORKER_CORE, Place, Subject
+from .rpc import Client
+
+VSWITCHD = Path("/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk")
+SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+# Its pool of packets never holds more.
+POOL = 262_144
+_MODES = {
+    "emc 1/100": ("emc-insert-inv-prob=100", "smc-enable=false"),
+    "emc 1/1": ("emc-insert-inv-prob=1", "smc-enable=false"),
+    "smc": ("emc-insert-inv-prob=0", "smc-enable=true"),
+}
+
+
+def memory_mb() -> int:
+    """What it reserves, whatever the capture."""
+    return pool_mb(POOL, most=POOL) + 128
+
+
+class Ovs(Subject):
+    """ovs-vswitchd with the userspace datapath and one polling thread."""
+
+    name = "ovs"
+    modes = tuple(_MODES)
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.folder = place.folder / "ovs"
+        self.database: Process
+        self.daemon: Process
+        self.client: Client
+        self.mode = ""
+
+    @property
+    def processes(self) -> list[Process]:
+        return [self.daemon]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {f"OVS_{name}DIR": str(self.folder) for name in ("RUN", "DB", "LOG", "SYSCONF")}
+
+    def vsctl(self, *words: str) -> str:
+        return run(["ovs-vsctl", "--timeout=60", f"--db=unix:{self.folder}/db.sock", *words], 70, self.env)
+
+    def start(self) -> None:
+        self.prepare()
+        self.add_source(infinite=True)
+
+    def prepare(self) -> None:
+        """All but the source."""
+        self.folder.mkdir()
+        self._start_database()
+        self._start_daemon()
+        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
+        self.add_sink()
+        flows = self.folder / "flows"
+        flows.write_text("\n".join(self.place.flows) + "\n")
+        run(["ovs-ofctl", "add-flows", f"{self.folder}/br0.mgmt", str(flows)], 120, self.env)
+
+    def _start_database(self) -> None:
+        file = f"{self.folder}/conf.db"
+        run(["ovsdb-tool", "create", file, str(SCHEMA)], 20, self.env)
+        argv = ["ovsdb-server", file, f"--remote=punix:{self.folder}/db.sock", "--no-chdir"]
+        self.database = Process(argv, self.folder / "db.log", self.env)
+        self.place.stack.callback(self.database.stop)
+        wait_for("ovsdb-server listens", 20, (self.folder / "db.sock").exists)
+
+    def _start_daemon(self) -> None:
+        self.vsctl("--no-wait", "init")
+        settings = {
+            "dpdk-init": "true",
+            "dpdk-lcore-mask": hex(1 << CONTROL_CORE),
+            "pmd-cpu-mask": hex(1 << WORKER_CORE),
+            "dpdk-socket-mem": str(memory_mb()),
+            "dpdk-extra": '"--no-pci --in-memory --no-telemetry"',
+        }
+        words = [f"other_config:{key}={value}" for key, value in settings.items()]
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *words)
+        socket = self.folder / "vswitchd.ctl"
+        argv = [str(VSWITCHD), f"unix:{self.folder}/db.sock", "--no-chdir", f"--unixctl={socket}"]
+        # Else DPDK's own threads would share the core with the polling thread.
+        self.daemon = Process(argv, self.folder / "vswitchd.log", self.env, cores=[CONTROL_CORE])
+        self.place.stack.callback(self.daemon.stop)
+        wait_for("ovs-vswitchd listens", 30, socket.exists)
+        self.client = Client(socket)
+        self.place.stack.callback(self.client.close)
+
+    def add_sink(self) -> None:
+        self.add_port("dst", 2, "type=dpdk", "options:dpdk-devargs=net_null0,no-rx=1")
+
+    def add_source(self, infinite: bool) -> None:
+        source = f"net_pcap0,rx_pcap={self.place.capture},infinite_rx={int(infinite)}"
+        self.add_port("src", 1, "type=dpdk", f"options:dpdk-devargs={source}")
+
+    def add_port(self, name: str, number: int, *words: str) -> None:
+        self.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"ofport_request={number}", *words)
+        error = self.vsctl("get", "interface", name, "error").strip()
+        if error != "[]":
+            raise Fault(f"OVS does not open {name}: {error}")
+
+    def enter(self, mode: str) -> None:
+        """Its megaflows go, and with them what was cached in the other mode."""
+        if mode != self.mode:
+            words = [f"other_config:{setting}" for setting in _MODES[mode]]
+            self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *words)
+            self.mode = mode
+        self.client.call("revalidator/purge")
+
+    def packets(self) -> int:
+        text = self.client.call("dpctl/show", "-s", "netdev@ovs-netdev")
+        found = re.search(r"^  port \d+: dst \(.*?TX packets:(\d+)", text, re.MULTILINE | re.DOTALL)
+        if not found:
+            raise Fault(f"OVS does not tell what its port sent:\n{text}")
+        return int(found[1])
+
+
+class OvsVhost(Ovs):
+    """The same between two guests' sockets, made by OVS in its run folder."""
+
+    def add_sink(self) -> None:
+        for number in (1, 2):
+            self.add_port(f"vhost{number}", number, "type=dpdkvhostuser")
+
+    def add_source(self, infinite: bool) -> None:
+        """Both its ports send and receive."""
+
+    def sockets(self) -> list[str]:
+        return [f"{self.folder}/vhost{number}" for number in (1, 2)]
