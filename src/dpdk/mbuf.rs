@@ -88,18 +88,8 @@ impl Mbuf {
         meta.rss_valid = flags & sys::RTE_MBUF_F_RX_RSS_HASH != 0;
         // SAFETY: the union's members are plain integers of the same size and place.
         meta.rss_hash = unsafe { raw.__bindgen_anon_2.hash.rss };
-        meta.l3_csum = match flags & sys::RTE_MBUF_F_RX_IP_CKSUM_MASK {
-            sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD => CsumState::Good,
-            sys::RTE_MBUF_F_RX_IP_CKSUM_BAD => CsumState::Bad,
-            sys::RTE_MBUF_F_RX_IP_CKSUM_NONE => CsumState::Partial,
-            _ => CsumState::Unknown,
-        };
-        meta.l4_csum = match flags & sys::RTE_MBUF_F_RX_L4_CKSUM_MASK {
-            sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD => CsumState::Good,
-            sys::RTE_MBUF_F_RX_L4_CKSUM_BAD => CsumState::Bad,
-            sys::RTE_MBUF_F_RX_L4_CKSUM_NONE => CsumState::Partial,
-            _ => CsumState::Unknown,
-        };
+        meta.l3_csum = csum_state(flags, sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD, sys::RTE_MBUF_F_RX_IP_CKSUM_BAD);
+        meta.l4_csum = csum_state(flags, sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD, sys::RTE_MBUF_F_RX_L4_CKSUM_BAD);
         let stripped = flags & sys::RTE_MBUF_F_RX_VLAN_STRIPPED != 0;
         meta.stripped_vlan = if stripped { raw.vlan_tci | 0x1000 } else { 0 };
     }
@@ -118,6 +108,19 @@ impl Mbuf {
         raw.__bindgen_anon_3.tx_offload = u64::from(l2_len & 0x7f) | (u64::from(l3_len & 0x1ff) << 7);
     }
 }
+
+/// What two flags say of a checksum; both together are RTE_MBUF_F_RX_*_CKSUM_NONE: open, but the data is good.
+#[inline(always)]
+fn csum_state(flags: u64, good: u64, bad: u64) -> CsumState {
+    const STATES: [CsumState; 4] = [CsumState::Unknown, CsumState::Bad, CsumState::Good, CsumState::Partial];
+    STATES[usize::from(flags & good != 0) * 2 + usize::from(flags & bad != 0)]
+}
+
+const _: () = assert!(
+    sys::RTE_MBUF_F_RX_IP_CKSUM_NONE == sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD | sys::RTE_MBUF_F_RX_IP_CKSUM_BAD
+        && sys::RTE_MBUF_F_RX_L4_CKSUM_NONE
+            == sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD | sys::RTE_MBUF_F_RX_L4_CKSUM_BAD
+);
 
 impl Packet for Mbuf {
     #[inline(always)]

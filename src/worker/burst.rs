@@ -11,7 +11,7 @@ use crate::ident::BURST;
 use crate::packet::key::w;
 use crate::packet::parse::{Shape, Stop, parse};
 use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef, prefetch};
-use crate::pipeline::cache::{FlowCache, Lookups, Miss, NONE, Verdict};
+use crate::pipeline::cache::{FlowCache, Miss, NONE, Verdict};
 use crate::pipeline::stats::StatsWriter;
 use crate::pipeline::translate::{Start, Translation, translate};
 use crate::rcu::Guard;
@@ -22,13 +22,17 @@ const MISSES: usize = 16;
 /// EtherType of a tag that the driver took out of the frame.
 const TPID: [u8; 2] = [0x81, 0x00];
 
+/// Bytes of an Ethernet header: what is shorter is no frame.
+const ETHERNET: u32 = 14;
+
 /// What is known of the packets of a burst, by their places.
 pub struct Slots {
     keys: [FlowKey; BURST],
     metas: [PacketMeta; BURST],
     /// A bit for every place whose key has its long words in use.
     long: u32,
-    lookups: Lookups,
+    /// By place: the megaflow found.
+    found: [u32; BURST],
     /// The key that is being translated.
     work: FlowKey,
 }
@@ -39,7 +43,7 @@ impl Default for Slots {
             keys: [FlowKey::default(); BURST],
             metas: [PacketMeta::default(); BURST],
             long: 0,
-            lookups: Lookups::default(),
+            found: [NONE; BURST],
             work: FlowKey::default(),
         }
     }
@@ -56,6 +60,23 @@ impl Slots {
 
     fn meta(&self, place: usize) -> &PacketMeta {
         &self.metas[place % BURST]
+    }
+
+    /// Parses a packet into a place, whose `meta` holds what the driver said. False if it is no frame.
+    #[inline(always)]
+    fn parse(&mut self, frame: &[u8], place: usize, from: From) -> bool {
+        let place = place % BURST;
+        let (meta, key) = (&mut self.metas[place], &mut self.keys[place]);
+        (meta.in_port, meta.in_ref, meta.frozen) = (from.number, from.at, 0);
+        let bit = 1 << place;
+        if self.long & bit != 0 {
+            key.clear_long();
+        }
+        key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
+        key.words[w::MARK] = 0;
+        let parsed = parse(frame, meta, key);
+        self.long = self.long & !bit | u32::from(parsed.shape == Shape::Long) << place;
+        parsed.stop != Some(Stop::Runt)
     }
 }
 
@@ -135,7 +156,7 @@ impl<B: Backend> Burst<'_, B> {
             cell.injected.add(1);
         }
         self.out.counters.perf.packets.add(1);
-        let (Some(packet), _) = self.parse_one(packet, 0, from) else { return };
+        let Some(packet) = self.single(packet, from) else { return };
         if table == 0 {
             return self.unsure(packet, 0, from, &mut 1, Order::Told);
         }
@@ -159,7 +180,7 @@ impl<B: Backend> Burst<'_, B> {
                 let from = From { number, at };
                 if self.state.topology.port(at).is_none() {
                     self.out.discard(packet, DropReason::PortGone);
-                } else if let (Some(packet), _) = self.parse_one(packet, 0, from) {
+                } else if let Some(packet) = self.single(packet, from) {
                     self.unsure(packet, 0, from, &mut misses, Order::First);
                 }
             }
@@ -170,17 +191,38 @@ impl<B: Backend> Burst<'_, B> {
     }
 
     /// Parses, looks up and acts. Returns the bytes as they came.
-    #[inline]
-    fn process(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
-        for packet in &packets {
+    #[inline(always)]
+    fn process(&mut self, mut packets: ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
+        let mut bytes = 0;
+        let mut odd = false;
+        for (packet, meta) in packets.iter().zip(&mut self.slots.metas) {
+            B::Device::read_meta(packet, meta);
+            bytes += u64::from(meta.len);
+            odd |= !B::Device::is_linear(packet) | (meta.stripped_vlan != 0) | (meta.len < ETHERNET);
             if let Some(byte) = packet.data().first() {
                 prefetch(byte);
             }
         }
-        let (packets, bytes) = self.parse(packets, from);
+        if odd {
+            packets = self.straighten(packets);
+        }
         let count = packets.len();
+        for (place, packet) in packets.iter().enumerate() {
+            // What is no frame is gone already.
+            let _ = self.slots.parse(packet.data(), place, from);
+        }
         self.out.counters.perf.packets.add(count as u64);
-        self.cache.lookup(from.index(), &self.slots.keys, &mut self.slots.lookups);
+        let all = u32::MAX.unbounded_shr((BURST - count) as u32);
+        let Slots { keys, long, found, .. } = &mut *self.slots;
+        self.cache.lookup(from.index(), keys, all & !*long, all & *long, found);
+        self.act(packets, from);
+        bytes
+    }
+
+    /// Acts on packets that were looked up, in their order.
+    #[inline(always)]
+    fn act(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) {
+        let count = packets.len();
         let version = self.cache.version();
         let in_order = !self.waiting.has(from.index());
         let mut misses = if in_order { MISSES } else { 0 };
@@ -214,13 +256,12 @@ impl<B: Backend> Burst<'_, B> {
             }
             place = end;
         }
-        bytes
     }
 
     /// The megaflow found for a place, where the run of places with the same one ends, and their bytes.
     #[inline(always)]
     fn run_from(&self, place: usize, count: usize) -> (u32, usize, u64) {
-        let found = &self.slots.lookups.found;
+        let found = &self.slots.found;
         let number = found[place % BURST];
         let mut bytes = u64::from(self.slots.metas[place % BURST].len);
         let mut end = place + 1;
@@ -231,61 +272,48 @@ impl<B: Backend> Burst<'_, B> {
         (number, end, bytes)
     }
 
-    /// Parses packets into their places. Returns those that stay, and the bytes of all as they came.
-    #[inline(always)]
-    fn parse(
-        &mut self,
-        packets: ArrayVec<PacketOf<B>, BURST>,
-        from: From,
-    ) -> (ArrayVec<PacketOf<B>, BURST>, u64) {
-        self.slots.lookups.clear();
-        let mut ready = ArrayVec::new();
-        let mut bytes = 0;
+    /// Makes plain frames of packets that are not: one segment, the tag that the driver took out, nothing too short.
+    #[cold]
+    fn straighten(&mut self, packets: ArrayVec<PacketOf<B>, BURST>) -> ArrayVec<PacketOf<B>, BURST> {
+        let mut plain = ArrayVec::new();
         for packet in packets {
-            let (packet, came) = self.parse_one(packet, ready.len(), from);
-            bytes += came;
-            if let Some(packet) = packet {
-                self.slots.lookups.add(ready.len(), self.slots.shape(ready.len()));
-                // As many come in as go out at most.
-                let _ = ready.try_push(packet);
+            if let Some(packet) = self.plain(packet, plain.len()) {
+                // As many come out as go in at most.
+                let _ = plain.try_push(packet);
             }
         }
-        (ready, bytes)
+        plain
     }
 
-    /// Parses a packet into a place. Returns it, unless it is dropped, and its bytes as it came.
-    #[inline(always)]
-    fn parse_one(&mut self, packet: PacketOf<B>, place: usize, from: From) -> (Option<PacketOf<B>>, u64) {
-        let place = place % BURST;
-        let (meta, key) = (&mut self.slots.metas[place], &mut self.slots.keys[place]);
-        *meta = PacketMeta { in_port: from.number, in_ref: from.at, ..PacketMeta::default() };
+    /// Makes a plain frame of a packet, which goes to a place; or drops it by name.
+    fn plain(&mut self, packet: PacketOf<B>, place: usize) -> Option<PacketOf<B>> {
+        let meta = &mut self.slots.metas[place % BURST];
         B::Device::read_meta(&packet, meta);
-        let came = u64::from(meta.len);
+        let stripped = meta.stripped_vlan;
         let Some(mut packet) = B::Device::linear(packet) else {
             // The packet is gone with the attempt; only its count is left to settle.
             self.out.counters.account.drop(DropReason::Segments, 1);
-            return (None, came);
+            return None;
         };
-        if meta.stripped_vlan != 0 && !put_back_tag(&mut packet, meta.stripped_vlan) {
-            self.out.discard(packet, DropReason::NoHeadroom);
-            return (None, came);
+        let refused = if stripped != 0 && !put_back_tag(&mut packet, stripped) {
+            DropReason::NoHeadroom
+        } else if packet.data().len() < ETHERNET as usize {
+            DropReason::Runt
+        } else {
+            return Some(packet);
+        };
+        self.out.discard(packet, refused);
+        None
+    }
+
+    /// Makes a packet that comes by itself ready in the first place.
+    fn single(&mut self, packet: PacketOf<B>, from: From) -> Option<PacketOf<B>> {
+        let packet = self.plain(packet, 0)?;
+        if self.slots.parse(packet.data(), 0, from) {
+            return Some(packet);
         }
-        let bit = 1 << place;
-        if self.slots.long & bit != 0 {
-            key.clear_long();
-        }
-        key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
-        key.words[w::MARK] = 0;
-        let parsed = parse(packet.data(), meta, key);
-        match parsed.shape {
-            Shape::Long => self.slots.long |= bit,
-            Shape::Short => self.slots.long &= !bit,
-        }
-        if parsed.stop == Some(Stop::Runt) {
-            self.out.discard(packet, DropReason::Runt);
-            return (None, came);
-        }
-        (Some(packet), came)
+        self.out.discard(packet, DropReason::Runt);
+        None
     }
 
     /// A packet for which no megaflow was found, or one that may be another by now, or that may have to wait.

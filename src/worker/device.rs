@@ -21,6 +21,9 @@ pub trait Device: Send + Sync + 'static {
     /// What the driver said of a received packet.
     fn read_meta(packet: &Self::Packet, meta: &mut PacketMeta);
 
+    /// Whether a received packet is in one segment.
+    fn is_linear(packet: &Self::Packet) -> bool;
+
     /// The packet in one segment; none if it cannot be.
     fn linear(packet: Self::Packet) -> Option<Self::Packet>;
 

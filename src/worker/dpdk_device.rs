@@ -29,12 +29,16 @@ impl Device for Port {
         Port::tx_burst(self, worker, packets)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_meta(packet: &Mbuf, meta: &mut PacketMeta) {
         packet.read_meta(meta);
     }
 
-    #[inline]
+    #[inline(always)]
+    fn is_linear(packet: &Mbuf) -> bool {
+        packet.is_linear()
+    }
+
     fn linear(packet: Mbuf) -> Option<Mbuf> {
         if packet.is_linear() { Some(packet) } else { packet.linearised() }
     }

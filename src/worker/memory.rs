@@ -82,6 +82,10 @@ impl Device for MemoryPort {
         *meta = PacketMeta { len: packet.data().len() as u32, ..PacketMeta::default() };
     }
 
+    fn is_linear(_packet: &Self::Packet) -> bool {
+        true
+    }
+
     fn linear(packet: HeapPacket) -> Option<HeapPacket> {
         Some(packet)
     }

@@ -120,14 +120,80 @@ impl<const N: usize> Subtable<N> {
         Self { mask: *mask, pairs, salt, entries: 0 }
     }
 
-    #[inline(always)]
     fn hash(&self, key: &[u64; N], seed: &Seed) -> u64 {
+        self.hash_few::<23>(key, seed)
+    }
+
+    /// The same where there are at most `K` pairs.
+    #[inline(always)]
+    fn hash_few<const K: usize>(&self, key: &[u64; N], seed: &Seed) -> u64 {
         let word = |at: u8| key.get(usize::from(at)).copied().unwrap_or(0);
         let mut combined = self.salt;
-        for (n, pair) in self.pairs.iter().enumerate() {
+        for (n, pair) in self.pairs.iter().take(K).enumerate() {
             combined ^= seed.pair(n, word(pair.a) & pair.mask_a, word(pair.b) & pair.mask_b);
         }
         seed.finish(combined)
+    }
+}
+
+/// The places that bits stand for.
+#[inline(always)]
+pub fn places(bits: u32) -> impl Iterator<Item = usize> {
+    let mut left = bits;
+    std::iter::from_fn(move || {
+        let place = left.trailing_zeros();
+        left &= left.wrapping_sub(1);
+        (place < BATCH as u32).then_some(place as usize)
+    })
+}
+
+/// A subtable that is probed for many packets.
+struct Probe<'a, const N: usize, T> {
+    subtable: &'a Subtable<N>,
+    id: u16,
+    slots: &'a [Slot<N, T>],
+    buckets: &'a Buckets,
+    seed: &'a Seed,
+}
+
+impl<const N: usize, T> Probe<'_, N, T> {
+    /// Probes for the packets of `todo`, with at most `K` pairs of words; returns those not found.
+    #[inline(always)]
+    fn all<const K: usize>(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
+        let mut hashes = [0u64; BATCH];
+        let mut guesses = [NONE; BATCH];
+        for place in places(todo) {
+            let Some(key) = words(&keys[place]) else { continue };
+            let hash = self.subtable.hash_few::<K>(key, self.seed);
+            hashes[place] = hash;
+            self.buckets.prefetch(hash);
+        }
+        for place in places(todo) {
+            let guess = self.buckets.guess(hashes[place]).unwrap_or(NONE);
+            guesses[place] = guess;
+            if let Some(slot) = self.slots.get(guess as usize) {
+                crate::packet::prefetch(slot);
+            }
+        }
+        let mut missed = 0;
+        for place in places(todo) {
+            let Some(key) = words(&keys[place]) else { continue };
+            let mut answer = guesses[place];
+            if answer != NONE && !self.is_it(answer, key) {
+                // Another key with this hash, or a TTL below the guard: seldom.
+                let other = self.buckets.find(hashes[place], |number| self.is_it(number, key));
+                answer = other.unwrap_or(NONE);
+            }
+            found[place] = answer;
+            missed |= u32::from(answer == NONE) << place;
+        }
+        missed
+    }
+
+    #[inline(always)]
+    fn is_it(&self, number: u32, key: &[u64; N]) -> bool {
+        let slot = self.slots.get(number as usize);
+        slot.is_some_and(|slot| slot.subtable == self.id && serves(slot, &self.subtable.mask, key))
     }
 }
 
@@ -182,66 +248,44 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
         }
     }
 
-    /// Looks packets of one port up: `todo` names them among `keys`, and keeps those for which nothing was found;
-    /// for the others `found` tells the megaflow. Returns how many subtables were probed in all.
+    /// Looks packets of one port up: those among `keys` for whose place `todo` has a bit. For each that is found, `found`
+    /// becomes its megaflow. Returns the bits of the others, and how many subtables were probed in all.
     #[inline]
     pub fn lookup(
         &mut self,
         port: usize,
-        keys: &[FlowKey],
-        todo: &mut ArrayVec<u8, BATCH>,
+        keys: &[FlowKey; BATCH],
+        todo: u32,
         found: &mut [u32; BATCH],
-    ) -> u64 {
-        let Some(list) = self.ports.get_mut(port) else { return 0 };
+    ) -> (u32, u64) {
+        let Some(list) = self.ports.get_mut(port) else { return (todo, 0) };
+        let mut todo = todo;
         let mut probes = 0;
-        let mut hashes = [0u64; BATCH];
-        let mut guesses = [NONE; BATCH];
         for ranked in &mut list.order {
             let Some(subtable) = self.subtables.get(usize::from(ranked.subtable)) else { continue };
-            probes += todo.len() as u64;
-            for (hash, at) in hashes.iter_mut().zip(&*todo) {
-                let Some(key) = keys.get(usize::from(*at)).and_then(words) else { continue };
-                *hash = subtable.hash(key, &self.seed);
-                self.buckets.prefetch(*hash);
-            }
-            for ((guess, hash), _) in guesses.iter_mut().zip(hashes).zip(&*todo) {
-                *guess = self.buckets.guess(hash).unwrap_or(NONE);
-                if let Some(slot) = self.slots.get(*guess as usize) {
-                    crate::packet::prefetch(slot);
-                }
-            }
-            let mut kept = 0;
-            for n in 0..todo.len() {
-                let Some(at) = todo.get(n).copied() else { break };
-                let (guess, hash) = (guesses[n % BATCH], hashes[n % BATCH]);
-                let key = keys.get(usize::from(at)).and_then(words);
-                let is_it = |number: u32| {
-                    let slot = self.slots.get(number as usize);
-                    slot.zip(key).is_some_and(|(slot, key)| {
-                        slot.subtable == ranked.subtable && serves(slot, &subtable.mask, key)
-                    })
-                };
-                let mut answer = guess;
-                if guess != NONE && !is_it(guess) {
-                    // Another key with this hash, or a TTL below the guard: seldom.
-                    answer = self.buckets.find(hash, is_it).unwrap_or(NONE);
-                }
-                if answer == NONE {
-                    if let Some(place) = todo.get_mut(kept) {
-                        *place = at;
-                        kept += 1;
-                    }
-                } else {
-                    found[usize::from(at) % BATCH] = answer;
-                }
-            }
-            ranked.hits = ranked.hits.saturating_add((todo.len() - kept) as u32);
-            todo.truncate(kept);
-            if kept == 0 {
+            let asked = todo.count_ones();
+            probes += u64::from(asked);
+            let probe = Probe {
+                subtable,
+                id: ranked.subtable,
+                slots: &self.slots,
+                buckets: &self.buckets,
+                seed: &self.seed,
+            };
+            // The number of pairs is the same for all packets: the loop over them unrolls.
+            todo = match subtable.pairs.len() {
+                1 => probe.all::<1>(keys, todo, found),
+                2 => probe.all::<2>(keys, todo, found),
+                3 => probe.all::<3>(keys, todo, found),
+                4 => probe.all::<4>(keys, todo, found),
+                _ => probe.all::<23>(keys, todo, found),
+            };
+            ranked.hits = ranked.hits.saturating_add(asked - todo.count_ones());
+            if todo == 0 {
                 break;
             }
         }
-        probes
+        (todo, probes)
     }
 
     /// The megaflow of a port that one key meets.

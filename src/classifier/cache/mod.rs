@@ -19,4 +19,4 @@ mod tests;
 pub use buckets::Buckets;
 pub use exact::ExactMatch;
 pub use hash::{Seed, flow_hash, long_flow_hash};
-pub use megaflows::{Limits, Megaflows, NONE, Refused, Slot, TtlGuard};
+pub use megaflows::{Limits, Megaflows, NONE, Refused, Slot, TtlGuard, places};

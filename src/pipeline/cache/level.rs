@@ -1,9 +1,9 @@
 //! The megaflows of one form of the key with the exact-match cache in front of them, and the decision whether that pays.
 
-use arrayvec::ArrayVec;
-
 use super::{BATCH, Cached, Counts};
-use crate::classifier::cache::{ExactMatch, Limits, Megaflows, NONE, Seed, flow_hash, long_flow_hash};
+use crate::classifier::cache::{
+    ExactMatch, Limits, Megaflows, NONE, Seed, flow_hash, long_flow_hash, places,
+};
 use crate::packet::FlowKey;
 use crate::packet::key::SHORT_WORDS;
 
@@ -47,79 +47,68 @@ impl<const N: usize> Level<N> {
     pub fn lookup(
         &mut self,
         port: usize,
-        keys: &[FlowKey],
-        todo: &mut ArrayVec<u8, BATCH>,
+        keys: &[FlowKey; BATCH],
+        todo: u32,
         found: &mut [u32; BATCH],
         counts: &mut Counts,
     ) {
-        if todo.is_empty() {
-            return;
-        }
-        let all = todo.len() as u64;
+        let all = u64::from(todo.count_ones());
         if self.policy.state == State::Off {
-            let probes = self.flows.lookup(port, keys, todo, found);
+            let (left, probes) = self.flows.lookup(port, keys, todo, found);
             counts.probes += probes;
-            counts.megaflow_hits += all - todo.len() as u64;
+            counts.megaflow_hits += all - u64::from(left.count_ones());
             self.policy.after(all, 0, probes);
             return;
         }
-        let mut hashes = [0u64; BATCH];
-        self.ask_exact(keys, todo, found, &mut hashes);
-        let exact_hits = all - todo.len() as u64;
-        let mut probes = 0;
-        if !todo.is_empty() {
-            let mut left = todo.clone();
-            probes = self.flows.lookup(port, keys, &mut left, found);
-            for at in todo.iter() {
-                let at = usize::from(*at) % BATCH;
-                if found[at] != NONE {
-                    self.exact.insert(hashes[at], found[at]);
-                }
-            }
-            counts.megaflow_hits += (todo.len() - left.len()) as u64;
-            *todo = left;
-        }
+        let (exact_hits, megaflow_hits, probes) = self.lookup_exact_first(port, keys, todo, found);
         counts.emc_hits += exact_hits;
+        counts.megaflow_hits += megaflow_hits;
         counts.probes += probes;
         self.policy.after(all, exact_hits, probes);
     }
 
-    /// Takes those out of `todo` that the exact-match cache knows.
-    #[inline]
-    fn ask_exact(
+    /// Asks the exact-match cache, and the megaflows for the rest. Returns the hits of each, and the probes.
+    fn lookup_exact_first(
         &mut self,
-        keys: &[FlowKey],
-        todo: &mut ArrayVec<u8, BATCH>,
+        port: usize,
+        keys: &[FlowKey; BATCH],
+        todo: u32,
         found: &mut [u32; BATCH],
-        hashes: &mut [u64; BATCH],
-    ) {
+    ) -> (u64, u64, u64) {
+        let mut hashes = [0u64; BATCH];
         let mut guesses = [NONE; BATCH];
-        for at in todo.iter() {
-            let at = usize::from(*at);
-            let Some(key) = keys.get(at) else { continue };
+        for place in places(todo) {
+            let key = &keys[place];
             let hash =
                 if N == SHORT_WORDS { flow_hash(&self.seed, key) } else { long_flow_hash(&self.seed, key) };
-            hashes[at % BATCH] = hash;
+            hashes[place] = hash;
             self.exact.prefetch(hash);
         }
-        for at in todo.iter() {
-            let at = usize::from(*at) % BATCH;
-            let guess = self.exact.guess(hashes[at]).unwrap_or(NONE);
-            guesses[at] = guess;
+        for place in places(todo) {
+            let guess = self.exact.guess(hashes[place]).unwrap_or(NONE);
+            guesses[place] = guess;
             self.flows.prefetch(guess);
         }
-        todo.retain(|at| {
-            let at = usize::from(*at);
-            let Some(key) = keys.get(at) else { return true };
-            let at = at % BATCH;
-            let mut answer = guesses[at];
+        let mut missed = 0;
+        for place in places(todo) {
+            let key = &keys[place];
+            let mut answer = guesses[place];
             if answer != NONE && !self.flows.is_met(answer, key) {
-                let known = self.exact.find(hashes[at], |number| self.flows.is_met(number, key));
+                let known = self.exact.find(hashes[place], |number| self.flows.is_met(number, key));
                 answer = known.unwrap_or(NONE);
             }
-            found[at] = answer;
-            answer == NONE
-        });
+            found[place] = answer;
+            missed |= u32::from(answer == NONE) << place;
+        }
+        let exact_hits = u64::from((todo & !missed).count_ones());
+        if missed == 0 {
+            return (exact_hits, 0, 0);
+        }
+        let (left, probes) = self.flows.lookup(port, keys, missed, found);
+        for place in places(missed & !left) {
+            self.exact.insert(hashes[place], found[place]);
+        }
+        (exact_hits, u64::from((missed & !left).count_ones()), probes)
     }
 }
 

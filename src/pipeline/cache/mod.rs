@@ -19,8 +19,6 @@ mod ways;
 #[cfg(test)]
 mod tests;
 
-use arrayvec::ArrayVec;
-
 use super::changes::ChangeLog;
 use super::stats::{StatsId, StatsWriter};
 use super::translate::Translation;
@@ -135,40 +133,6 @@ pub enum Verdict {
     Run(u32),
 }
 
-/// The packets of one burst that are looked up, by their places, and what is found.
-pub struct Lookups {
-    /// Places of the packets with short keys.
-    pub short: ArrayVec<u8, BATCH>,
-    /// Places of those with long keys.
-    pub long: ArrayVec<u8, BATCH>,
-    /// By place: the megaflow.
-    pub found: [u32; BATCH],
-}
-
-impl Default for Lookups {
-    fn default() -> Self {
-        Self { short: ArrayVec::new(), long: ArrayVec::new(), found: [NONE; BATCH] }
-    }
-}
-
-impl Lookups {
-    /// Forgets all.
-    #[inline(always)]
-    pub fn clear(&mut self) {
-        self.short.clear();
-        self.long.clear();
-        self.found = [NONE; BATCH];
-    }
-
-    /// Adds a packet by its place.
-    #[inline(always)]
-    pub fn add(&mut self, place: usize, shape: Shape) {
-        let list = if shape == Shape::Short { &mut self.short } else { &mut self.long };
-        // A burst has no more packets than there is room for.
-        let _ = list.try_push(place as u8);
-    }
-}
-
 /// What the megaflows of both forms use together.
 struct Shared {
     programs: Interner<Op>,
@@ -231,17 +195,32 @@ impl FlowCache {
         self.shared.ways.ingest(log);
     }
 
-    /// Looks the packets of one port up; those that are found are no longer in the lists.
-    #[inline]
-    pub fn lookup(&mut self, port: usize, keys: &[FlowKey], lookups: &mut Lookups) {
-        let Lookups { short, long, found } = lookups;
-        self.short.lookup(port, keys, short, found, &mut self.shared.counts);
-        if !long.is_empty() {
-            let places = long.clone();
-            self.long.lookup(port, keys, long, found, &mut self.shared.counts);
-            for place in places {
-                let found = &mut found[usize::from(place) % BATCH];
-                *found |= if *found == NONE { 0 } else { LONG };
+    /// Looks packets of one port up. `short` and `long` have a bit for the place of every packet with such a key; for
+    /// each of them `found` becomes the number of its megaflow or [`NONE`].
+    #[inline(always)]
+    pub fn lookup(
+        &mut self,
+        port: usize,
+        keys: &[FlowKey; BATCH],
+        short: u32,
+        long: u32,
+        found: &mut [u32; BATCH],
+    ) {
+        *found = [NONE; BATCH];
+        if short != 0 {
+            self.short.lookup(port, keys, short, found, &mut self.shared.counts);
+        }
+        if long != 0 {
+            self.lookup_long(port, keys, long, found);
+        }
+    }
+
+    #[inline(never)]
+    fn lookup_long(&mut self, port: usize, keys: &[FlowKey; BATCH], long: u32, found: &mut [u32; BATCH]) {
+        self.long.lookup(port, keys, long, found, &mut self.shared.counts);
+        for (place, found) in found.iter_mut().enumerate() {
+            if long & (1 << place) != 0 && *found != NONE {
+                *found |= LONG;
             }
         }
     }
