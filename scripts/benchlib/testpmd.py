@@ -94,6 +94,20 @@ class Limit(Subject):
         return self.testpmd.received_and_sent()[1][1]
 
 
+class LimitOnce(Limit):
+    """The limit of a capture that is sent once, which the driver reads from its file packet by packet."""
+
+    def vdevs(self) -> list[str]:
+        return [f"net_pcap0,rx_pcap={self.place.capture}", "net_null0,no-rx=1"]
+
+    def prepare(self) -> None:
+        """Nothing is taken from the capture yet."""
+        self.start()
+
+    def add_source(self, infinite: bool) -> None:
+        self.enter("io")
+
+
 class LimitVhost(Limit):
     """testpmd in the place of the switch."""
 
