@@ -21,7 +21,8 @@ class Testpmd:
         argv += ["--no-telemetry", "--single-file-segments", "-m", str(memory), "--log-level", "lib.eal:4"]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
-        argv += ["--", "-i", "--no-mlockall", *words]
+        # It would throw away what it finds in its queues when it starts to forward.
+        argv += ["--", "-i", "--no-mlockall", "--no-flush-rx", *words]
         self.process = Process(argv, place.folder / f"{name}.log", talk=True, cores=[CONTROL_CORE])
         place.stack.callback(self.process.stop)
         self.asked = 0
