@@ -70,7 +70,7 @@ def run(chosen: list[Cell], options: Options, out: Path) -> bool:
     for number, cell in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {cell.label}", flush=True)
         # Bounded, whatever hangs.
-        signal.alarm(int(240 + 60 * estimate([cell], options) * (2 + options.patience)))
+        signal.alarm(int(600 + 60 * estimate([cell], options) * (2 + options.patience)))
         try:
             if cell.kind == "misses":
                 lost += misses.run_cell(cell, options)

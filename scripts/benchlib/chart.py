@@ -48,6 +48,8 @@ def svg(results: list[Result], rig: str) -> str:
     scale = _WIDTH / most
     height = _TOP + sum(len(bars) * _BAR + _GAP for _, bars in cells) + 20
     unit = "Mpps, both ways (more is better)" if rig == "vhost" else "TSC cycles per packet (less is better)"
+    if rig != "vhost" and any(result.on_core for result in results):
+        unit = unit.replace(" (", " while the worker had its core (")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 70}" height="{height}" '
         'font-family="sans-serif" font-size="12">',

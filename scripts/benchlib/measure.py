@@ -183,11 +183,11 @@ def _measure_once(subject: Subject, mode: str, number: int, options: Options) ->
         subject.enter(mode)
         time.sleep(options.warmup)
         worker = subject.processes[0]
-        waited = worker.waited_ns()
         start = subject.count()
+        waited, since = worker.waited_ns(), time.monotonic_ns()
         time.sleep(options.seconds)
+        waited, since = worker.waited_ns() - waited, time.monotonic_ns() - since
         end = subject.count()
-        waited = worker.waited_ns() - waited
     finally:
         subject.pause()
     packets = end.packets - start.packets
@@ -195,4 +195,4 @@ def _measure_once(subject: Subject, mode: str, number: int, options: Options) ->
         raise Fault(f"{subject.name} {mode} forwarded nothing; its last words:\n{subject.processes[0].tail()}")
     nanoseconds = end.nanoseconds - start.nanoseconds
     cycles = nanoseconds * options.tsc_hz / 1e9 / packets
-    return Sample(number, nanoseconds / 1e9, packets, cycles, waited / nanoseconds)
+    return Sample(number, nanoseconds / 1e9, packets, cycles, min(waited / since, 1))

@@ -3,11 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from . import measure, millrace, ovs, rules, traffic
+from . import measure, millrace, ovs, rules, testpmd, traffic
 from .fault import Fault
 from .measure import Options
 from .profile import Cell
-from .rig import Count, Place
+from .rig import Count, Place, Subject
 
 # Of the packets at the sink those in the middle are timed: start and end have their own costs.
 _FROM, _TO = 0.1, 0.9
@@ -34,7 +34,7 @@ def rate(counts: list[Count]) -> float:
     return (middle[-1].packets - middle[0].packets) * 1e9 / (middle[-1].nanoseconds - middle[0].nanoseconds)
 
 
-def watch(subject: millrace.Millrace | ovs.Ovs, total: int, seconds: float) -> list[Count]:
+def watch(subject: Subject, total: int, seconds: float) -> list[Count]:
     """Counts at the sink until all has arrived or nothing has for a second."""
     counts = [subject.count()]
     end = time.monotonic() + seconds
@@ -51,18 +51,20 @@ def watch(subject: millrace.Millrace | ovs.Ovs, total: int, seconds: float) -> l
 
 
 def run_cell(cell: Cell, options: Options) -> list[Misses]:
-    """Ours, and the peer if asked."""
+    """Ours, and the peer and the limit if asked."""
     results = []
-    kinds: list[type[millrace.Millrace] | type[ovs.Ovs]] = [millrace.Millrace]
+    kinds: list[type[millrace.Millrace] | type[ovs.Ovs] | type[testpmd.LimitOnce]] = [millrace.Millrace]
     if options.peer:
         kinds.append(ovs.Ovs)
+    if options.limit:
+        kinds.append(testpmd.LimitOnce)
     for kind in kinds:
         with measure.workplace(options) as (folder, stack, pages):
             capture = folder / "traffic.pcap"
             traffic.write(cell.traffic, capture, options.seed)
             sent = traffic.packets_of(cell.traffic)
             place = Place(cell, folder, stack, capture, 8192, rules.lines(cell.traffic, cell.rules))
-            pages.reserve(millrace.memory_mb(8192) + 64 if kind is millrace.Millrace else ovs.memory_mb() + 64)
+            pages.reserve(max(millrace.memory_mb(8192), ovs.memory_mb() if options.peer else 0) + 64)
             subject = kind(place)
             subject.prepare()
             subject.add_source(infinite=False)

@@ -21,7 +21,8 @@ class Testpmd:
         argv += ["--no-telemetry", "--single-file-segments", "-m", str(memory), "--log-level", "lib.eal:4"]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
-        argv += ["--", "-i", "--no-mlockall", *words]
+        # It would throw away what it finds in its queues when it starts to forward.
+        argv += ["--", "-i", "--no-mlockall", "--no-flush-rx", *words]
         self.process = Process(argv, place.folder / f"{name}.log", talk=True, cores=[CONTROL_CORE])
         place.stack.callback(self.process.stop)
         self.asked = 0
@@ -92,6 +93,20 @@ class Limit(Subject):
 
     def packets(self) -> int:
         return self.testpmd.received_and_sent()[1][1]
+
+
+class LimitOnce(Limit):
+    """The limit of a capture that is sent once, which the driver reads from its file packet by packet."""
+
+    def vdevs(self) -> list[str]:
+        return [f"net_pcap0,rx_pcap={self.place.capture}", "net_null0,no-rx=1"]
+
+    def prepare(self) -> None:
+        """Nothing is taken from the capture yet."""
+        self.start()
+
+    def add_source(self, infinite: bool) -> None:
+        self.enter("io")
 
 
 class LimitVhost(Limit):
