@@ -20,19 +20,32 @@ mod tests;
 use std::sync::Arc;
 
 use crate::packet::key::KEY_WORDS;
-use crate::packet::{FlowKey, FlowMask};
+use crate::packet::{Field, FlowKey, FlowMask};
 pub use matcher::Match;
 use subtable::Subtable;
+
+/// Where `nw_ttl` lies in the key.
+const TTL_WORD: usize = Field::NwTtl.info().loc.word as usize;
+const TTL_BITS: u64 = (Field::NwTtl.all_ones() as u64) << Field::NwTtl.info().loc.shift;
 
 /// Collects the bits of the key that a lookup read. `()` collects nothing and costs nothing.
 pub trait Wildcards {
     /// The bits of `bits` in the word at index `word` have been read.
     fn read(&mut self, word: usize, bits: u64);
+
+    /// The lookup depended on `nw_ttl` being at least `ttl`, which it is. Who keeps no such guard has read the TTL.
+    #[inline]
+    fn ttl_at_least(&mut self, _ttl: u8) {
+        self.read(TTL_WORD, TTL_BITS);
+    }
 }
 
 impl Wildcards for () {
     #[inline(always)]
     fn read(&mut self, _word: usize, _bits: u64) {}
+
+    #[inline(always)]
+    fn ttl_at_least(&mut self, _ttl: u8) {}
 }
 
 impl Wildcards for FlowMask {
