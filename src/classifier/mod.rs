@@ -31,9 +31,11 @@ use std::sync::Arc;
 
 use crate::packet::{Field, FlowKey, FlowMask};
 pub use matcher::Match;
-use prefix::{PREFIX_FIELDS, PrefixTrie, Walks};
+use prefix::{Lengths, PREFIX_FIELDS, Prefix, PrefixTrie, Walks};
+
 use ranked::{Ranked, Ranks};
 use subtable::Subtable;
+use trie::Trie;
 
 /// Where `nw_ttl` lies in the key.
 const TTL_WORD: usize = Field::NwTtl.info().loc.word as usize;
@@ -91,12 +93,13 @@ struct Slot<V> {
     /// No entry of the subtable ranks above this.
     bound: Rank,
     mask_hash: u64,
+    prefixes: Lengths,
     table: Arc<Subtable<V>>,
 }
 
 impl<V> Clone for Slot<V> {
     fn clone(&self) -> Self {
-        Self { bound: self.bound, mask_hash: self.mask_hash, table: Arc::clone(&self.table) }
+        Self { table: Arc::clone(&self.table), ..*self }
     }
 }
 
@@ -114,6 +117,8 @@ pub struct Classifier<V> {
 struct State<V> {
     /// By falling bound; none is empty.
     slots: Ranked<Slot<V>>,
+    /// Where in the list a mask with that hash stood last. Of masks with equal hashes one is here, or none.
+    bounds: Trie<Rank>,
     /// The prefixes of all entries.
     tries: [PrefixTrie; PREFIX_FIELDS],
     next_order: u64,
@@ -122,8 +127,8 @@ struct State<V> {
 
 impl<V> Clone for State<V> {
     fn clone(&self) -> Self {
-        let (slots, tries) = (self.slots.clone(), self.tries.clone());
-        Self { slots, tries, next_order: self.next_order, len: self.len }
+        let (slots, bounds, tries) = (self.slots.clone(), self.bounds.clone(), self.tries.clone());
+        Self { slots, bounds, tries, next_order: self.next_order, len: self.len }
     }
 }
 
@@ -135,7 +140,8 @@ impl<V> Clone for Classifier<V> {
 
 impl<V> Default for Classifier<V> {
     fn default() -> Self {
-        let state = State { slots: Ranked::default(), tries: Default::default(), next_order: 0, len: 0 };
+        let (slots, bounds) = (Ranked::default(), Trie::default());
+        let state = State { slots, bounds, tries: Default::default(), next_order: 0, len: 0 };
         Self { state: Arc::new(state) }
     }
 }
@@ -168,6 +174,9 @@ impl<V: Clone> Classifier<V> {
             if best.is_some_and(|(rank, _)| rank >= slot.bound) {
                 break;
             }
+            if walks.exclude(&slot.prefixes) {
+                continue;
+            }
             if let Some(found) = slot.table.lookup(key, &state.tries, &mut walks, wild)
                 && best.is_none_or(|(rank, _)| found.0 > rank)
             {
@@ -197,7 +206,7 @@ impl<V: Clone> Classifier<V> {
         let order = state.next_order;
         state.next_order += 1;
         state.len += 1;
-        for prefix in prefix::Prefix::all_of(&matcher.mask) {
+        for prefix in Prefix::all_of(&matcher.mask) {
             if let Some(trie) = state.tries.get_mut(usize::from(prefix.field)) {
                 trie.insert(prefix.bits_of(&matcher.key), prefix.len);
             }
@@ -212,7 +221,8 @@ impl<V: Clone> Classifier<V> {
                 let mut table =
                     slot.map_or_else(|| Arc::new(Subtable::new(&matcher.mask)), |slot| slot.table);
                 Arc::make_mut(&mut table).insert(priority, order, &matcher.key, value);
-                state.slots.insert(Slot { bound: table.bound(), mask_hash, table });
+                let prefixes = Prefix::lengths_of(&matcher.mask);
+                state.place(Slot { bound: table.bound(), mask_hash, prefixes, table });
             }
         }
         None
@@ -230,12 +240,14 @@ impl<V: Clone> Classifier<V> {
         let old = table.remove(priority, &matcher.key);
         if table.is_empty() || table.bound() != bound {
             let slot = state.slots.remove(bound, is_meant)?;
-            if !slot.table.is_empty() {
-                state.slots.insert(Slot { bound: slot.table.bound(), ..slot });
+            if slot.table.is_empty() {
+                state.bounds.alter(mask_hash, |bound| *bound = None);
+            } else {
+                state.place(Slot { bound: slot.table.bound(), ..slot });
             }
         }
         state.len -= 1;
-        for prefix in prefix::Prefix::all_of(&matcher.mask) {
+        for prefix in Prefix::all_of(&matcher.mask) {
             if let Some(trie) = state.tries.get_mut(usize::from(prefix.field)) {
                 trie.remove(prefix.bits_of(&matcher.key), prefix.len);
             }
@@ -264,7 +276,18 @@ impl<V: Clone> Classifier<V> {
 
     fn slot(&self, mask: &FlowMask) -> Option<&Slot<V>> {
         let hash = shape::hash_mask(mask);
-        self.state.slots.iter().find(|slot| slot.is_of(hash, mask))
+        let slots = &self.state.slots;
+        let expected =
+            self.state.bounds.get(hash).and_then(|bound| slots.get(*bound, |slot| slot.is_of(hash, mask)));
+        expected.or_else(|| slots.iter().find(|slot| slot.is_of(hash, mask)))
+    }
+}
+
+impl<V> State<V> {
+    /// Puts a subtable where its bound belongs.
+    fn place(&mut self, slot: Slot<V>) {
+        self.bounds.alter(slot.mask_hash, |bound| *bound = Some(slot.bound));
+        self.slots.insert(slot);
     }
 }
 

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use super::Wildcards;
 use crate::packet::{Field, FlowKey, FlowMask};
 
-/// The fields that have a trie. Each is wide enough for its views: the ports of TCP, UDP and SCTP share their bits.
+/// The fields that have a trie, the wide ones last. Each is wide enough for its views: the ports of TCP, UDP and SCTP share their bits.
 const FIELDS: [Field; PREFIX_FIELDS] =
-    [Field::NwSrc, Field::NwDst, Field::Ipv6Src, Field::Ipv6Dst, Field::TcpSrc, Field::TcpDst];
+    [Field::NwSrc, Field::NwDst, Field::TcpSrc, Field::TcpDst, Field::Ipv6Src, Field::Ipv6Dst];
 
 /// How many fields have a trie.
 pub(super) const PREFIX_FIELDS: usize = 6;
+
+/// How many of them have at most 63 bits.
+const NARROW: usize = 4;
 
 /// A field of [`FIELDS`] that a mask restricts to a prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +38,17 @@ impl Prefix {
             let is_prefix = len > 0 && bits.count_ones() == len;
             is_prefix.then_some(Prefix { field, len: len as u8, word: of.info().loc.word })
         })
+    }
+
+    /// The lengths of the prefixes of a mask.
+    pub(super) fn lengths_of(mask: &FlowMask) -> Lengths {
+        let mut lengths = [NO_PREFIX; PREFIX_FIELDS];
+        for prefix in Self::all_of(mask) {
+            if let Some(len) = lengths.get_mut(usize::from(prefix.field)) {
+                *len = prefix.len - 1;
+            }
+        }
+        lengths
     }
 
     /// The prefix in that key, left-aligned.
@@ -79,14 +93,34 @@ pub(super) struct Walk {
     read: u8,
 }
 
+/// The lengths of the prefixes of one mask, by field, each less one; [`NO_PREFIX`] where there is none.
+pub(super) type Lengths = [u8; PREFIX_FIELDS];
+
+/// No length of a wide field, and in a narrow one a bit that is never set.
+pub(super) const NO_PREFIX: u8 = u8::MAX;
+
 /// The walks of one lookup, made when they are first asked for.
 #[derive(Default)]
 pub(super) struct Walks {
-    done: u8,
-    walks: [Walk; PREFIX_FIELDS],
+    walks: [Option<Walk>; PREFIX_FIELDS],
+    /// Bit `n - 1` of a field: what has been reported of the key tells that no entry has a prefix of `n` bits there.
+    absent: [u64; NARROW],
+    absent_wide: [u128; PREFIX_FIELDS - NARROW],
 }
 
 impl Walks {
+    /// Whether the bits reported so far tell that no entry of a mask with these prefixes can be met.
+    #[inline(always)]
+    pub(super) fn exclude(&self, lengths: &Lengths) -> bool {
+        let [a, b, c, d, wide @ ..] = lengths;
+        let [in_a, in_b, in_c, in_d] = &self.absent;
+        let narrow = in_a >> (a & 63) | in_b >> (b & 63) | in_c >> (c & 63) | in_d >> (d & 63);
+        let is_known = |(absent, len): (&u128, &u8)| absent.checked_shr((*len).into()).unwrap_or(0) & 1 != 0;
+        narrow & 1 != 0
+            || (*wide != [NO_PREFIX; PREFIX_FIELDS - NARROW]
+                && self.absent_wide.iter().zip(wide).any(is_known))
+    }
+
     /// Whether an entry with that prefix is on the key's path. Reports the bits that tell.
     #[inline]
     pub(super) fn admits<W: Wildcards>(
@@ -97,15 +131,18 @@ impl Walks {
         wild: &mut W,
     ) -> bool {
         let at = usize::from(prefix.field);
-        let (Some(walk), Some(trie), Some(field)) = (self.walks.get_mut(at), tries.get(at), FIELDS.get(at))
-        else {
-            return true;
-        };
-        if self.done & 1 << at == 0 {
-            self.done |= 1 << at;
-            *walk = trie.walk(left_aligned(key.words(), *field));
-        }
+        let fields = self.walks.get_mut(at).zip(tries.get(at).zip(FIELDS.get(at)));
+        let Some((walk, (trie, field))) = fields else { return true };
+        let walk = walk.get_or_insert_with(|| trie.walk(left_aligned(key.words(), *field)));
         prefix.report(walk.read.min(prefix.len), wild);
+        // Once all that decided the walk is reported, it tells of every length; else of those up to this one.
+        let told = if prefix.len >= walk.read { u128::MAX } else { !(u128::MAX << prefix.len) };
+        let absent = !walk.lengths & told;
+        if let Some(known) = self.absent.get_mut(at) {
+            *known |= absent as u64 & (u64::MAX >> 1);
+        } else if let Some(known) = self.absent_wide.get_mut(at - NARROW) {
+            *known |= absent;
+        }
         walk.lengths >> (prefix.len - 1) & 1 != 0
     }
 }

@@ -78,6 +78,12 @@ impl<T: Ranks + Clone> Ranked<T> {
         Some(item)
     }
 
+    /// The one of that rank that is meant.
+    pub(super) fn get(&self, rank: Rank, is_meant: impl Fn(&T) -> bool) -> Option<&T> {
+        let (at, index) = self.find(rank, is_meant)?;
+        self.chunks.as_ref()?.get(at)?.get(index)
+    }
+
     /// The one of that rank that is meant, to be changed but in its rank.
     pub(super) fn get_mut(&mut self, rank: Rank, is_meant: impl Fn(&T) -> bool) -> Option<&mut T> {
         let (at, index) = self.find(rank, is_meant)?;

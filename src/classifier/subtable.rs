@@ -63,7 +63,7 @@ fn on_top<T: Into<u64>>(number: T) -> u64 {
 }
 
 pub(super) struct Subtable<V> {
-    shape: Arc<Shape>,
+    shape: Shape,
     /// By the hash of all matched words.
     entries: Trie<Arc<Entry<V>>>,
     /// For each stage but the last that has words: the hashes of the words up to its end, and how many entries have them.
@@ -76,7 +76,7 @@ pub(super) struct Subtable<V> {
 impl<V> Clone for Subtable<V> {
     fn clone(&self) -> Self {
         Self {
-            shape: Arc::clone(&self.shape),
+            shape: self.shape.clone(),
             entries: self.entries.clone(),
             stages: self.stages.clone(),
             priorities: self.priorities.clone(),
@@ -88,7 +88,7 @@ impl<V> Clone for Subtable<V> {
 impl<V> Subtable<V> {
     pub(super) fn new(mask: &FlowMask) -> Self {
         Self {
-            shape: Arc::new(Shape::new(mask)),
+            shape: Shape::new(mask),
             entries: Trie::default(),
             stages: Default::default(),
             priorities: Trie::default(),
@@ -96,7 +96,7 @@ impl<V> Subtable<V> {
         }
     }
 
-    pub(super) fn shape(&self) -> &Arc<Shape> {
+    pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }
 

@@ -43,7 +43,7 @@ impl Random {
     }
 
     pub fn below(&mut self, end: usize) -> usize {
-        (u128::from(self.next()) * end as u128 >> 64) as usize
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
     fn unit(&mut self) -> f64 {
@@ -78,56 +78,67 @@ enum Ports {
 }
 use Ports::{Any, Exact, High, Low, Other};
 
+/// Lengths of an address prefix: the first the likeliest.
+type Lengths = &'static [u32];
+
 /// What the shapes differ in. Numbers are weights.
 struct Shape {
-    /// Lengths of source and destination, from and to.
-    lengths: &'static [(u32, ((u32, u32), (u32, u32)))],
+    /// Of source and destination.
+    lengths: &'static [(u32, (Lengths, Lengths))],
     source: &'static [(u32, Ports)],
     destination: &'static [(u32, Ports)],
     /// 0 for any.
     protocol: &'static [(u32, u8)],
 }
 
+const HOST: Lengths = &[32];
+const NONE: Lengths = &[0];
+const LONG: Lengths = &[24, 28, 27, 26, 29, 30, 25, 23];
+const MIDDLE: Lengths = &[24, 16, 20, 22, 21];
+const SHORT: Lengths = &[16, 8, 12];
+
 const ACL: Shape = Shape {
     lengths: &[
-        (30, ((32, 32), (32, 32))),
-        (20, ((20, 31), (32, 32))),
-        (15, ((16, 28), (21, 31))),
-        (15, ((0, 0), (24, 32))),
-        (12, ((32, 32), (16, 30))),
-        (5, ((24, 32), (0, 0))),
-        (3, ((8, 16), (8, 24))),
+        (30, (HOST, HOST)),
+        (20, (LONG, HOST)),
+        (14, (MIDDLE, LONG)),
+        (8, (NONE, HOST)),
+        (7, (NONE, LONG)),
+        (12, (HOST, MIDDLE)),
+        (5, (LONG, NONE)),
+        (4, (SHORT, SHORT)),
     ],
-    source: &[(95, Any), (3, Exact), (1, High), (1, Other)],
-    destination: &[(30, Any), (52, Exact), (6, High), (1, Low), (11, Other)],
+    source: &[(96, Any), (2, Exact), (1, High), (1, Other)],
+    destination: &[(32, Any), (54, Exact), (5, High), (1, Low), (8, Other)],
     protocol: &[(70, 6), (18, 17), (5, 1), (2, 47), (5, 0)],
 };
 
 const FIREWALL: Shape = Shape {
     lengths: &[
-        (35, ((0, 0), (32, 32))),
-        (15, ((0, 0), (16, 30))),
-        (20, ((32, 32), (0, 0))),
-        (10, ((16, 30), (0, 0))),
-        (12, ((24, 32), (24, 32))),
-        (8, ((8, 24), (8, 24))),
+        (35, (NONE, HOST)),
+        (15, (NONE, MIDDLE)),
+        (20, (HOST, NONE)),
+        (10, (MIDDLE, NONE)),
+        (12, (HOST, LONG)),
+        (8, (SHORT, MIDDLE)),
     ],
-    source: &[(65, Any), (18, High), (2, Low), (10, Exact), (5, Other)],
-    destination: &[(35, Any), (8, High), (4, Low), (43, Exact), (10, Other)],
+    source: &[(72, Any), (14, High), (2, Low), (9, Exact), (3, Other)],
+    destination: &[(38, Any), (7, High), (3, Low), (45, Exact), (7, Other)],
     protocol: &[(48, 6), (28, 17), (9, 1), (3, 50), (12, 0)],
 };
 
 const CHAIN: Shape = Shape {
     lengths: &[
-        (35, ((32, 32), (32, 32))),
-        (18, ((24, 31), (24, 31))),
-        (14, ((0, 0), (24, 32))),
-        (12, ((24, 32), (0, 0))),
-        (12, ((16, 24), (16, 24))),
-        (9, ((8, 32), (8, 32))),
+        (35, (HOST, HOST)),
+        (18, (LONG, LONG)),
+        (8, (NONE, HOST)),
+        (6, (NONE, LONG)),
+        (12, (HOST, NONE)),
+        (12, (MIDDLE, MIDDLE)),
+        (9, (SHORT, HOST)),
     ],
-    source: &[(75, Any), (6, High), (2, Low), (12, Exact), (5, Other)],
-    destination: &[(45, Any), (7, High), (2, Low), (38, Exact), (8, Other)],
+    source: &[(78, Any), (6, High), (2, Low), (11, Exact), (3, Other)],
+    destination: &[(48, Any), (7, High), (2, Low), (38, Exact), (5, Other)],
     protocol: &[(52, 6), (25, 17), (8, 1), (15, 0)],
 };
 
@@ -169,6 +180,21 @@ fn prefix_mask(len: u32) -> u32 {
 fn ports(class: Ports, random: &mut Random) -> (u16, u16) {
     const SERVICES: [u16; 16] =
         [80, 443, 53, 25, 22, 110, 143, 21, 123, 161, 1521, 3306, 8080, 1433, 5060, 389];
+    /// A set of rules has few ranges that are none of the other classes.
+    const RANGES: [(u16, u16); 12] = [
+        (6000, 6063),
+        (137, 139),
+        (2300, 2400),
+        (20, 21),
+        (5000, 5100),
+        (33434, 33523),
+        (8000, 8099),
+        (161, 162),
+        (1718, 1720),
+        (7070, 7170),
+        (49152, 65535),
+        (3230, 3253),
+    ];
     match class {
         Any => (0, u16::MAX),
         High => (1024, u16::MAX),
@@ -181,10 +207,7 @@ fn ports(class: Ports, random: &mut Random) -> (u16, u16) {
             let port = random.next() as u16;
             (port, port)
         }
-        Other => {
-            let start = random.next() as u16 & 0x7ff0;
-            (start, start + [3, 9, 100, 1000, 5000][random.skewed(5)])
-        }
+        Other => RANGES[random.skewed(RANGES.len())],
     }
 }
 
@@ -217,10 +240,10 @@ pub fn rules(kind: Kind, count: usize, seed: u64) -> Vec<Rule> {
         let (source, destination) = random.pick(shape.lengths);
         let mut base = Match::default();
         base.set(Field::EthType, 0x0800);
-        for (field, addresses, (from, to)) in
+        for (field, addresses, lengths) in
             [(Field::NwSrc, &sources, source), (Field::NwDst, &destinations, destination)]
         {
-            let len = from + random.below((to - from + 1) as usize) as u32;
+            let len = lengths[random.skewed(lengths.len())];
             let prefix = addresses.prefix(len, &mut random);
             base.set_masked(field, u128::from(prefix), u128::from(prefix_mask(len)));
         }
