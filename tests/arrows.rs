@@ -127,7 +127,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("src/classifier/mod.rs", &["clone", "default", "insert", "remove"]),
     ("src/classifier/prefix.rs", &["insert", "remove"]),
     ("src/classifier/ranked.rs", &["clone", "insert", "remove", "get_mut"]),
-    ("src/classifier/subtable.rs", &["clone", "new", "replace", "insert", "remove"]),
+    ("src/classifier/subtable.rs", &["clone", "replace", "insert", "remove"]),
     ("src/classifier/trie.rs", &["iter", "alter", "fold", "with", "without"]),
     ("src/classifier/words.rs", &["new"]),
 ];

@@ -36,6 +36,7 @@ use prefix::{Lengths, PREFIX_FIELDS, Prefix, PrefixTrie, Walks};
 use ranked::{Ranked, Ranks};
 use subtable::Subtable;
 use trie::Trie;
+pub use words::PackedMatch;
 
 /// Where `nw_ttl` lies in the key.
 const TTL_WORD: usize = Field::NwTtl.info().loc.word as usize;
@@ -253,6 +254,11 @@ impl<V: Clone> Classifier<V> {
             }
         }
         old
+    }
+
+    /// Some value of an entry that has this mask.
+    pub fn any_with(&self, mask: &FlowMask) -> Option<&V> {
+        self.slot(mask)?.table.iter().next().map(|(_, value)| value)
     }
 
     /// All entries with their ranks, in no order.

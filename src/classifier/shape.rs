@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::prefix::Prefix;
+use super::words::word_of;
 use super::{TTL_BITS, TTL_WORD};
 use crate::packet::key::Stage;
 use crate::packet::{FlowKey, FlowMask};
@@ -48,12 +49,6 @@ pub(super) fn hash_mask(mask: &FlowMask) -> u64 {
         let hash = fold(hash, at + 1);
         fold(hash, *word)
     })
-}
-
-/// That word of the key; zero where there is none.
-#[inline(always)]
-fn word_of(key: &FlowKey, at: u8) -> u64 {
-    key.words().get(usize::from(at)).copied().unwrap_or(0)
 }
 
 impl Shape {
