@@ -7,12 +7,15 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use millrace::action::Action;
 use millrace::classifier::Classifier;
-use millrace::packet::{Field, FlowKey, PortNo};
+use millrace::packet::{Field, FlowKey, FlowMask, PortNo};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::translate::{Start, Translation, translate};
 use millrace::pipeline::{Batch, FlowMod, Match, Ports, Snapshot, Tables};
+
+#[path = "../tests/support/rules.rs"]
+mod rules;
 
 const FLOWS: u32 = 100_000;
 
@@ -51,6 +54,51 @@ fn classifier(c: &mut Criterion) {
     }
 }
 
+/// Rule sets like those of real filters.
+fn rule_sets(c: &mut Criterion) {
+    let mut group = c.benchmark_group("rules");
+    group.sample_size(20);
+    for kind in rules::KINDS {
+        for count in [1_000, 10_000, 100_000] {
+            let set = rules::rules(kind, count, 1);
+            let keys = rules::keys(&set, 4096, 2);
+            let mut classifier = Classifier::default();
+            for (rule, at) in set.iter().zip(0u32..) {
+                classifier.insert(rule.priority, &rule.matcher, Arc::new(at));
+            }
+            let bits = keys.iter().map(|key| {
+                let mut read = FlowMask::default();
+                classifier.lookup(key, &mut read);
+                read.words().iter().map(|word| word.count_ones() as usize).sum::<usize>()
+            });
+            println!(
+                "{kind:?}, {count} rules: {} subtables, {} bits read per lookup",
+                classifier.subtables(),
+                bits.sum::<usize>() / keys.len()
+            );
+            let mut next = keys.iter().cycle();
+            group.bench_function(BenchmarkId::new(format!("lookup/{kind:?}"), count), |b| {
+                b.iter(|| {
+                    let mut read = FlowMask::default();
+                    next.next().map(|key| classifier.lookup(black_box(key), &mut read).is_some())
+                });
+            });
+            let mut at = 0;
+            group.bench_function(BenchmarkId::new(format!("remove_and_insert/{kind:?}"), count), |b| {
+                b.iter(|| {
+                    at = (at + 7919) % set.len();
+                    let (rule, old) = (&set[at], classifier.clone());
+                    let value = classifier.remove(rule.priority, &rule.matcher);
+                    // The snapshot between the two, as when each is published.
+                    let between = classifier.clone();
+                    classifier.insert(rule.priority, &rule.matcher, value.unwrap_or_default());
+                    (old, between)
+                });
+            });
+        }
+    }
+}
+
 fn translation(c: &mut Criterion) {
     let stats = FlowStats::new(1);
     let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
@@ -83,5 +131,5 @@ fn translation(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, classifier, translation);
+criterion_group!(benches, classifier, rule_sets, translation);
 criterion_main!(benches);

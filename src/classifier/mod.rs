@@ -1,45 +1,66 @@
 //! Tuple-space search over [`FlowKey`]s: which of many prioritised matches does a key meet?
 //!
-//! Matches with the same mask share a *subtable*, a hash map from the masked words of a key to the entries of that
+//! Matches with the same mask share a *subtable*, a hash trie from the masked words of a key to the entries of that
 //! key, best first. A lookup probes the subtables in the order of the best entry each could hold and stops as soon as
-//! what it has found beats all that is left.
+//! what it has found beats all that is left. Most subtables it leaves early, having read little of the key:
+//! - a subtable's words are read by [stage](crate::packet::key::Stage); after each but the last, a set of hashes tells
+//!   whether any entry begins like the key;
+//! - where addresses or ports are matched by a prefix, a trie of the whole table tells which prefix lengths the key can
+//!   meet at all, from the few bits by which it leaves the trie;
+//! - where the TTL is matched, a key with a greater one than every entry's passes by.
 //!
 //! The invariants:
 //! - The answer is the matching entry of the greatest priority and, among equal priorities, the one that was inserted
 //!   first. An entry that is replaced (same match, same priority) keeps its place in that order.
-//! - The structure is persistent: a clone shares everything with its origin, and a change copies the list of subtables
-//!   (three words each), one subtable's head and one path in its map. Changes to what nobody shares happen in place.
-//! - A lookup does not allocate, and whatever it read is reported to its [`Wildcards`]: every key that agrees on those
-//!   bits gets the same answer.
+//! - The structure is persistent: a clone shares everything with its origin, and a change copies a chunk of the list of
+//!   subtables, one subtable's head and one path in each of its tries. Changes to what nobody shares happen in place.
+//! - A lookup does not allocate, and whatever it read is reported to its [`Wildcards`] before anything is decided by it:
+//!   every key that agrees on those bits gets the same answer, and the same bits reported.
 
 pub mod cache;
 mod matcher;
+mod prefix;
+mod ranked;
+mod shape;
 mod subtable;
 #[cfg(test)]
 mod tests;
+mod trie;
+mod words;
 
 use std::sync::Arc;
 
-use crate::packet::key::{KEY_WORDS, w};
 use crate::packet::{Field, FlowKey, FlowMask};
 pub use matcher::Match;
+use prefix::{Lengths, PREFIX_FIELDS, Prefix, PrefixTrie, Walks};
+
+use ranked::{Ranked, Ranks};
 use subtable::Subtable;
+use trie::Trie;
+pub use words::PackedMatch;
+
+/// Where `nw_ttl` lies in the key.
+const TTL_WORD: usize = Field::NwTtl.info().loc.word as usize;
+const TTL_BITS: u64 = (Field::NwTtl.all_ones() as u64) << Field::NwTtl.info().loc.shift;
 
 /// Collects the bits of the key that a lookup read. `()` collects nothing and costs nothing.
 pub trait Wildcards {
     /// The bits of `bits` in the word at index `word` have been read.
     fn read(&mut self, word: usize, bits: u64);
 
-    /// The lookup depended on the key's nw_ttl being at least `ttl`, which it is.
-    fn ttl_at_least(&mut self, ttl: u8) {
-        let _ = ttl;
-        self.read(w::NW_MISC, 0xff << Field::NwTtl.info().loc.shift);
+    /// The lookup depended on `nw_ttl` being at least `ttl`, which it is. Who keeps no such guard has read the TTL.
+    #[inline]
+    fn ttl_at_least(&mut self, _ttl: u8) {
+        self.read(TTL_WORD, TTL_BITS);
     }
 }
 
 impl Wildcards for () {
     #[inline(always)]
     fn read(&mut self, _word: usize, _bits: u64) {}
+
+    #[inline(always)]
+    fn ttl_at_least(&mut self, _ttl: u8) {}
 }
 
 impl Wildcards for FlowMask {
@@ -74,49 +95,73 @@ struct Slot<V> {
     /// No entry of the subtable ranks above this.
     bound: Rank,
     mask_hash: u64,
+    prefixes: Lengths,
     table: Arc<Subtable<V>>,
 }
 
 impl<V> Clone for Slot<V> {
     fn clone(&self) -> Self {
-        Self { bound: self.bound, mask_hash: self.mask_hash, table: Arc::clone(&self.table) }
+        Self { table: Arc::clone(&self.table), ..*self }
+    }
+}
+
+impl<V> Ranks for Slot<V> {
+    fn rank(&self) -> Rank {
+        self.bound
     }
 }
 
 /// A persistent set of prioritised matches, each with a value.
 pub struct Classifier<V> {
+    state: Arc<State<V>>,
+}
+
+struct State<V> {
     /// By falling bound; none is empty.
-    slots: Arc<Vec<Slot<V>>>,
+    slots: Ranked<Slot<V>>,
+    /// Where in the list a mask with that hash stood last. Of masks with equal hashes one is here, or none.
+    bounds: Trie<Rank>,
+    /// The prefixes of all entries.
+    tries: [PrefixTrie; PREFIX_FIELDS],
     next_order: u64,
     len: usize,
 }
 
+impl<V> Clone for State<V> {
+    fn clone(&self) -> Self {
+        let (slots, bounds, tries) = (self.slots.clone(), self.bounds.clone(), self.tries.clone());
+        Self { slots, bounds, tries, next_order: self.next_order, len: self.len }
+    }
+}
+
 impl<V> Clone for Classifier<V> {
     fn clone(&self) -> Self {
-        Self { slots: Arc::clone(&self.slots), next_order: self.next_order, len: self.len }
+        Self { state: Arc::clone(&self.state) }
     }
 }
 
 impl<V> Default for Classifier<V> {
     fn default() -> Self {
-        Self { slots: Arc::default(), next_order: 0, len: 0 }
+        let (slots, bounds) = (Ranked::default(), Trie::default());
+        let state = State { slots, bounds, tries: Default::default(), next_order: 0, len: 0 };
+        Self { state: Arc::new(state) }
     }
 }
 
 impl<V> Classifier<V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.len
+        self.state.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.state.len == 0
     }
 
     /// How many different masks there are: the most that a lookup probes.
     pub fn subtables(&self) -> usize {
-        self.slots.len()
+        self.state.slots.len()
     }
 }
 
@@ -124,13 +169,17 @@ impl<V: Clone> Classifier<V> {
     /// The best entry that `key` meets. `wild` learns which bits of the key decided that.
     #[inline]
     pub fn lookup<W: Wildcards>(&self, key: &FlowKey, wild: &mut W) -> Option<&V> {
-        let mut scratch = [0; KEY_WORDS];
+        let state = &*self.state;
+        let mut walks = Walks::default();
         let mut best: Option<(Rank, &V)> = None;
-        for slot in self.slots.iter() {
+        for slot in state.slots.iter() {
             if best.is_some_and(|(rank, _)| rank >= slot.bound) {
                 break;
             }
-            if let Some(found) = slot.table.lookup(key, &mut scratch, wild)
+            if walks.exclude(&slot.prefixes) {
+                continue;
+            }
+            if let Some(found) = slot.table.lookup(key, &state.tries, &mut walks, wild)
                 && best.is_none_or(|(rank, _)| found.0 > rank)
             {
                 best = Some(found);
@@ -141,82 +190,116 @@ impl<V: Clone> Classifier<V> {
 
     /// The entry with exactly that match and priority.
     pub fn get(&self, priority: u16, matcher: &Match) -> Option<&V> {
-        let slot = self.slots.get(self.position(&matcher.mask)?)?;
-        slot.table.get(priority, &matcher.key)
+        self.slot(&matcher.mask)?.table.get(priority, &matcher.key)
     }
 
     /// Adds an entry; the value that stood at that match and priority is returned, and its place is taken over.
     pub fn insert(&mut self, priority: u16, matcher: &Match, value: V) -> Option<V> {
-        let order = self.next_order;
-        let slots = Arc::make_mut(&mut self.slots);
-        let mask_hash = subtable::hash_mask(&matcher.mask);
-        let found = slots.iter().position(|s| s.mask_hash == mask_hash && *s.table.mask() == matcher.mask);
-        let at = found.unwrap_or_else(|| {
-            let table = Arc::new(Subtable::new(matcher.mask));
-            slots.push(Slot { bound: Rank(0), mask_hash, table });
-            slots.len() - 1
-        });
-        let slot = slots.get_mut(at)?;
-        let old = Arc::make_mut(&mut slot.table).insert(priority, order, &matcher.key, value);
-        self.next_order += 1;
-        if old.is_none() {
-            self.len += 1;
-            slot.bound = slot.table.bound();
-            Self::settle(slots, at);
+        let mask_hash = shape::hash_mask(&matcher.mask);
+        let found = self.slot(&matcher.mask);
+        let bound = found.map(|slot| slot.bound);
+        let is_there = found.is_some_and(|slot| slot.table.get(priority, &matcher.key).is_some());
+        let state = Arc::make_mut(&mut self.state);
+        let is_meant = |slot: &Slot<V>| slot.is_of(mask_hash, &matcher.mask);
+        if is_there {
+            let slot = state.slots.get_mut(bound?, is_meant)?;
+            return Arc::make_mut(&mut slot.table).replace(priority, &matcher.key, value);
         }
-        old
+        let order = state.next_order;
+        state.next_order += 1;
+        state.len += 1;
+        for prefix in Prefix::all_of(&matcher.mask) {
+            if let Some(trie) = state.tries.get_mut(usize::from(prefix.field)) {
+                trie.insert(prefix.bits_of(&matcher.key), prefix.len);
+            }
+        }
+        match bound {
+            Some(bound) if Rank::new(priority, order) <= bound => {
+                let slot = state.slots.get_mut(bound, is_meant)?;
+                Arc::make_mut(&mut slot.table).insert(priority, order, &matcher.key, value);
+            }
+            bound => {
+                let slot = bound.and_then(|bound| state.slots.remove(bound, is_meant));
+                let mut table =
+                    slot.map_or_else(|| Arc::new(Subtable::new(&matcher.mask)), |slot| slot.table);
+                Arc::make_mut(&mut table).insert(priority, order, &matcher.key, value);
+                let prefixes = Prefix::lengths_of(&matcher.mask);
+                state.place(Slot { bound: table.bound(), mask_hash, prefixes, table });
+            }
+        }
+        None
     }
 
     /// Takes the entry with exactly that match and priority out.
     pub fn remove(&mut self, priority: u16, matcher: &Match) -> Option<V> {
-        let at = self.position(&matcher.mask)?;
-        self.slots.get(at)?.table.get(priority, &matcher.key)?;
-        let slots = Arc::make_mut(&mut self.slots);
-        let slot = slots.get_mut(at)?;
-        let old = Arc::make_mut(&mut slot.table).remove(priority, &matcher.key);
-        self.len -= usize::from(old.is_some());
-        if slot.table.is_empty() {
-            slots.remove(at);
-        } else {
-            slot.bound = slot.table.bound();
-            Self::settle(slots, at);
+        let slot = self.slot(&matcher.mask)?;
+        slot.table.get(priority, &matcher.key)?;
+        let (mask_hash, bound) = (slot.mask_hash, slot.bound);
+        let state = Arc::make_mut(&mut self.state);
+        let is_meant = |slot: &Slot<V>| slot.is_of(mask_hash, &matcher.mask);
+        let slot = state.slots.get_mut(bound, is_meant)?;
+        let table = Arc::make_mut(&mut slot.table);
+        let old = table.remove(priority, &matcher.key);
+        if table.is_empty() || table.bound() != bound {
+            let slot = state.slots.remove(bound, is_meant)?;
+            if slot.table.is_empty() {
+                state.bounds.alter(mask_hash, |bound| *bound = None);
+            } else {
+                state.place(Slot { bound: slot.table.bound(), ..slot });
+            }
+        }
+        state.len -= 1;
+        for prefix in Prefix::all_of(&matcher.mask) {
+            if let Some(trie) = state.tries.get_mut(usize::from(prefix.field)) {
+                trie.remove(prefix.bits_of(&matcher.key), prefix.len);
+            }
         }
         old
     }
 
+    /// Some value of an entry that has this mask.
+    pub fn any_with(&self, mask: &FlowMask) -> Option<&V> {
+        self.slot(mask)?.table.iter().next().map(|(_, value)| value)
+    }
+
     /// All entries with their ranks, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Rank, &V)> {
-        self.slots.iter().flat_map(|slot| slot.table.iter())
+        self.state.slots.iter().flat_map(|slot| slot.table.iter())
     }
 
     /// The entries that only keys within `matcher` can meet ("loose" matching of OpenFlow), in no order.
     pub fn within(&self, matcher: &Match) -> impl Iterator<Item = (Rank, &V)> {
-        let slots = self.slots.iter().filter(|slot| slot.table.mask().covers(&matcher.mask));
+        let slots = self.state.slots.iter().filter(|slot| slot.table.shape().covers(&matcher.mask));
         slots.flat_map(|slot| slot.table.iter_where(matcher))
     }
 
     /// The entries of that priority that share a key with `matcher`, in no order.
     pub fn overlapping(&self, priority: u16, matcher: &Match) -> impl Iterator<Item = (Rank, &V)> {
-        let slots = self.slots.iter().filter(move |slot| slot.table.has_priority(priority));
+        let slots = self.state.slots.iter().filter(move |slot| slot.table.has_priority(priority));
         slots
             .flat_map(|slot| slot.table.iter_where(matcher))
             .filter(move |(rank, _)| rank.priority() == priority)
     }
 
-    fn position(&self, mask: &FlowMask) -> Option<usize> {
-        let hash = subtable::hash_mask(mask);
-        self.slots.iter().position(|slot| slot.mask_hash == hash && slot.table.mask() == mask)
+    fn slot(&self, mask: &FlowMask) -> Option<&Slot<V>> {
+        let hash = shape::hash_mask(mask);
+        let slots = &self.state.slots;
+        let expected =
+            self.state.bounds.get(hash).and_then(|bound| slots.get(*bound, |slot| slot.is_of(hash, mask)));
+        expected.or_else(|| slots.iter().find(|slot| slot.is_of(hash, mask)))
     }
+}
 
-    /// Moves the one slot whose bound has changed to where it belongs.
-    fn settle(slots: &mut [Slot<V>], mut at: usize) {
-        while at > 0 && slots[at - 1].bound < slots[at].bound {
-            slots.swap(at - 1, at);
-            at -= 1;
-        }
-        while at + 1 < slots.len() && slots[at + 1].bound > slots[at].bound {
-            slots.swap(at, at + 1);
-            at += 1;
-        }
+impl<V> State<V> {
+    /// Puts a subtable where its bound belongs.
+    fn place(&mut self, slot: Slot<V>) {
+        self.bounds.alter(slot.mask_hash, |bound| *bound = Some(slot.bound));
+        self.slots.insert(slot);
+    }
+}
+
+impl<V> Slot<V> {
+    fn is_of(&self, mask_hash: u64, mask: &FlowMask) -> bool {
+        self.mask_hash == mask_hash && self.table.shape().is_of(mask)
     }
 }

@@ -35,34 +35,84 @@ impl Linear {
     }
 }
 
-/// Few fields, few masks, few values: so that matches overlap, meet again and are met.
+/// Few fields, few masks, few values: so that matches overlap, meet again and are met. Every stage is there, prefixes
+/// and masks that are none, and the TTL.
+const PARTS: [(Field, u128); 13] = [
+    (Field::InPort, 0xffff_ffff),
+    (Field::VlanTci, 0x1000),
+    (Field::EthType, 0xffff),
+    (Field::NwSrc, 0xffff_ff00),
+    (Field::NwSrc, 0xffff_ffff),
+    (Field::NwSrc, 0xff),
+    (Field::NwDst, 0xffff_f000),
+    (Field::NwTtl, 0xff),
+    (Field::Ipv6Dst, u128::MAX << 64),
+    (Field::Ipv6Dst, u128::MAX),
+    (Field::TcpSrc, 0xffff),
+    (Field::UdpDst, 0xfff0),
+    (Field::UdpDst, 0xffff),
+];
+
+/// A small number in many places of a field.
+fn spread(value: u128) -> u128 {
+    value | value << 4 | value << 8 | value << 12 | value << 24 | value << 64 | value << 120
+}
+
 fn matcher() -> impl Strategy<Value = Match> {
-    let part = prop_oneof![
-        Just((Field::InPort, 0xffff_ffff)),
-        Just((Field::NwSrc, 0xffff_ff00)),
-        Just((Field::NwSrc, 0xffff_ffff)),
-        Just((Field::Ipv6Dst, u128::MAX << 64)),
-        Just((Field::VlanTci, 0x1000)),
-    ];
-    proptest::collection::vec((part, 0u128..3), 0..4).prop_map(|parts| {
+    proptest::collection::vec((proptest::sample::select(&PARTS[..]), 0u128..3), 0..5).prop_map(|parts| {
         let mut out = Match::default();
         for ((field, mask), value) in parts {
-            out.set_masked(field, value | value << 8 | value << 12 | value << 64, mask);
+            out.set_masked(field, spread(value), mask);
         }
         out
     })
 }
 
 fn key() -> impl Strategy<Value = FlowKey> {
-    proptest::array::uniform4(0u128..3).prop_map(|[port, src, dst, tci]| {
+    let fields: Vec<_> = PARTS.iter().map(|(field, _)| *field).collect();
+    let noise = proptest::option::weighted(0.3, (proptest::sample::select(fields), any::<u128>()));
+    (proptest::collection::vec(0u128..4, PARTS.len()), noise).prop_map(|(values, noise)| {
         let mut key = FlowKey::default();
-        let spread = |value: u128| value | value << 8 | value << 12 | value << 64;
-        key.set(Field::InPort, spread(port));
-        key.set(Field::NwSrc, spread(src));
-        key.set(Field::Ipv6Dst, spread(dst));
-        key.set(Field::VlanTci, spread(tci));
+        for ((field, _), value) in PARTS.iter().zip(values) {
+            key.set(*field, spread(value));
+        }
+        if let Some((field, value)) = noise {
+            key.set(field, value);
+        }
         key
     })
+}
+
+/// Bits that were read, and the least TTL that keeps every guard.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+struct Seen {
+    bits: FlowMask,
+    least_ttl: u8,
+}
+
+impl Wildcards for Seen {
+    fn read(&mut self, word: usize, bits: u64) {
+        self.bits.read(word, bits);
+    }
+
+    fn ttl_at_least(&mut self, ttl: u8) {
+        self.least_ttl = self.least_ttl.max(ttl);
+    }
+}
+
+impl Seen {
+    /// `key` where it was read, `other` elsewhere, but with a TTL that keeps the guard.
+    fn like(&self, key: &FlowKey, other: &FlowKey) -> FlowKey {
+        let mut out = *key;
+        let words = out.words_mut().iter_mut().zip(other.words()).zip(self.bits.words());
+        for ((word, other), bits) in words {
+            *word = *word & bits | other & !bits;
+        }
+        if out.get(Field::NwTtl) < u128::from(self.least_ttl) {
+            out.set(Field::NwTtl, u128::from(self.least_ttl));
+        }
+        out
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -88,19 +138,26 @@ fn step() -> impl Strategy<Value = Step> {
 fn agree(classifier: &Classifier<u32>, linear: &Linear, keys: &[FlowKey]) -> Result<(), TestCaseError> {
     prop_assert_eq!(classifier.len(), linear.entries.len());
     for key in keys {
-        let mut read = FlowMask::default();
-        let found = classifier.lookup(key, &mut read).copied();
+        let mut seen = Seen::default();
+        let found = classifier.lookup(key, &mut seen).copied();
         prop_assert_eq!(found, linear.lookup(key));
         prop_assert_eq!(found, classifier.lookup(key, &mut ()).copied());
-        // Bits that were not read cannot have mattered.
-        let mut other = *key;
-        for (word, read) in other.words_mut().iter_mut().zip(read.words()) {
-            *word ^= !read;
+        let mut bits = FlowMask::default();
+        prop_assert_eq!(found, classifier.lookup(key, &mut bits).copied());
+        prop_assert!(bits.covers(&seen.bits));
+        // Bits that were not read cannot have mattered: neither for the answer nor for what was read.
+        let mut inverse = FlowKey::default();
+        inverse.words_mut().iter_mut().zip(key.words()).for_each(|(out, word)| *out = !word);
+        for other in keys.iter().chain([&inverse]).map(|other| seen.like(key, other)) {
+            prop_assert_eq!(found, linear.lookup(&other));
+            let mut again = Seen::default();
+            prop_assert_eq!(found, classifier.lookup(&other, &mut again).copied());
+            prop_assert_eq!(seen, again);
         }
-        prop_assert_eq!(found, linear.lookup(&other));
     }
-    for pair in classifier.slots.windows(2) {
-        prop_assert!(pair[0].bound >= pair[1].bound);
+    prop_assert!(classifier.state.slots.iter().is_sorted_by(|a, b| a.bound >= b.bound));
+    for slot in classifier.state.slots.iter() {
+        prop_assert!(slot.table.iter().all(|(rank, _)| rank <= slot.bound));
     }
     Ok(())
 }

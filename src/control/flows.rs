@@ -287,11 +287,12 @@ impl Clock {
 
     /// How long ago a flow was added, was last used or else added, and was last changed.
     pub fn ages(&self, flow: &Flow, count: FlowCount) -> Ages {
-        let used = self.instant(count).map_or(flow.created, |used| used.max(flow.created));
+        let (created, modified) = (Instant::from(flow.created), Instant::from(flow.modified));
+        let used = self.instant(count).map_or(created, |used| used.max(created));
         Ages {
-            duration: self.now.saturating_duration_since(flow.created),
+            duration: self.now.saturating_duration_since(created),
             idle: self.now.saturating_duration_since(used),
-            hard: self.now.saturating_duration_since(flow.modified),
+            hard: self.now.saturating_duration_since(modified),
         }
     }
 }

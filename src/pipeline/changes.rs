@@ -43,7 +43,8 @@ pub enum Slot {
 
 impl Slot {
     fn of(flow: &Flow) -> Self {
-        let words = (flow.matcher.key.words(), flow.matcher.mask.words());
+        let matcher = flow.matcher();
+        let words = (matcher.key.words(), matcher.mask.words());
         let datapath = (words.1[w::METADATA] == u64::MAX).then_some(words.0[w::METADATA]);
         Slot::Table { table: flow.table, datapath }
     }
@@ -192,8 +193,10 @@ impl Touched {
         match self {
             Touched::Flows(flows) => {
                 let changed = flows.iter().filter(|flow| differs(flow));
-                let change =
-                    |flow: &Arc<Flow>| Change { slot: Slot::of(flow), matcher: Compact::new(&flow.matcher) };
+                let change = |flow: &Arc<Flow>| Change {
+                    slot: Slot::of(flow),
+                    matcher: Compact::new(&flow.matcher()),
+                };
                 let mut changes: Vec<_> = changed.map(change).collect();
                 changes.sort_unstable();
                 changes.dedup();

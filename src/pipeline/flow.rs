@@ -1,11 +1,11 @@
 //! A flow: where it stands, what it matches, what it does.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use super::stats::StatsId;
 use crate::action::Action;
-pub use crate::classifier::Match;
+pub use crate::classifier::{Match, PackedMatch};
 
 /// What is asked for with a flow beside match and actions, `ovs-ofctl(8)` "Flow Syntax".
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,8 +37,8 @@ pub struct Flow {
     pub table: u8,
     /// Priority, the greater first.
     pub priority: u16,
-    /// What it matches.
-    pub matcher: Match,
+    /// What it matches, as it is kept.
+    pub packed: PackedMatch,
     /// What it does.
     pub actions: Arc<[Action]>,
     /// The rest.
@@ -46,9 +46,60 @@ pub struct Flow {
     /// Its counters.
     pub stats: StatsId,
     /// When it was added.
-    pub created: Instant,
+    pub created: Moment,
     /// When it was added or last changed; hard timeouts count from here.
-    pub modified: Instant,
+    pub modified: Moment,
+}
+
+impl Flow {
+    /// What it matches, in full: for the control side.
+    pub fn matcher(&self) -> Match {
+        self.packed.unpack()
+    }
+}
+
+/// An [`Instant`] in half the space: nanoseconds from the first that was kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment(i64);
+
+static FIRST: OnceLock<Instant> = OnceLock::new();
+
+impl From<Instant> for Moment {
+    fn from(instant: Instant) -> Self {
+        let first = *FIRST.get_or_init(|| instant);
+        let nanoseconds = |apart: Duration| i64::try_from(apart.as_nanos()).unwrap_or(i64::MAX);
+        match instant.checked_duration_since(first) {
+            Some(since) => Self(nanoseconds(since)),
+            None => Self(-nanoseconds(first.saturating_duration_since(instant))),
+        }
+    }
+}
+
+impl From<Moment> for Instant {
+    fn from(moment: Moment) -> Self {
+        let apart = Duration::from_nanos(moment.0.unsigned_abs());
+        let first = *FIRST.get_or_init(Instant::now);
+        let instant = if moment.0 < 0 { first.checked_sub(apart) } else { first.checked_add(apart) };
+        instant.unwrap_or(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_exact_before_and_after_the_first() {
+        let now = Instant::now();
+        for instant in [now, now + Duration::from_nanos(7), now - Duration::from_nanos(1_500_000_001)] {
+            assert_eq!(Instant::from(Moment::from(instant)), instant);
+        }
+    }
+
+    #[test]
+    fn a_flow_is_small() {
+        assert!(size_of::<Flow>() <= 112, "{} bytes", size_of::<Flow>());
+    }
 }
 
 impl Flow {

@@ -137,9 +137,9 @@ impl<'a> Batch<'a> {
     /// Takes out flows that [`Tables::expired`] found, if they are still the same.
     pub fn expire(&mut self, flows: &[(Arc<Flow>, Timeout)]) {
         for (flow, _) in flows {
-            let present = self.tables.get(flow.table, flow.priority, &flow.matcher);
+            let present = self.tables.get(flow.table, flow.priority, &flow.matcher());
             if present.is_some_and(|present| present.stats == flow.stats) {
-                let gone = self.tables.remove(flow.table, flow.priority, &flow.matcher);
+                let gone = self.tables.remove(flow.table, flow.priority, &flow.matcher());
                 self.changes.removed.extend(gone);
             }
         }
@@ -162,13 +162,13 @@ impl<'a> Batch<'a> {
         let flow = Flow {
             table,
             priority,
-            matcher: matcher.clone(),
+            packed: self.tables.pack(table, matcher),
             actions: Arc::clone(&change.actions),
             // These two are asked of the change, not of the flow.
             options: FlowOptions { check_overlap: false, reset_counts: false, ..change.options.clone() },
             stats,
-            created: self.now,
-            modified: self.now,
+            created: self.now.into(),
+            modified: self.now.into(),
         };
         self.changes.removed.extend(self.tables.insert(Arc::new(flow)));
         Ok(())
@@ -184,8 +184,11 @@ impl<'a> Batch<'a> {
         }
         self.changes.modified += meant.len();
         for flow in meant {
-            let mut new =
-                Flow { actions: Arc::clone(&change.actions), modified: self.now, ..Flow::clone(&flow) };
+            let mut new = Flow {
+                actions: Arc::clone(&change.actions),
+                modified: self.now.into(),
+                ..Flow::clone(&flow)
+            };
             if change.cookie_filter.is_none() {
                 new.options.cookie = change.options.cookie;
             }
@@ -199,7 +202,7 @@ impl<'a> Batch<'a> {
 
     fn delete(&mut self, change: &FlowMod) {
         for flow in self.meant(change, change.out_port) {
-            self.changes.removed.extend(self.tables.remove(flow.table, flow.priority, &flow.matcher));
+            self.changes.removed.extend(self.tables.remove(flow.table, flow.priority, &flow.matcher()));
         }
     }
 

@@ -109,7 +109,7 @@ fn modify_keeps_counters_and_timeouts_and_takes_the_cookie() {
     assert_eq!((changes.modified, changes.added.len(), changes.cleared.len()), (1, 0, 0));
     let flow = &bench.tables.list(&FlowFilter::default())[0];
     assert_eq!((flow.stats, flow.options.cookie, flow.options.idle_timeout), (id, 9, 9));
-    assert_eq!((flow.created, flow.modified, &flow.actions), (created, bench.now, &output(3)));
+    assert_eq!((flow.created, flow.modified, &flow.actions), (created.into(), bench.now.into(), &output(3)));
 
     modify.cookie_filter = Some((9, u64::MAX));
     modify.options.cookie = 0;
@@ -175,7 +175,7 @@ fn listing_is_loose_and_ordered() {
         bench.apply(FlowMod { priority, ..change(Command::Add, matcher, output(1)) }).unwrap();
     }
     let list = |matcher| bench.tables.list(&FlowFilter { matcher, ..FlowFilter::default() });
-    let matchers = |flows: Vec<Arc<Flow>>| flows.iter().map(|f| f.matcher.clone()).collect::<Vec<_>>();
+    let matchers = |flows: Vec<Arc<Flow>>| flows.iter().map(|f| f.matcher()).collect::<Vec<_>>();
     assert_eq!(matchers(list(Match::default())), [Match::default(), on_port(1), narrow.clone(), udp()]);
     assert_eq!(matchers(list(udp())), [narrow, udp()]);
     assert_eq!(bench.tables.count(&FlowFilter { matcher: udp(), ..FlowFilter::default() }), 2);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rpds::RedBlackTreeMapSync;
 
 use super::changes::{Touched, What};
-use super::flow::{Flow, Match};
+use super::flow::{Flow, Match, PackedMatch};
 use super::stats::StatsId;
 use crate::action::Action;
 use crate::classifier::{Classifier, Wildcards};
@@ -32,9 +32,9 @@ pub struct Tables {
 
 impl Default for Tables {
     fn default() -> Self {
-        let tables = (0..TABLES).map(|_| Classifier::default()).collect();
         Self {
-            tables: Arc::new(tables),
+            // One empty table, shared until it is changed.
+            tables: Arc::new(vec![Classifier::default(); TABLES]),
             timed: RedBlackTreeMapSync::new_sync(),
             version: Arc::default(),
             parent: Arc::default(),
@@ -150,10 +150,11 @@ impl Tables {
             seconds != 0 && now.saturating_duration_since(since) >= Duration::from_secs(u64::from(seconds))
         };
         let met = |flow: &Flow| {
-            if over(flow.modified, flow.options.hard_timeout) {
+            if over(flow.modified.into(), flow.options.hard_timeout) {
                 return Some(Timeout::Hard);
             }
-            let used = last_used(flow.stats).map_or(flow.created, |used| used.max(flow.created));
+            let created = Instant::from(flow.created);
+            let used = last_used(flow.stats).map_or(created, |used| used.max(created));
             over(used, flow.options.idle_timeout).then_some(Timeout::Idle)
         };
         self.timed.values().filter_map(|flow| Some((Arc::clone(flow), met(flow)?))).collect()
@@ -186,7 +187,7 @@ impl Tables {
         }
         self.touched.what(|flow| {
             let [new, old] =
-                [self, before].map(|tables| tables.get(flow.table, flow.priority, &flow.matcher));
+                [self, before].map(|tables| tables.get(flow.table, flow.priority, &flow.matcher()));
             match (new, old) {
                 (Some(new), Some(old)) => !new.acts_as(old),
                 (new, old) => new.is_some() != old.is_some(),
@@ -194,10 +195,16 @@ impl Tables {
         })
     }
 
+    /// A match as a flow of that table keeps it: flows of the same mask share it.
+    pub(super) fn pack(&self, table: u8, matcher: &Match) -> PackedMatch {
+        let like = self.tables.get(usize::from(table)).and_then(|table| table.any_with(&matcher.mask));
+        PackedMatch::new(matcher, like.map(|flow| &flow.packed))
+    }
+
     /// Puts a flow in; the one with the same match and priority gives it its place and is returned.
     pub(super) fn insert(&mut self, flow: Arc<Flow>) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(flow.table))?;
-        let old = table.insert(flow.priority, &flow.matcher, Arc::clone(&flow));
+        let old = table.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
         Arc::make_mut(&mut self.touched).add(&flow);
         self.forget_timeout(old.as_deref());
         if flow.options.idle_timeout != 0 || flow.options.hard_timeout != 0 {

@@ -279,7 +279,7 @@ pub fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
         batch.apply(&flow_mod(Command::Add, want, cookie)).unwrap();
         let new = batch.tables().get(want.table, want.priority, &want.matcher).unwrap();
         let same = |flow: &&mut Flow| {
-            (flow.table, flow.priority, &flow.matcher) == (want.table, want.priority, &want.matcher)
+            (flow.table, flow.priority, &flow.matcher()) == (want.table, want.priority, &want.matcher)
         };
         match flows.iter_mut().find(same) {
             Some(old) => *old = Flow::clone(new),

@@ -123,8 +123,8 @@ impl<'a> Run<'a> {
     fn find(&mut self, table: u8) -> Option<&'a Flow> {
         let mut best: Option<&Flow> = None;
         for flow in self.world.flows.iter().filter(|flow| flow.table == table) {
-            let mut words =
-                self.key.words().iter().zip(flow.matcher.key.words()).zip(flow.matcher.mask.words());
+            let matcher = flow.matcher();
+            let mut words = self.key.words().iter().zip(matcher.key.words()).zip(matcher.mask.words());
             let met = words.all(|((have, want), mask)| have & mask == want & mask);
             if met && best.is_none_or(|best| flow.priority > best.priority) {
                 best = Some(flow);

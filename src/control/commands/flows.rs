@@ -162,7 +162,7 @@ impl Dump {
         let line = FlowLine {
             table: flow.table,
             priority: flow.priority,
-            matcher: &flow.matcher,
+            matcher: &flow.matcher(),
             options: &flow.options,
             actions: &flow.actions,
             counters: self.stats.then_some(counters),
@@ -208,7 +208,7 @@ impl Serialize for Dump {
                 priority: flow.priority,
                 cookie: flow.options.cookie,
                 // The priority has a place of its own.
-                matcher: print_match(&flow.matcher, DEFAULT_PRIORITY, self.names()),
+                matcher: print_match(&flow.matcher(), DEFAULT_PRIORITY, self.names()),
                 actions: print_actions(&flow.actions, self.names()),
                 idle_timeout: flow.options.idle_timeout,
                 hard_timeout: flow.options.hard_timeout,

@@ -83,19 +83,19 @@ fn whole_table(table: u8, datapath: u64) -> Change {
 /// The flows that are in one of two tables only or act otherwise, found by going through all.
 fn differing(old: &Tables, new: &Tables) -> Vec<Change> {
     let alike = |a: &Flow, b: &Flow| {
-        (a.table, a.priority, &a.matcher, a.stats, a.options.cookie, &a.actions)
-            == (b.table, b.priority, &b.matcher, b.stats, b.options.cookie, &b.actions)
+        (a.table, a.priority, &a.matcher(), a.stats, a.options.cookie, &a.actions)
+            == (b.table, b.priority, &b.matcher(), b.stats, b.options.cookie, &b.actions)
     };
     let lacks = |tables: &Tables, flow: &Flow| !tables.iter().any(|other| alike(other, flow));
     let gone = old.iter().filter(|flow| lacks(new, flow));
     let all = gone.chain(new.iter().filter(|flow| lacks(old, flow)));
-    let metadata = |flow: &Flow| flow.matcher.mask.get(Field::Metadata) == Field::Metadata.all_ones();
+    let metadata = |flow: &Flow| flow.matcher().mask.get(Field::Metadata) == Field::Metadata.all_ones();
     let named = all.map(|flow| Change {
         slot: Slot::Table {
             table: flow.table,
-            datapath: metadata(flow).then(|| flow.matcher.key.get(Field::Metadata) as u64),
+            datapath: metadata(flow).then(|| flow.matcher().key.get(Field::Metadata) as u64),
         },
-        matcher: Compact::new(&flow.matcher),
+        matcher: Compact::new(&flow.matcher()),
     });
     named.collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -166,7 +166,7 @@ fn expired_flows_are_changes() {
     let mut bench = Bench::new();
     bench.add_many([(3, 7, 1), (3, 7, 2)].into_iter());
     let flow = Arc::clone(bench.snapshot.tables.iter().next().unwrap());
-    let named = Change { slot: whole_table(3, 7).slot, matcher: Compact::new(&flow.matcher) };
+    let named = Change { slot: whole_table(3, 7).slot, matcher: Compact::new(&flow.matcher()) };
     let mut batch = Batch::new(&bench.snapshot.tables, &bench.stats, Instant::now());
     batch.expire(&[(flow, Timeout::Idle)]);
     let tables = batch.commit().0;

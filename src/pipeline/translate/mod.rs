@@ -324,12 +324,14 @@ impl<'s> Walk<'s, '_> {
     // Sending.
 
     fn output(&mut self, port: PortNo) -> Step {
-        let in_port = PortNo(self.packet().look(Field::InPort, u64::MAX) as u16);
+        // Wider than a port's number: actions may make a value of it that no port has.
+        let in_port = self.packet().look(Field::InPort, u64::MAX);
+        let is_in_port = |port: PortNo| u64::from(port.0) == in_port;
         let ports = &self.snapshot.ports;
         match port {
             PortNo::ALL | PortNo::FLOOD => {
                 self.out.record.depend(Dep::Ports);
-                for other in ports.iter().filter(|other| other.number != in_port) {
+                for other in ports.iter().filter(|other| !is_in_port(other.number)) {
                     if port == PortNo::ALL || !other.no_flood {
                         self.send(Op::Output(other.at))?;
                     }
@@ -338,13 +340,16 @@ impl<'s> Walk<'s, '_> {
             }
             PortNo::CONTROLLER => return self.controller(u16::MAX, 1),
             PortNo::NONE => return Ok(()),
-            _ if port == in_port => {
+            _ if is_in_port(port) => {
                 self.seen.to_in_port = true;
                 return Ok(());
             }
             _ => {}
         }
-        let number = if port == PortNo::IN_PORT { in_port } else { port };
+        let number = match port {
+            PortNo::IN_PORT => u16::try_from(in_port).map_or(PortNo::NONE, PortNo),
+            port => port,
+        };
         self.out.record.depend(Dep::Port(number));
         match ports.get(number) {
             Some(port) => self.send(Op::Output(port.at)),

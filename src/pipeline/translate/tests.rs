@@ -98,6 +98,14 @@ fn outputs_skip_the_in_port_and_floods_go_by_number() {
 }
 
 #[test]
+fn an_in_port_that_no_port_has_is_nobodys() {
+    let beyond = Load { value: 1, dst: Subfield { field: Field::InPort, start: 16, bits: 1 } };
+    assert_eq!(ops(&[beyond.clone(), out(1)], udp()), [to(1)]);
+    assert_eq!(ops(&[beyond.clone(), Output(PortNo::ALL)], udp()), [to(1), to(2), to(3), to(4)]);
+    assert_eq!(ops(&[beyond, Output(PortNo::IN_PORT)], udp()), [Op::Drop(DropReason::NoSuchPort)]);
+}
+
+#[test]
 fn a_drop_says_why() {
     let drop = |actions: &[Action]| ops(actions, udp());
     assert_eq!(drop(&[]), [Op::Drop(DropReason::Explicit)]);
