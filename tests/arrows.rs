@@ -108,6 +108,12 @@ const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     ("src/worker/wait.rs", "new", "vec !", "made once per worker"),
     ("src/worker/wait.rs", "new", ". collect (", "made once per worker"),
     (
+        "src/classifier/subtable.rs",
+        "iter_where",
+        ". collect (",
+        "selects flows for a change or a dump on the control thread",
+    ),
+    (
         "src/packet/addr.rs",
         "from_str",
         ". to_owned (",

@@ -151,23 +151,26 @@ fn a_lookup_may_ask_for_a_floor() {
 fn what_was_overwritten_is_not_matched() {
     let flows = |action: &str| {
         let first = format!("table=0,ip actions={action},goto_table:1");
-        let second = "table=1,ip,nw_dst=10.1.2.3 actions=2";
+        let second = "table=1,ip,dl_dst=02:00:00:01:02:03 actions=2";
         let mut key = udp();
         let recorded = record(&[&first, second], key);
-        key.set(Field::NwDst, 0x0a01_0203);
+        key.set(Field::EthDst, 0x0200_0001_0203);
         assert_eq!(record(&[&first, second], key).mask, recorded.mask);
         recorded
     };
-    let all = flows("mod_nw_dst:10.1.2.3");
+    let all = flows("mod_dl_dst:02:00:00:01:02:03");
     assert_eq!(all.mask, mask(&[]));
-    assert_eq!(all.rewritten.get(Field::NwDst), 0xffff_ffff);
-    let low = flows("load:3->NXM_OF_IP_DST[0..7]");
-    assert_eq!(low.mask, mask(&[(Field::NwDst, 0xffff_ff00)]));
-    assert_eq!(low.rewritten.get(Field::NwDst), 0xff);
+    assert_eq!(all.rewritten.get(Field::EthDst), 0xffff_ffff_ffff);
+    let low = flows("load:3->NXM_OF_ETH_DST[0..7]");
+    assert_eq!(low.mask, mask(&[(Field::EthDst, 0xffff_ffff_ff00)]));
+    assert_eq!(low.rewritten.get(Field::EthDst), 0xff);
     // A clone gives back what it wrote.
-    assert_eq!(flows("clone(mod_nw_dst:10.1.2.3,3)").mask, mask(&[(Field::NwDst, ALL)]));
+    assert_eq!(flows("clone(mod_dl_dst:02:00:00:01:02:03,3)").mask, mask(&[(Field::EthDst, ALL)]));
     // Written again after it was read: read all the same.
-    assert_eq!(flows("push:NXM_OF_IP_DST[0..3],mod_nw_dst:10.1.2.3").mask, mask(&[(Field::NwDst, 0xf)]));
+    assert_eq!(
+        flows("push:NXM_OF_ETH_DST[0..3],mod_dl_dst:02:00:00:01:02:03").mask,
+        mask(&[(Field::EthDst, 0xf)])
+    );
 }
 
 #[test]
