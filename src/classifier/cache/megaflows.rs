@@ -205,11 +205,33 @@ struct Ranked {
     hits: u32,
 }
 
-#[derive(Default)]
 struct PortList {
     /// Best first.
     order: Vec<Ranked>,
     entries: u32,
+    /// The megaflow that served the last packet.
+    last: u32,
+    /// How much longer it is asked before anything is hashed.
+    patience: u8,
+}
+
+/// Bursts for which the last megaflow is asked first after it served most of a burst.
+const PATIENCE: u8 = 8;
+/// It is asked once in so many bursts (a power of two, less one) where it does not serve.
+const TRIAL: u32 = 31;
+
+impl PortList {
+    /// Whether the last megaflow is worth asking: packets come in trains, or one megaflow serves them all.
+    #[inline(always)]
+    fn asks_last(&self, burst: u32) -> bool {
+        self.patience > 0 || burst & TRIAL == 0
+    }
+
+    /// Learns how many of the packets asked about it served.
+    #[inline(always)]
+    fn learn(&mut self, asked: u32, served: u32) {
+        self.patience = if served * 2 >= asked { PATIENCE } else { self.patience.saturating_sub(1) };
+    }
 }
 
 /// See the module.
@@ -223,6 +245,7 @@ pub struct Megaflows<const N: usize, T> {
     ports: Vec<PortList>,
     seed: Seed,
     limits: Limits,
+    bursts: u32,
 }
 
 /// The words of a key that are looked at.
@@ -235,7 +258,12 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
     /// None yet, with memory for all.
     pub fn new(limits: Limits, seed: Seed) -> Self {
         let limits = Limits { masks_per_port: limits.masks_per_port.min(MAX_MASKS), ..limits };
-        let list = || PortList { order: Vec::with_capacity(limits.masks_per_port + 1), entries: 0 };
+        let list = || PortList {
+            order: Vec::with_capacity(limits.masks_per_port + 1),
+            entries: 0,
+            last: NONE,
+            patience: 0,
+        };
         Self {
             slots: Vec::with_capacity(limits.megaflows),
             free: Vec::with_capacity(limits.megaflows),
@@ -245,6 +273,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
             ports: (0..PORTS).map(|_| list()).collect(),
             seed,
             limits,
+            bursts: 0,
         }
     }
 
@@ -259,8 +288,32 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
         found: &mut [u32; BATCH],
     ) -> (u32, u64) {
         let Some(list) = self.ports.get_mut(port) else { return (todo, 0) };
+        let all = todo;
         let mut todo = todo;
         let mut probes = 0;
+        self.bursts = self.bursts.wrapping_add(1);
+        if list.asks_last(self.bursts)
+            && let Some(slot) = self.slots.get(list.last as usize).filter(|slot| slot.port() == port)
+            && let Some(subtable) = self.subtables.get(usize::from(slot.subtable))
+        {
+            let asked = todo;
+            for place in places(asked) {
+                let served = words(&keys[place]).is_some_and(|key| serves(slot, &subtable.mask, key));
+                if served {
+                    found[place] = list.last;
+                }
+                todo &= !(u32::from(served) << place);
+            }
+            let served = (asked & !todo).count_ones();
+            list.learn(asked.count_ones(), served);
+            probes += u64::from(served);
+            if let Some(ranked) = list.order.iter_mut().find(|ranked| ranked.subtable == slot.subtable) {
+                ranked.hits = ranked.hits.saturating_add(served);
+            }
+            if todo == 0 {
+                return (0, probes);
+            }
+        }
         for ranked in &mut list.order {
             let Some(subtable) = self.subtables.get(usize::from(ranked.subtable)) else { continue };
             let asked = todo.count_ones();
@@ -284,6 +337,11 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
             if todo == 0 {
                 break;
             }
+        }
+        // The last packet's; where it was not found, the one before stays.
+        let last = found[31 - (all | 1).leading_zeros() as usize];
+        if last != NONE {
+            list.last = last;
         }
         (todo, probes)
     }
