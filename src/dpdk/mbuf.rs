@@ -85,6 +85,7 @@ impl Mbuf {
         let flags = raw.ol_flags;
         meta.len = raw.pkt_len;
         meta.segment = 0;
+        meta.flagged = flags != 0;
         meta.rss_valid = flags & sys::RTE_MBUF_F_RX_RSS_HASH != 0;
         // SAFETY: the union's members are plain integers of the same size and place.
         meta.rss_hash = unsafe { raw.__bindgen_anon_2.hash.rss };

@@ -104,6 +104,8 @@ pub struct PacketMeta {
     pub l4_csum: CsumState,
     /// Segment size asked for by the sender (TSO); 0 without. Always 0 while no port offers TSO.
     pub segment: u16,
+    /// Whether the driver left something on the packet that has to be cleared or completed before it is sent.
+    pub flagged: bool,
     /// Outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
     pub stripped_vlan: u16,
     /// Port the packet came in by.

@@ -22,8 +22,8 @@ const MISSES: usize = 16;
 /// EtherType of a tag that the driver took out of the frame.
 const TPID: [u8; 2] = [0x81, 0x00];
 
-/// Bytes of an Ethernet header: what is shorter is no frame.
-const ETHERNET: u32 = 14;
+/// How many packets before its turn the first line of a packet is asked for.
+const AHEAD: usize = 4;
 
 /// What is known of the packets of a burst, by their places.
 pub struct Slots {
@@ -156,7 +156,7 @@ impl<B: Backend> Burst<'_, B> {
             cell.injected.add(1);
         }
         self.out.counters.perf.packets.add(1);
-        let Some(packet) = self.single(packet, from) else { return };
+        let Some(packet) = self.single(packet, 0, from) else { return };
         if table == 0 {
             return self.unsure(packet, 0, from, &mut 1, Order::Told);
         }
@@ -180,7 +180,7 @@ impl<B: Backend> Burst<'_, B> {
                 let from = From { number, at };
                 if self.state.topology.port(at).is_none() {
                     self.out.discard(packet, DropReason::PortGone);
-                } else if let Some(packet) = self.single(packet, from) {
+                } else if let Some(packet) = self.single(packet, 0, from) {
                     self.unsure(packet, 0, from, &mut misses, Order::First);
                 }
             }
@@ -193,24 +193,11 @@ impl<B: Backend> Burst<'_, B> {
     /// Parses, looks up and acts. Returns the bytes as they came.
     #[inline(always)]
     fn process(&mut self, mut packets: ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
-        let mut bytes = 0;
-        let mut odd = false;
-        for (packet, meta) in packets.iter().zip(&mut self.slots.metas) {
-            B::Device::read_meta(packet, meta);
-            bytes += u64::from(meta.len);
-            odd |= !B::Device::is_linear(packet) | (meta.stripped_vlan != 0) | (meta.len < ETHERNET);
-            if let Some(byte) = packet.data().first() {
-                prefetch(byte);
-            }
-        }
+        let (bytes, odd) = self.parse(&packets, from);
         if odd {
-            packets = self.straighten(packets);
+            packets = self.straighten(packets, from);
         }
         let count = packets.len();
-        for (place, packet) in packets.iter().enumerate() {
-            // What is no frame is gone already.
-            let _ = self.slots.parse(packet.data(), place, from);
-        }
         self.out.counters.perf.packets.add(count as u64);
         let all = u32::MAX.unbounded_shr((BURST - count) as u32);
         let Slots { keys, long, found, .. } = &mut *self.slots;
@@ -219,8 +206,28 @@ impl<B: Backend> Burst<'_, B> {
         bytes
     }
 
+    /// Parses packets into their places. Returns their bytes, and whether one of them is no plain frame. Apart from what
+    /// follows it, so that each has the registers for itself.
+    #[inline(never)]
+    fn parse(&mut self, packets: &ArrayVec<PacketOf<B>, BURST>, from: From) -> (u64, bool) {
+        let mut bytes = 0;
+        let mut odd = false;
+        let slots = &mut *self.slots;
+        for (place, packet) in packets.iter().enumerate() {
+            if let Some(byte) = packets.get(place + AHEAD).and_then(|packet| packet.data().first()) {
+                prefetch(byte);
+            }
+            let meta = &mut slots.metas[place % BURST];
+            B::Device::read_meta(packet, meta);
+            bytes += u64::from(meta.len);
+            odd |= !B::Device::is_linear(packet) | (meta.stripped_vlan != 0);
+            odd |= !slots.parse(packet.data(), place, from);
+        }
+        (bytes, odd)
+    }
+
     /// Acts on packets that were looked up, in their order.
-    #[inline(always)]
+    #[inline(never)]
     fn act(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) {
         let count = packets.len();
         let version = self.cache.version();
@@ -272,12 +279,17 @@ impl<B: Backend> Burst<'_, B> {
         (number, end, bytes)
     }
 
-    /// Makes plain frames of packets that are not: one segment, the tag that the driver took out, nothing too short.
+    /// Makes plain frames of packets that are not, and parses all anew: one segment, the tag that the driver took out,
+    /// nothing too short.
     #[cold]
-    fn straighten(&mut self, packets: ArrayVec<PacketOf<B>, BURST>) -> ArrayVec<PacketOf<B>, BURST> {
+    fn straighten(
+        &mut self,
+        packets: ArrayVec<PacketOf<B>, BURST>,
+        from: From,
+    ) -> ArrayVec<PacketOf<B>, BURST> {
         let mut plain = ArrayVec::new();
         for packet in packets {
-            if let Some(packet) = self.plain(packet, plain.len()) {
+            if let Some(packet) = self.single(packet, plain.len(), from) {
                 // As many come out as go in at most.
                 let _ = plain.try_push(packet);
             }
@@ -295,21 +307,17 @@ impl<B: Backend> Burst<'_, B> {
             self.out.counters.account.drop(DropReason::Segments, 1);
             return None;
         };
-        let refused = if stripped != 0 && !put_back_tag(&mut packet, stripped) {
-            DropReason::NoHeadroom
-        } else if packet.data().len() < ETHERNET as usize {
-            DropReason::Runt
-        } else {
-            return Some(packet);
-        };
-        self.out.discard(packet, refused);
-        None
+        if stripped != 0 && !put_back_tag(&mut packet, stripped) {
+            self.out.discard(packet, DropReason::NoHeadroom);
+            return None;
+        }
+        Some(packet)
     }
 
-    /// Makes a packet that comes by itself ready in the first place.
-    fn single(&mut self, packet: PacketOf<B>, from: From) -> Option<PacketOf<B>> {
-        let packet = self.plain(packet, 0)?;
-        if self.slots.parse(packet.data(), 0, from) {
+    /// Makes a packet plain and parses it into a place; or drops it by name.
+    fn single(&mut self, packet: PacketOf<B>, place: usize, from: From) -> Option<PacketOf<B>> {
+        let packet = self.plain(packet, place)?;
+        if self.slots.parse(packet.data(), place, from) {
             return Some(packet);
         }
         self.out.discard(packet, DropReason::Runt);

@@ -155,11 +155,12 @@ impl<D: Device> Outputs<'_, D> {
             return packets.for_each(|(packet, _)| self.discard(packet, DropReason::PortGone));
         };
         let mtu = port.mtu.load(Ordering::Relaxed);
+        let plain = u32::from(mtu) + ETHERNET;
         let (mut staged, was_empty) = (0, queue.is_empty());
         for (mut packet, meta) in packets {
-            let refused = if exceeds_mtu(packet.data(), mtu) {
+            let refused = if meta.len > plain && exceeds_mtu(packet.data(), mtu) {
                 DropReason::Mtu
-            } else if !port.device.prepare(&mut packet, meta) {
+            } else if meta.flagged && !port.device.prepare(&mut packet, meta) {
                 DropReason::BadPartial
             } else {
                 if queue.is_full() {
