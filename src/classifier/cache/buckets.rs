@@ -1,4 +1,9 @@
-//! A hash table of numbers with a fixed size: buckets of one cache line, two of them for every hash.
+//! A hash table of numbers: buckets of one cache line, two of them for every hash, in memory set aside at first.
+//!
+//! The buckets in use grow with the numbers, one at a time (linear hashing): few numbers stay in few cache lines, and no
+//! insertion does the work of many. What is kept of a hash, its tag, says where it stands however many buckets are in use.
+
+use wide::u32x8;
 
 use crate::hint;
 
@@ -6,9 +11,14 @@ use crate::hint;
 const WAYS: usize = 7;
 /// The tag of a place without a number.
 const EMPTY: u32 = 0;
+/// Numbers for every two buckets in use, before another comes into use. Those whose turn it is not yet hold up to twice
+/// as many as those that were split already, and should not overflow.
+const LOAD_OF_TWO: usize = 5;
+/// Buckets in use at first.
+const FIRST: usize = 16;
 
-/// Tags and numbers of one bucket, all zero at first. The eighth tag counts the numbers that stand in their second bucket
-/// because this one was full.
+/// Tags and numbers of one bucket. The eighth tag is no less than how many numbers stand in their second bucket because
+/// this one was full.
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
 struct Bucket {
@@ -20,8 +30,7 @@ impl Bucket {
     /// One bit for every place whose tag this is.
     #[inline(always)]
     fn candidates(&self, tag: u32) -> u32 {
-        let bits = self.tags.iter().zip(0..).fold(0, |bits, (own, way)| bits | u32::from(*own == tag) << way);
-        bits & ((1 << WAYS) - 1)
+        equal_lanes(&self.tags, tag) & ((1 << WAYS) - 1)
     }
 
     #[inline(always)]
@@ -35,8 +44,11 @@ impl Bucket {
     }
 
     fn put(&mut self, tag: u32, number: u32) -> bool {
-        let place = self.tags.iter().take(WAYS).position(|tag| *tag == EMPTY);
-        let Some(place) = place.map(|place| place & WAYS) else { return false };
+        let free = self.candidates(EMPTY);
+        if free == 0 {
+            return false;
+        }
+        let place = free.trailing_zeros() as usize & WAYS;
         (self.tags[place], self.numbers[place]) = (tag, number);
         true
     }
@@ -50,26 +62,43 @@ impl Bucket {
     }
 }
 
-/// Where a hash may stand.
-#[derive(Clone, Copy)]
-struct Places {
-    first: usize,
-    second: usize,
-    /// Never [`EMPTY`].
-    tag: u32,
+/// One bit for every lane that equals `value`.
+#[inline(always)]
+pub fn equal_lanes(lanes: &[u32; 8], value: u32) -> u32 {
+    u32x8::from(*lanes).simd_eq(u32x8::splat(value)).to_bitmask()
+}
+
+/// What is kept of a hash. Never [`EMPTY`].
+#[inline(always)]
+fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+/// The two places of a tag, among more buckets than there are: an odd distance apart, so that they stay apart among fewer.
+#[inline(always)]
+fn homes(tag: u32) -> (usize, usize) {
+    let first = tag >> 1;
+    let distance = (tag.wrapping_mul(0x9e37_79b1) >> 4) | 1;
+    (first as usize, (first ^ distance) as usize)
 }
 
 /// Numbers by hash. A lookup looks at one bucket, or at two where the first has overflowed.
 pub struct Buckets {
     buckets: Box<[Bucket]>,
+    /// Buckets in use; those behind hold nothing.
+    used: usize,
+    /// The greatest power of two that is not above `used`, less one.
     mask: usize,
+    /// Numbers in the table.
+    len: usize,
 }
 
 impl Buckets {
     /// With room for about that many numbers; full at the earliest when two certain buckets are.
     pub fn new(numbers: usize) -> Self {
         let count = numbers.div_ceil(WAYS - 2).next_power_of_two().max(2);
-        Self { buckets: hint::table(count), mask: count - 1 }
+        let used = FIRST.min(count);
+        Self { buckets: hint::table(count), used, mask: used - 1, len: 0 }
     }
 
     /// Bytes that it takes.
@@ -77,39 +106,39 @@ impl Buckets {
         size_of_val(&*self.buckets)
     }
 
+    /// The bucket in use for one of the two homes of a tag.
     #[inline(always)]
-    fn places(&self, hash: u64) -> Places {
-        let tag = (hash >> 32) as u32 | 1;
-        let first = hash as usize & self.mask;
-        // An odd distance: never the first bucket again.
-        let distance = (tag.wrapping_mul(0x9e37_79b1) >> 8) as usize | 1;
-        Places { first, second: (first ^ distance) & self.mask, tag }
+    fn at(&self, home: usize) -> usize {
+        let wide = home & (self.mask * 2 + 1);
+        if wide < self.used { wide } else { home & self.mask }
     }
 
     /// A number with that hash, most likely the one that is sought; the caller compares.
     #[inline(always)]
     pub fn guess(&self, hash: u64) -> Option<u32> {
-        let places = self.places(hash);
-        let bucket = self.buckets.get(places.first)?;
-        let candidates = bucket.candidates(places.tag);
+        let tag = tag_of(hash);
+        let (first, second) = homes(tag);
+        let bucket = self.buckets.get(self.at(first))?;
+        let candidates = bucket.candidates(tag);
         if candidates != 0 {
             return Some(bucket.number(candidates.trailing_zeros()));
         }
         if bucket.overflowed() == 0 {
             return None;
         }
-        let bucket = self.buckets.get(places.second)?;
-        let candidates = bucket.candidates(places.tag);
+        let bucket = self.buckets.get(self.at(second))?;
+        let candidates = bucket.candidates(tag);
         (candidates != 0).then(|| bucket.number(candidates.trailing_zeros()))
     }
 
     /// The number with that hash that `is_it` accepts.
     #[inline]
     pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let places = self.places(hash);
-        for place in [places.first, places.second] {
-            let bucket = self.buckets.get(place)?;
-            let mut candidates = bucket.candidates(places.tag);
+        let tag = tag_of(hash);
+        let (first, second) = homes(tag);
+        for (home, last) in [(first, false), (second, true)] {
+            let bucket = self.buckets.get(self.at(home))?;
+            let mut candidates = bucket.candidates(tag);
             while candidates != 0 {
                 let number = bucket.number(candidates.trailing_zeros());
                 if is_it(number) {
@@ -117,7 +146,7 @@ impl Buckets {
                 }
                 candidates &= candidates - 1;
             }
-            if place == places.first && bucket.overflowed() == 0 {
+            if !last && bucket.overflowed() == 0 {
                 return None;
             }
         }
@@ -127,17 +156,21 @@ impl Buckets {
     /// Puts a number in. False if both its buckets are full.
     #[must_use]
     pub fn insert(&mut self, hash: u64, number: u32) -> bool {
-        let places = self.places(hash);
-        if let Some(bucket) = self.buckets.get_mut(places.first)
-            && bucket.put(places.tag, number)
-        {
+        if self.len * 2 >= self.used * LOAD_OF_TWO && self.used < self.buckets.len() {
+            self.split();
+        }
+        let tag = tag_of(hash);
+        let (first, second) = homes(tag);
+        let (first, second) = (self.at(first), self.at(second));
+        if self.buckets.get_mut(first).is_some_and(|bucket| bucket.put(tag, number)) {
+            self.len += 1;
             return true;
         }
-        let second = self.buckets.get_mut(places.second);
-        if !second.is_some_and(|bucket| bucket.put(places.tag, number)) {
+        if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.put(tag, number)) {
             return false;
         }
-        if let Some(bucket) = self.buckets.get_mut(places.first) {
+        self.len += 1;
+        if let Some(bucket) = self.buckets.get_mut(first) {
             bucket.tags[WAYS] += 1;
         }
         true
@@ -145,27 +178,105 @@ impl Buckets {
 
     /// Takes a number out that was put in with that hash. False if it is not there.
     pub fn remove(&mut self, hash: u64, number: u32) -> bool {
-        let places = self.places(hash);
-        if let Some(bucket) = self.buckets.get_mut(places.first)
-            && bucket.take(places.tag, number)
-        {
+        let tag = tag_of(hash);
+        let (first, second) = homes(tag);
+        let (first, second) = (self.at(first), self.at(second));
+        if self.buckets.get_mut(first).is_some_and(|bucket| bucket.take(tag, number)) {
+            self.len -= 1;
             return true;
         }
-        let second = self.buckets.get_mut(places.second);
-        if !second.is_some_and(|bucket| bucket.take(places.tag, number)) {
+        if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.take(tag, number)) {
             return false;
         }
-        if let Some(bucket) = self.buckets.get_mut(places.first) {
-            bucket.tags[WAYS] -= 1;
+        self.len -= 1;
+        if let Some(bucket) = self.buckets.get_mut(first) {
+            bucket.tags[WAYS] = bucket.tags[WAYS].saturating_sub(1);
         }
         true
+    }
+
+    /// Takes another bucket into use: it shares what the bucket half as far holds.
+    fn split(&mut self) {
+        let (from, to) = (self.used & self.mask, self.used);
+        let Some(old) = self.buckets.get(from).copied() else { return };
+        let (mut stays, mut goes) = (Bucket::default(), Bucket::default());
+        // Which of the two buckets those in their second bucket will miss is not known: both remember them all.
+        (stays.tags[WAYS], goes.tags[WAYS]) = (old.overflowed(), old.overflowed());
+        for (tag, number) in old.tags.into_iter().zip(old.numbers).take(WAYS).filter(|(tag, _)| *tag != EMPTY) {
+            let (first, second) = homes(tag);
+            // Its two buckets differ in the lowest bit, so it is here by one of them.
+            let home = if (first ^ from) & 1 == 0 { first } else { second };
+            let side = if home & (self.mask * 2 + 1) == to { &mut goes } else { &mut stays };
+            // As many fit as were there.
+            let _ = side.put(tag, number);
+        }
+        for (at, bucket) in [(from, stays), (to, goes)] {
+            if let Some(place) = self.buckets.get_mut(at) {
+                *place = bucket;
+            }
+        }
+        self.used += 1;
+        if self.used == (self.mask + 1) * 2 {
+            self.mask = self.mask * 2 + 1;
+        }
     }
 
     /// Asks for the line that a lookup of this hash reads first.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
-        if let Some(bucket) = self.buckets.get(hash as usize & self.mask) {
+        let (first, _) = homes(tag_of(hash));
+        if let Some(bucket) = self.buckets.get(self.at(first)) {
             hint::prefetch(bucket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a map: what is in is found, also while buckets come into use, and nothing else is.
+        #[test]
+        fn a_table_finds_what_is_in_it(
+            room in 1usize..400,
+            steps in proptest::collection::vec((0u64..300, any::<bool>()), 1..600),
+        ) {
+            let hash_of = |key: u64| (key + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut table = Buckets::new(room);
+            let mut model = HashMap::new();
+            for (key, adds) in steps {
+                let hash = hash_of(key);
+                if adds && !model.contains_key(&key) {
+                    if table.insert(hash, key as u32) {
+                        model.insert(key, key as u32);
+                    } else {
+                        prop_assert!(table.len >= WAYS * 2, "refused with {} in it", table.len);
+                    }
+                } else if !adds {
+                    prop_assert_eq!(table.remove(hash, key as u32), model.remove(&key).is_some());
+                }
+                prop_assert_eq!(table.len, model.len());
+            }
+            for key in 0..300 {
+                let found = table.find(hash_of(key), |number| number == key as u32);
+                prop_assert_eq!(found, model.get(&key).copied());
+                if let Some(number) = model.get(&key) {
+                    prop_assert_eq!(table.guess(hash_of(key)), Some(*number));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_takes_nearly_all_that_there_should_be_room_for() {
+        let room = 1 << 14;
+        let mut table = Buckets::new(room);
+        let taken = (1..=room as u64).filter(|n| table.insert(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), *n as u32));
+        assert!(taken.count() * 1000 > room * 999);
     }
 }

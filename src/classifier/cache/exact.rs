@@ -3,6 +3,7 @@
 //! A line of eight tags and numbers for every hash, nothing more: what it proposes is compared with the megaflow's own
 //! bits, so an entry whose megaflow is gone, or is another by now, does no harm.
 
+use super::buckets::equal_lanes;
 use crate::hint;
 
 /// Places of a line.
@@ -43,7 +44,7 @@ impl ExactMatch {
 
     #[inline(always)]
     fn candidates(line: &Line, tag: u32) -> u32 {
-        line.tags.iter().zip(0..).fold(0, |bits, (own, way)| bits | u32::from(*own == tag) << way)
+        equal_lanes(&line.tags, tag)
     }
 
     /// A megaflow that a packet with this hash met; the caller compares.

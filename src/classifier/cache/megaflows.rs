@@ -7,6 +7,7 @@
 //! `N` is how many words of the key are looked at: the short form of the key or the whole.
 
 use arrayvec::ArrayVec;
+use wide::u64x4;
 
 use super::buckets::Buckets;
 use super::hash::Seed;
@@ -555,8 +556,14 @@ fn serves<const N: usize, T>(slot: &Slot<N, T>, mask: &[u64; N], key: &[u64; N])
 /// Whether a masked key is that of `key`.
 #[inline(always)]
 fn equal<const N: usize>(masked: &[u64; N], mask: &[u64; N], key: &[u64; N]) -> bool {
-    let words = masked.iter().zip(mask).zip(key);
-    words.fold(0, |diff, ((own, mask), word)| diff | (own ^ (word & mask))) == 0
+    let at = |words: &[u64; N], n: usize| {
+        u64x4::from(words.get(n..n + 4).and_then(|four| four.first_chunk()).copied().unwrap_or_default())
+    };
+    let differ = |n: usize| at(masked, n) ^ (at(key, n) & at(mask, n));
+    let fours = (0..N / 4).fold(u64x4::ZERO, |all, n| all | differ(n * 4));
+    let rest = masked.iter().zip(mask).zip(key).skip(N / 4 * 4);
+    let rest = rest.fold(0, |all, ((own, mask), word)| all | (own ^ (word & mask)));
+    rest == 0 && fours.simd_eq(u64x4::ZERO).to_bitmask() == 0b1111
 }
 
 /// Whether a mask has every bit, but for those of the TTL.
