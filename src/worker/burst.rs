@@ -11,7 +11,7 @@ use crate::ident::BURST;
 use crate::packet::key::w;
 use crate::packet::parse::{Parsed, Shape, Stop, parse};
 use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef};
-use crate::pipeline::cache::{FlowCache, Miss, NONE, Verdict};
+use crate::pipeline::cache::{FlowCache, Miss, NONE, Served, Verdict};
 use crate::pipeline::stats::StatsWriter;
 use crate::pipeline::translate::{Start, Translation, translate};
 use crate::rcu::Guard;
@@ -33,6 +33,8 @@ pub struct Slots {
     long: u32,
     /// By place: the megaflow found.
     found: [u32; BURST],
+    /// The most bytes of a packet of the burst; no number of bytes if one of them must be looked at before it is sent.
+    longest: u32,
     /// The key that is being translated.
     work: FlowKey,
 }
@@ -44,6 +46,7 @@ impl Default for Slots {
             metas: [PacketMeta::default(); BURST],
             long: 0,
             found: [NONE; BURST],
+            longest: u32::MAX,
             work: FlowKey::default(),
         }
     }
@@ -220,11 +223,14 @@ impl<B: Backend> Burst<'_, B> {
         let slots = &mut *self.slots;
         let were_long = slots.long;
         let mut long = 0;
+        let (mut longest, mut flagged) = (0, false);
         let places = slots.metas.iter_mut().zip(&mut slots.keys);
         for (place, (packet, (meta, key))) in packets.iter().zip(places).enumerate() {
             B::Device::prefetch(packets.get(place + AHEAD).unwrap_or(packet));
             B::Device::read_meta(packet, meta);
             bytes += u64::from(meta.len);
+            longest = longest.max(meta.len);
+            flagged |= meta.said.flagged;
             odd |= !B::Device::is_linear(packet) | (meta.said.stripped_vlan != 0);
             if were_long & (1 << place) != 0 {
                 key.clear_long();
@@ -235,6 +241,7 @@ impl<B: Backend> Burst<'_, B> {
         }
         let parsed = u32::MAX.unbounded_shr((BURST - packets.len()) as u32);
         slots.long = were_long & !parsed | long;
+        slots.longest = if flagged | odd { u32::MAX } else { longest };
         (bytes, odd)
     }
 
@@ -242,21 +249,33 @@ impl<B: Backend> Burst<'_, B> {
     #[inline(never)]
     fn act(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) {
         let count = packets.len();
+        if count == 0 {
+            return;
+        }
         let version = self.cache.version();
         let in_order = !self.waiting.has(from.index());
         let mut misses = if in_order { MISSES } else { 0 };
-        let mut packets = packets.into_iter();
         let mut place = 0;
+        let mut next = in_order.then(|| self.agree(0, count));
+        if let Some((Some(Verdict::Output(at)), end)) = next
+            && end == count
+        {
+            return self.out.output_burst(packets, &self.slots.metas, self.slots.longest, at);
+        }
+        let mut packets = packets.into_iter();
         while place < count {
             let sure = in_order && self.cache.version() == version;
-            let (verdict, end) = if sure { self.agree(place, count) } else { (None, place + 1) };
+            let (verdict, end) = match next.take() {
+                Some(known) => known,
+                None if sure => self.agree(place, count),
+                None => (None, place + 1),
+            };
             let mut run = packets.by_ref().take(end - place);
+            let metas = self.slots.metas.iter().skip(place);
             match verdict {
-                Some(Verdict::Output(at)) => {
-                    self.out.output_all(run.zip(self.slots.metas.iter().skip(place)), at);
-                }
+                Some(Verdict::Output(at)) => self.out.output_all(run.zip(metas), at),
                 Some(Verdict::Run(program)) => {
-                    for (packet, meta) in run.zip(self.slots.metas.iter().skip(place)) {
+                    for (packet, meta) in run.zip(metas) {
                         execute(packet, meta, self.cache.ops(program), &mut self.out);
                     }
                 }
@@ -272,33 +291,13 @@ impl<B: Backend> Burst<'_, B> {
         }
     }
 
-    /// What to do with the packet at a place, and where the places end with which the same is to be done, by megaflows
-    /// that are known to be right; all these are counted. Without a verdict it is about one packet, which is not.
+    /// See [`FlowCache::agree`].
     #[inline(always)]
     fn agree(&mut self, place: usize, count: usize) -> (Option<Verdict>, usize) {
-        let log = &self.state.pipeline.log;
         let Slots { found, metas, .. } = &*self.slots;
-        let mut number = found[place % BURST];
-        let verdict = self.cache.verdict(number, log);
-        if verdict.is_none() {
-            return (None, place + 1);
-        }
-        let mut end = place;
-        loop {
-            let (start, mut bytes) = (end, 0);
-            while end < count && found[end % BURST] == number {
-                bytes += u64::from(metas[end % BURST].len);
-                end += 1;
-            }
-            self.cache.count(number, (end - start) as u32, bytes, self.now_ms);
-            if end == count {
-                return (verdict, end);
-            }
-            number = found[end % BURST];
-            if self.cache.verdict(number, log) != verdict {
-                return (verdict, end);
-            }
-        }
+        let bytes = |place: usize| metas[place % BURST].len;
+        let log = &self.state.pipeline.log;
+        self.cache.agree(&Served { found, count, bytes, now_ms: self.now_ms, log }, place)
     }
 
     /// Makes plain frames of packets that are not, and parses all anew: one segment, the tag that the driver took out,

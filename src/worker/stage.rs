@@ -143,6 +143,30 @@ pub fn exceeds_mtu(frame: &[u8], mtu: u16) -> bool {
 }
 
 impl<D: Device> Outputs<'_, D> {
+    /// Stages a whole burst for one port: at once where nothing stands against that. None of its packets has more than
+    /// `longest` bytes.
+    #[inline(always)]
+    pub fn output_burst(
+        &mut self,
+        packets: ArrayVec<D::Packet, BURST>,
+        metas: &[PacketMeta],
+        longest: u32,
+        at: PortRef,
+    ) {
+        let queue = self.stage.queues.get_mut(usize::from(at.slot));
+        if let (Some(port), Some(queue)) = (self.topology.port(at), queue)
+            && queue.is_empty()
+            && longest <= u32::from(port.mtu.load(Ordering::Relaxed)) + ETHERNET
+            && !self.stage.dirty.contains(&at.slot)
+            && self.stage.dirty.try_push(at.slot).is_ok()
+        {
+            self.counters.account.staged.add(packets.len() as u64);
+            *queue = packets;
+            return;
+        }
+        self.output_all(packets.into_iter().zip(metas), at);
+    }
+
     /// Stages packets for one port, in order.
     #[inline(always)]
     pub fn output_all<'m>(

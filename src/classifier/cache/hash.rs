@@ -1,12 +1,16 @@
-//! The seeded hash of the caches: folded multiplications, two words each, that do not wait for one another.
+//! The seeded hash of the caches. The words of a masked key are multiplied half by half with secrets added to them and
+//! summed up (NH of UMAC, RFC 4418): two keys that are not equal have one sum with a probability of 2⁻³², whoever chose
+//! them without knowing the secrets. The sum is mixed at the end, so that any of its bits may be taken. It comes out as a
+//! few vector instructions, whatever the mask.
 
 use crate::packet::FlowKey;
-use crate::packet::key::w;
+use crate::packet::key::{KEY_WORDS, SHORT_WORDS, w};
 
-/// Words that a hash is mixed with. Whoever sends packets does not know them.
+/// Secrets that a hash is mixed with. Whoever sends packets does not know them.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed {
-    words: [u64; 8],
+    words: [u64; KEY_WORDS],
+    last: [u64; 2],
 }
 
 impl Seed {
@@ -14,13 +18,13 @@ impl Seed {
     pub fn new(from: u64) -> Self {
         let mut state = from;
         // splitmix64: every bit of the number reaches every word.
-        let words = std::array::from_fn(|_| {
+        let mut next = || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let a = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             b ^ (b >> 31)
-        });
-        Self { words }
+        };
+        Self { words: std::array::from_fn(|_| next()), last: [next(), next()] }
     }
 
     /// A seed for the same purpose and another place.
@@ -28,48 +32,61 @@ impl Seed {
         Self::new(self.words[0] ^ number)
     }
 
-    /// Mixes the pair of words at place `pair` of what is hashed. Partial hashes are combined by XOR.
+    /// The hash of the bits of a key that a mask has. `salt` keeps equal keys of different masks apart.
     #[inline(always)]
-    pub fn pair(&self, pair: usize, a: u64, b: u64) -> u64 {
-        let at = (pair % 3) * 2;
-        // Pairs beyond the third share words of the seed; turned by their place they do not cancel out.
-        let turn = (pair / 3) as u32 * 7;
-        let (x, y) = (self.words[at], self.words[at + 1]);
-        fold(a ^ x.rotate_left(turn), b ^ y.rotate_left(turn))
+    pub fn hash<const N: usize>(&self, key: &[u64; N], mask: &[u64; N], salt: u64) -> u64 {
+        let mut sum = salt;
+        for ((word, mask), secret) in key.iter().zip(mask).zip(&self.words) {
+            let word = word & mask;
+            let low = (word as u32).wrapping_add(*secret as u32);
+            let high = ((word >> 32) as u32).wrapping_add((secret >> 32) as u32);
+            sum = sum.wrapping_add(u64::from(low) * u64::from(high));
+        }
+        self.finish(sum)
     }
 
-    /// The hash, from the combined pairs.
     #[inline(always)]
-    pub fn finish(&self, combined: u64) -> u64 {
-        fold(combined ^ self.words[6], self.words[7] | 1)
+    fn finish(&self, sum: u64) -> u64 {
+        let product = u128::from(sum ^ self.last[0]) * u128::from(self.last[1] | 1);
+        product as u64 ^ (product >> 64) as u64
+    }
+
+    /// A number that nobody knows.
+    pub fn secret(&self) -> u64 {
+        self.finish(0)
     }
 }
 
-#[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
+/// What the exact-match cache knows a flow by: port, addresses, tag, protocol and L4 ports. What changes within a flow
+/// (TTL, TCP flags, DSCP) is left out, so that one flow has one place.
+const FLOW: [u64; SHORT_WORDS] = {
+    let mut mask = [u64::MAX; SHORT_WORDS];
+    mask[w::MARK] = 0;
+    mask[w::NW_MISC] = 0xff00_0000_0000_0000;
+    mask[w::TP] = 0xffff_ffff_0000_0000;
+    mask
+};
 
-/// The hash by which the exact-match cache knows a flow: port, addresses, tag, protocol and L4 ports. What changes within
-/// a flow (TTL, TCP flags, DSCP) is left out, so that one flow has one place.
+/// The same with the long fields.
+const LONG_FLOW: [u64; KEY_WORDS] = {
+    let mut mask = [u64::MAX; KEY_WORDS];
+    let mut word = 0;
+    while word < SHORT_WORDS {
+        mask[word] = FLOW[word];
+        word += 1;
+    }
+    mask
+};
+
+/// The hash by which the exact-match cache knows the flow of a key with short fields only.
 #[inline(always)]
 pub fn flow_hash(seed: &Seed, key: &FlowKey) -> u64 {
-    let words = key.words();
-    let proto = words[w::NW_MISC] & 0xff00_0000_0000_0000;
-    let ports = words[w::TP] & 0xffff_ffff_0000_0000;
-    let combined = seed.pair(0, words[w::CONTEXT] ^ words[w::VLAN], words[w::NW])
-        ^ seed.pair(1, words[w::ETH_DST], words[w::ETH_SRC])
-        ^ seed.pair(2, proto | ports >> 32, words[w::VLAN]);
-    seed.finish(combined)
+    // Shorter than the key, so there is always such a beginning.
+    key.words().first_chunk().map_or(0, |words| seed.hash(words, &FLOW, 0))
 }
 
 /// The same for a packet with long fields.
 #[inline]
 pub fn long_flow_hash(seed: &Seed, key: &FlowKey) -> u64 {
-    let words = key.words();
-    let addresses = seed.pair(3, words[w::IPV6_SRC], words[w::IPV6_SRC + 1])
-        ^ seed.pair(4, words[w::IPV6_DST], words[w::IPV6_DST + 1])
-        ^ seed.pair(5, words[w::ARP_SHA] ^ words[w::TUN_ID], words[w::ND_TARGET + 1]);
-    flow_hash(seed, key) ^ seed.finish(addresses)
+    seed.hash(key.words(), &LONG_FLOW, 0)
 }

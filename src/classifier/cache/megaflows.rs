@@ -6,7 +6,6 @@
 //!
 //! `N` is how many words of the key are looked at: the short form of the key or the whole.
 
-use arrayvec::ArrayVec;
 use wide::u64x4;
 
 use super::buckets::Buckets;
@@ -97,50 +96,18 @@ impl<const N: usize, T> Slot<N, T> {
     }
 }
 
-/// Two words that are hashed together. A word whose mask is 0 fills an odd number up.
-#[derive(Clone, Copy)]
-struct Pair {
-    a: u8,
-    b: u8,
-    mask_a: u64,
-    mask_b: u64,
-}
-
 #[repr(align(64))]
 struct Subtable<const N: usize> {
     mask: [u64; N],
-    /// The words that the mask has bits in.
-    pairs: ArrayVec<Pair, 23>,
     /// Keeps equal keys of different subtables apart.
     salt: u64,
     entries: u32,
 }
 
 impl<const N: usize> Subtable<N> {
-    fn new(mask: &[u64; N], salt: u64) -> Self {
-        let mut words = mask.iter().zip(0u8..).filter(|(mask, _)| **mask != 0).map(|(mask, at)| (at, *mask));
-        let mut pairs = ArrayVec::new();
-        while let Some((a, mask_a)) = words.next() {
-            let (b, mask_b) = words.next().unwrap_or((a, 0));
-            // There are at most as many pairs as half the words of the longest key.
-            let _ = pairs.try_push(Pair { a, b, mask_a, mask_b });
-        }
-        Self { mask: *mask, pairs, salt, entries: 0 }
-    }
-
-    fn hash(&self, key: &[u64; N], seed: &Seed) -> u64 {
-        self.hash_few::<23>(key, seed)
-    }
-
-    /// The same where there are at most `K` pairs.
     #[inline(always)]
-    fn hash_few<const K: usize>(&self, key: &[u64; N], seed: &Seed) -> u64 {
-        let word = |at: u8| key.get(usize::from(at)).copied().unwrap_or(0);
-        let mut combined = self.salt;
-        for (n, pair) in self.pairs.iter().take(K).enumerate() {
-            combined ^= seed.pair(n, word(pair.a) & pair.mask_a, word(pair.b) & pair.mask_b);
-        }
-        seed.finish(combined)
+    fn hash(&self, key: &[u64; N], seed: &Seed) -> u64 {
+        seed.hash(key, &self.mask, self.salt)
     }
 }
 
@@ -165,14 +132,14 @@ struct Probe<'a, const N: usize, T> {
 }
 
 impl<const N: usize, T> Probe<'_, N, T> {
-    /// Probes for the packets of `todo`, with at most `K` pairs of words; returns those not found.
+    /// Probes for the packets of `todo`; returns those not found.
     #[inline(always)]
-    fn all<const K: usize>(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
+    fn all(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
         let mut hashes = [0u64; BATCH];
         let mut guesses = [NONE; BATCH];
         for place in places(todo) {
             let Some(key) = words(&keys[place]) else { continue };
-            let hash = self.subtable.hash_few::<K>(key, self.seed);
+            let hash = self.subtable.hash(key, self.seed);
             hashes[place] = hash;
             self.buckets.prefetch(hash);
         }
@@ -333,14 +300,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
                 buckets: &self.buckets,
                 seed: &self.seed,
             };
-            // The number of pairs is the same for all packets: the loop over them unrolls.
-            todo = match subtable.pairs.len() {
-                1 => probe.all::<1>(keys, todo, found),
-                2 => probe.all::<2>(keys, todo, found),
-                3 => probe.all::<3>(keys, todo, found),
-                4 => probe.all::<4>(keys, todo, found),
-                _ => probe.all::<23>(keys, todo, found),
-            };
+            todo = probe.all(keys, todo, found);
             ranked.hits = ranked.hits.saturating_add(asked - todo.count_ones());
             if todo == 0 {
                 break;
@@ -525,7 +485,8 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
         if usize::from(id) >= SUBTABLES || list.order.len() == list.order.capacity() {
             return Err(Refused::Masks);
         }
-        let subtable = Subtable::new(mask, self.seed.with(u64::from(id)).finish(0));
+        let salt = self.seed.with(u64::from(id)).secret();
+        let subtable = Subtable { mask: *mask, salt, entries: 0 };
         match self.subtables.get_mut(usize::from(id)) {
             Some(place) => *place = subtable,
             None => self.subtables.push(subtable),

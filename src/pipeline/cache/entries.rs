@@ -1,7 +1,7 @@
 //! Megaflows used, put in, taken out, and looked after in passing.
 
 use super::level::Level;
-use super::{Cached, Miss, Shared, Verdict};
+use super::{BATCH, Cached, LONG, Miss, Served, Shared, Verdict};
 use crate::classifier::cache::{Refused, TtlGuard};
 use crate::packet::key::w;
 use crate::pipeline::changes::ChangeLog;
@@ -25,6 +25,51 @@ impl<const N: usize> Level<N> {
             self.recheck(number, log, shared)?;
         }
         Some(verdict)
+    }
+
+    /// See [`super::FlowCache::agree`]. Places of the other form end it.
+    #[inline(always)]
+    pub(super) fn agree(
+        &mut self,
+        burst: &Served<'_, impl Fn(usize) -> u32>,
+        place: usize,
+        shared: &mut Shared,
+    ) -> (Option<Verdict>, usize) {
+        let form = burst.found[place % BATCH] & LONG;
+        let mut verdict = None;
+        let mut end = place;
+        while end < burst.count {
+            let number = burst.found[end % BATCH];
+            let Some(slot) = self.flows.get_mut(number ^ form) else { break };
+            let cached = &mut slot.value;
+            if !shared.ways.is_untouched(cached.way, cached.checked)
+                || verdict.is_some_and(|verdict| verdict != cached.verdict)
+            {
+                break;
+            }
+            verdict = Some(cached.verdict);
+            let (mut packets, mut bytes) = (0, 0);
+            while end < burst.count && burst.found[end % BATCH] == number {
+                packets += 1;
+                bytes += u64::from((burst.bytes)(end));
+                end += 1;
+            }
+            cached.new_packets = cached.new_packets.wrapping_add(packets);
+            cached.new_bytes += bytes;
+            cached.used_ms = burst.now_ms as u32;
+        }
+        if verdict.is_some() {
+            return (verdict, end);
+        }
+        // Nothing sure: the first may be right all the same, which a closer look says.
+        let number = burst.found[place % BATCH] ^ form;
+        match self.verdict(number, burst.log, shared) {
+            None => (None, place + 1),
+            verdict => {
+                self.count(number, 1, u64::from((burst.bytes)(place)), burst.now_ms);
+                (verdict, place + 1)
+            }
+        }
     }
 
     /// See [`super::FlowCache::count`].

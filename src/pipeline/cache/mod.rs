@@ -148,6 +148,20 @@ struct Shared {
     counts: Counts,
 }
 
+/// A burst that was looked up.
+pub struct Served<'a, L: Fn(usize) -> u32> {
+    /// By place: the megaflow found.
+    pub found: &'a [u32; BATCH],
+    /// Places in use.
+    pub count: usize,
+    /// Bytes of the packet at a place.
+    pub bytes: L,
+    /// The coarse clock.
+    pub now_ms: u64,
+    /// What changed.
+    pub log: &'a ChangeLog,
+}
+
 /// What a translated packet brings with it.
 pub struct Miss<'a> {
     /// Place of the port it came in by.
@@ -263,6 +277,16 @@ impl FlowCache {
         match number & LONG {
             0 => self.short.count(number, packets, bytes, now_ms),
             _ => self.long.count(number & !LONG, packets, bytes, now_ms),
+        }
+    }
+
+    /// What to do with the packet at a place of a burst, by what [`FlowCache::lookup`] found, and where the places end with
+    /// which the same is to be done; all these are counted. Without a verdict it is about one packet, which is not.
+    #[inline(always)]
+    pub fn agree(&mut self, burst: &Served<'_, impl Fn(usize) -> u32>, place: usize) -> (Option<Verdict>, usize) {
+        match burst.found[place % BATCH] & LONG {
+            0 => self.short.agree(burst, place, &mut self.shared),
+            _ => self.long.agree(burst, place, &mut self.shared),
         }
     }
 
