@@ -1,0 +1,12 @@
+//! A worker's flow cache against the tables that it stands in front of: whatever is changed, counted, made room for or
+//! forgotten, a packet gets the answer of a translation, and every flow counts the packets that passed it.
+
+#[path = "flow_cache/lab.rs"]
+mod lab;
+#[path = "flow_cache/model.rs"]
+mod model;
+#[allow(dead_code)] // this binary uses its part
+mod oracle;
+#[allow(dead_code)]
+#[path = "../src/packet/testgen.rs"]
+mod testgen;
