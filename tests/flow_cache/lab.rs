@@ -13,7 +13,7 @@ use millrace::pipeline::cache::{BATCH, CacheSizes, Counts, FlowCache, Miss, NONE
 use millrace::pipeline::stats::{FlowCount, FlowStats, StatsId, StatsWriter};
 use millrace::pipeline::table::FlowFilter;
 use millrace::pipeline::translate::{Start, Translation, translate};
-use millrace::pipeline::{Batch, Flow, FlowMod, Ports, Snapshot, Tables};
+use millrace::pipeline::{Batch, Flow, FlowMod, Ports, Recorded, Snapshot, Tables};
 
 use crate::oracle::flows::at;
 use crate::oracle::{World, interpret};
@@ -42,6 +42,13 @@ impl Packet {
         Self { key, shape: Shape::Short, len }
     }
 
+    /// The same by another port.
+    pub fn by(&self, port: u128) -> Self {
+        let mut new = *self;
+        new.key.set(Field::InPort, port);
+        new
+    }
+
     /// The number of its port.
     pub fn port(&self) -> PortNo {
         PortNo(self.key.get(Field::InPort) as u16)
@@ -55,6 +62,8 @@ pub struct Lab {
     pub now_ms: u64,
     /// Packets translated.
     pub misses: u64,
+    /// Publications.
+    pub changes: u64,
     /// What is published; the worker may not yet have seen it.
     published: Snapshot,
     /// What the worker sees.
@@ -81,6 +90,7 @@ impl Lab {
             stats,
             now_ms: 1,
             misses: 0,
+            changes: 0,
             published: snapshot.clone(),
             snapshot,
             writer,
@@ -104,11 +114,13 @@ impl Lab {
         let (tables, changes) = batch.commit();
         self.gone.extend(changes.removed.iter().map(|flow| flow.stats));
         self.published = self.published.with_tables(tables);
+        self.changes += 1;
     }
 
     /// Publishes other ports.
     pub fn set_ports(&mut self, ports: Ports) {
         self.published = self.published.with_ports(ports);
+        self.changes += 1;
     }
 
     /// The worker sees what was published.
@@ -194,6 +206,15 @@ impl Lab {
         }
     }
 
+    /// What a translation of a packet records now, and the packet's key where that is.
+    pub fn record(&self, packet: &Packet) -> (Recorded, FlowKey) {
+        let mut out = Translation::default();
+        translate(&self.snapshot, &mut packet.key.clone(), Start { table: 0 }, &mut out);
+        let mut key = packet.key;
+        key.words_mut().iter_mut().zip(out.recorded().mask.words()).for_each(|(word, mask)| *word &= mask);
+        (out.recorded().clone(), key)
+    }
+
     /// Counts a packet as the interpreter finds it must be.
     fn expect(&mut self, packet: &Packet) {
         let world = World { flows: &self.flows, ports: &self.ports };
@@ -247,6 +268,7 @@ impl Lab {
         assert_eq!(before - flushed, self.cache.gauges().0 as u64);
     }
 
+    /// All megaflows, by what `of` takes from each.
     /// All megaflows, by what `of` takes from each.
     pub fn dump<T>(&mut self, mut of: impl FnMut(&Seen<'_>) -> T) -> Vec<T> {
         let mut all = Vec::new();

@@ -44,11 +44,11 @@ fn event(flow: BoxedStrategy<Wanted>) -> impl Strategy<Value = Event> {
     ]
 }
 
-fn packet_of_frame() -> impl Strategy<Value = Packet> {
+pub fn packet_of_frame() -> impl Strategy<Value = Packet> {
     frame().prop_filter_map("a runt", |(port, frame)| Packet::of_frame(port, &frame))
 }
 
-fn small_packet() -> impl Strategy<Value = Packet> {
+pub fn small_packet() -> impl Strategy<Value = Packet> {
     (dense_key(), 60u32..64).prop_map(|(key, len)| Packet::short(key, len))
 }
 
