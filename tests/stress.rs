@@ -18,7 +18,7 @@ use millrace::datapath::megaflow::MegaflowErrand;
 use millrace::datapath::perf::CacheCounts;
 use millrace::datapath::{Datapath, PortError};
 use millrace::packet::parse::parse;
-use millrace::packet::{Field, FlowKey, Packet, PacketMeta, PortNo};
+use millrace::packet::{DropReason, Field, FlowKey, Packet, PacketMeta, PortNo};
 use millrace::pipeline::cache::CacheSizes;
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::table::FlowFilter;
@@ -206,6 +206,9 @@ impl Stress {
         let mut came = Came::new();
         eventually("the marks have come back", || {
             self.take(&mut came);
+            let drops = self.switch.totals().drops;
+            let full = drops.iter().any(|(reason, _)| *reason == DropReason::MissQueueFull);
+            assert!(!full, "there is more traffic than this machine can bear");
             marks.iter().all(|mark| came.contains_key(mark))
         });
         sync(&mut self.switch);
