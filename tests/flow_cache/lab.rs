@@ -164,7 +164,10 @@ impl Lab {
             for packet in &run {
                 self.expect(packet);
                 match verdict {
-                    Some(verdict) => self.judge(packet, verdict),
+                    Some(verdict) => {
+                        assert!(self.cache.find(port, &packet.key, packet.shape).is_some());
+                        self.judge(packet, verdict);
+                    }
                     None => self.unsure(packet, port),
                 }
             }
