@@ -12,6 +12,7 @@ use super::stats::{FlowStats, StatsId, StatsWriter};
 use super::translate::{Start, Translation, translate};
 use super::{Batch, FlowMod, Match, PortView, Ports, Recorded, Snapshot, Tables};
 use crate::action::{Action, Op, Subfield};
+use crate::packet::field::Maskable;
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::Shape;
 use crate::packet::{Field, FlowKey, PortNo, PortRef};
@@ -84,8 +85,9 @@ impl Input<'_> {
             let (field, how) = (self.field(), self.byte());
             let all = field.all_ones();
             let mask = match how {
+                _ if field.info().maskable == Maskable::Whole => all,
                 0..=99 => all,
-                100..=199 => all & !(all >> (u16::from(how) % field.bits() + 1)),
+                100..=199 => all & !(all >> 1 >> (u16::from(how) % field.bits())),
                 _ => all & u128::from(how & 0xf),
             };
             matcher.set_masked(field, self.value(field) & mask, mask);
