@@ -11,6 +11,7 @@ pub mod control;
 pub mod datapath;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod hint;
 pub mod ident;
 pub mod packet;
 pub mod pipeline;

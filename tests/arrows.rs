@@ -18,9 +18,10 @@ const ARROWS: &[(&str, Uses)] = &[
     ("packet", Only(&[])),
     ("rcu", Only(&[])),
     ("ident", Only(&[])),
-    ("classifier", Only(&["packet"])),
+    ("hint", Only(&[])),
+    ("classifier", Only(&["hint", "packet"])),
     ("config", Only(&["packet"])),
-    ("dpdk", Only(&["packet", "ident"])),
+    ("dpdk", Only(&["hint", "packet", "ident"])),
     ("action", Only(&["packet"])),
     ("pipeline", Only(&["classifier", "action", "packet"])),
     ("datapath", Only(&["config", "pipeline", "action", "packet"])),
@@ -33,7 +34,7 @@ const ARROWS: &[(&str, Uses)] = &[
 /// Compiled for tests only; a module inside a file is found by its attribute.
 const TEST_FILES: &[&str] = &["tests.rs", "flowmod_tests.rs", "testing.rs", "testgen.rs", "vectors.rs"];
 
-const UNSAFE_PLACES: &[&str] = &["src/dpdk/", "src/rcu.rs", "src/packet/prefetch.rs"];
+const UNSAFE_PLACES: &[&str] = &["src/dpdk/", "src/rcu.rs", "src/hint.rs"];
 
 const PACKET_PATH: &[&str] = &[
     "src/packet/",

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::sys;
-use crate::packet::{CsumState, Packet, PacketMeta};
+use crate::packet::{CsumState, Packet, PacketMeta, Said};
 
 /// Flags that say whose memory the buffer is. They are not ours to clear: freeing goes by them.
 const ATTACHED: u64 = sys::RTE_MBUF_F_EXTERNAL | sys::RTE_MBUF_F_INDIRECT;
@@ -60,6 +60,13 @@ impl Mbuf {
         usize::from(self.raw().data_off)
     }
 
+    /// Asks for the first line of its bytes.
+    #[inline(always)]
+    pub fn prefetch_data(&self) {
+        let raw = self.raw();
+        crate::hint::prefetch_at(raw.buf_addr.wrapping_byte_add(usize::from(raw.data_off)));
+    }
+
     /// Whether the packet came in one segment. Those that did not are made so by [`Mbuf::linearised`].
     #[inline(always)]
     pub fn is_linear(&self) -> bool {
@@ -82,17 +89,8 @@ impl Mbuf {
     #[inline(always)]
     pub fn read_meta(&self, meta: &mut PacketMeta) {
         let raw = self.raw();
-        let flags = raw.ol_flags;
         meta.len = raw.pkt_len;
-        meta.segment = 0;
-        meta.flagged = flags != 0;
-        meta.rss_valid = flags & sys::RTE_MBUF_F_RX_RSS_HASH != 0;
-        // SAFETY: the union's members are plain integers of the same size and place.
-        meta.rss_hash = unsafe { raw.__bindgen_anon_2.hash.rss };
-        meta.l3_csum = csum_state(flags, sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD, sys::RTE_MBUF_F_RX_IP_CKSUM_BAD);
-        meta.l4_csum = csum_state(flags, sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD, sys::RTE_MBUF_F_RX_L4_CKSUM_BAD);
-        let stripped = flags & sys::RTE_MBUF_F_RX_VLAN_STRIPPED != 0;
-        meta.stripped_vlan = if stripped { raw.vlan_tci | 0x1000 } else { 0 };
+        meta.said = if raw.ol_flags == 0 { Said::default() } else { said(raw) };
     }
 
     /// Asks nothing of the driver on transmission: what it said on reception does not count any more.
@@ -107,6 +105,19 @@ impl Mbuf {
         raw.ol_flags = (raw.ol_flags & ATTACHED) | flags;
         // tx_offload: l2_len in bits 0–6, l3_len in bits 7–15, l4_len and the rest zero.
         raw.__bindgen_anon_3.tx_offload = u64::from(l2_len & 0x7f) | (u64::from(l3_len & 0x1ff) << 7);
+    }
+}
+
+/// What the flags of a packet say.
+#[inline]
+fn said(raw: &sys::rte_mbuf) -> Said {
+    let flags = raw.ol_flags;
+    let stripped = flags & sys::RTE_MBUF_F_RX_VLAN_STRIPPED != 0;
+    Said {
+        flagged: true,
+        l3_csum: csum_state(flags, sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD, sys::RTE_MBUF_F_RX_IP_CKSUM_BAD),
+        l4_csum: csum_state(flags, sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD, sys::RTE_MBUF_F_RX_L4_CKSUM_BAD),
+        stripped_vlan: if stripped { raw.vlan_tci | 0x1000 } else { 0 },
     }
 }
 

@@ -78,6 +78,19 @@ pub enum CsumState {
     Partial,
 }
 
+/// What a driver says of a packet on reception. Most say nothing of most packets, which is the default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Said {
+    /// Whether something is left on the packet that has to be cleared or completed before it is sent.
+    pub flagged: bool,
+    /// IPv4 header checksum.
+    pub l3_csum: CsumState,
+    /// TCP, UDP, SCTP or ICMPv6 checksum.
+    pub l4_csum: CsumState,
+    /// Outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
+    pub stripped_vlan: u16,
+}
+
 /// One per slot of the burst.
 ///
 /// Offsets count from the start of the frame; 0 means that the header is not there or was not parsed. They are set
@@ -94,20 +107,8 @@ pub struct PacketMeta {
     pub payload: u16,
     /// End of the IP datagram as its length field says (Ethernet padding lies behind it); 0 without IP.
     pub l3_end: u16,
-    /// Hash by the NIC, if `rss_valid`.
-    pub rss_hash: u32,
-    /// Whether `rss_hash` was delivered.
-    pub rss_valid: bool,
-    /// IPv4 header checksum.
-    pub l3_csum: CsumState,
-    /// TCP, UDP, SCTP or ICMPv6 checksum.
-    pub l4_csum: CsumState,
-    /// Segment size asked for by the sender (TSO); 0 without. Always 0 while no port offers TSO.
-    pub segment: u16,
-    /// Whether the driver left something on the packet that has to be cleared or completed before it is sent.
-    pub flagged: bool,
-    /// Outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
-    pub stripped_vlan: u16,
+    /// What the driver said of it.
+    pub said: Said,
     /// Port the packet came in by.
     pub in_port: PortNo,
     /// That port's slot and generation.

@@ -13,7 +13,6 @@ pub mod headers;
 pub mod key;
 pub mod meta;
 pub mod parse;
-mod prefetch;
 #[cfg(test)]
 pub(crate) mod testgen;
 
@@ -22,5 +21,4 @@ pub use buf::{HeapPacket, Packet};
 pub use drop::DropReason;
 pub use field::Field;
 pub use key::{FlowKey, FlowMask};
-pub use meta::{CsumState, PacketMeta, PortNo, PortRef};
-pub use prefetch::prefetch;
+pub use meta::{CsumState, PacketMeta, PortNo, PortRef, Said};

@@ -73,30 +73,39 @@ pub fn parse(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> Parsed {
 #[inline(always)]
 fn plain_ipv4(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> bool {
     const IP: usize = ETH_LEN;
-    const L4: usize = IP + 20;
-    let (Some(head), true) = (frame.first_chunk::<{ L4 + 8 }>(), frame.len() <= MAX_FRAME) else {
+    const L4: usize = IP + size_of::<Ipv4>();
+    const HEAD: usize = L4 + size_of::<Udp>();
+    let (Some(head), true) = (frame.first_chunk::<HEAD>(), frame.len() <= MAX_FRAME) else {
         return false;
     };
-    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1, ip @ .., p0, p1, p2, p3, _, _, _, _] = *head;
-    let [vihl, tos, l0, l1, _, _, f0, f1, ttl, proto, _, _, a0, a1, a2, a3, b0, b1, b2, b3] = ip;
-    let end = IP + usize::from(u16::from_be_bytes([l0, l1]));
-    // The flag "do not fragment" is no matter.
-    let whole = u16::from_be_bytes([f0 & 0x3f, f1]) == 0;
-    if [t0, t1, vihl] != [0x08, 0x00, 0x45] || !whole || end > frame.len() {
+    // Eight bytes at a time: what stands where in a word is said by the shifts below.
+    let word = |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b));
+    let type_to_id = word(12);
+    let frag_to_src = word(20);
+    let end = IP + usize::from((type_to_id >> 16) as u16);
+    // Ethernet type, version and header length; and of the fragment's fields all but "do not fragment".
+    let plain = (type_to_id >> 40 == 0x08_0045) & (frag_to_src >> 48 & 0x3fff == 0);
+    if !plain || end > frame.len() {
         return false;
     }
-    let ports = u64::from(u32::from_be_bytes([p0, p1, p2, p3])) << 32;
-    let (tp, header) = match proto {
-        ip_proto::UDP => (ports, size_of::<Udp>()),
+    let proto = (frag_to_src >> 32) as u8;
+    // The ports are the upper half of what begins with them.
+    let mut tp = word(L4) & 0xffff_ffff_0000_0000;
+    let header = match proto {
+        ip_proto::UDP => size_of::<Udp>(),
         ip_proto::TCP => {
-            let Some([high, low]) = frame.get(L4 + 12..L4 + 14) else { return false };
-            let flags = u64::from(u16::from_be_bytes([high & 0x0f, *low]));
-            (ports | flags << 16, usize::from(high >> 4) * 4)
+            let Some(&[high, low]) = frame.get(L4 + 12..L4 + 14).and_then(|bytes| bytes.first_chunk()) else {
+                return false;
+            };
+            if high < 0x50 {
+                return false;
+            }
+            tp |= u64::from(u16::from_be_bytes([high & 0x0f, low])) << 16;
+            usize::from(high >> 4) * 4
         }
         _ => return false,
     };
-    let least = if proto == ip_proto::TCP { size_of::<Tcp>() } else { size_of::<Udp>() };
-    if header < least || L4 + header > end {
+    if L4 + header > end {
         return false;
     }
     meta.len = frame.len() as u32;
@@ -104,11 +113,12 @@ fn plain_ipv4(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> bool {
     meta.payload = (L4 + header) as u16;
     meta.l3_end = end as u16;
     let words = &mut key.words;
-    words[w::ETH_DST] = u64::from_be_bytes([d0, d1, d2, d3, d4, d5, t0, t1]);
-    words[w::ETH_SRC] = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, 0, 0]);
+    words[w::ETH_DST] = word(0) & !0xffff | u64::from(eth_type::IPV4);
+    words[w::ETH_SRC] = word(6) & !0xffff;
     words[w::VLAN] = 0;
-    words[w::NW] = u64::from_be_bytes([a0, a1, a2, a3, b0, b1, b2, b3]);
-    words[w::NW_MISC] = u64::from_be_bytes([proto, tos, ttl, 0, 0, 0, 0, 0]);
+    words[w::NW] = word(26);
+    let (proto, ttl) = (frag_to_src >> 32 & 0xff, frag_to_src >> 40 & 0xff);
+    words[w::NW_MISC] = proto << 56 | (type_to_id >> 32 & 0xff) << 48 | ttl << 40;
     words[w::TP] = tp;
     true
 }

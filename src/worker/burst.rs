@@ -9,8 +9,8 @@ use super::wait::Waiting;
 use crate::action::execute::execute;
 use crate::ident::BURST;
 use crate::packet::key::w;
-use crate::packet::parse::{Shape, Stop, parse};
-use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef, prefetch};
+use crate::packet::parse::{Parsed, Shape, Stop, parse};
+use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef};
 use crate::pipeline::cache::{FlowCache, Miss, NONE, Verdict};
 use crate::pipeline::stats::StatsWriter;
 use crate::pipeline::translate::{Start, Translation, translate};
@@ -63,21 +63,26 @@ impl Slots {
     }
 
     /// Parses a packet into a place, whose `meta` holds what the driver said. False if it is no frame.
-    #[inline(always)]
     fn parse(&mut self, frame: &[u8], place: usize, from: From) -> bool {
         let place = place % BURST;
         let (meta, key) = (&mut self.metas[place], &mut self.keys[place]);
-        (meta.in_port, meta.in_ref, meta.frozen) = (from.number, from.at, 0);
         let bit = 1 << place;
         if self.long & bit != 0 {
             key.clear_long();
         }
-        key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
-        key.words[w::MARK] = 0;
-        let parsed = parse(frame, meta, key);
+        let parsed = parse_from(frame, meta, key, from);
         self.long = self.long & !bit | u32::from(parsed.shape == Shape::Long) << place;
         parsed.stop != Some(Stop::Runt)
     }
+}
+
+/// Parses a packet into a key whose long words are zero.
+#[inline(always)]
+fn parse_from(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey, from: From) -> Parsed {
+    (meta.in_port, meta.in_ref, meta.frozen) = (from.number, from.at, 0);
+    key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
+    key.words[w::MARK] = 0;
+    parse(frame, meta, key)
 }
 
 /// Where packets come from.
@@ -213,16 +218,23 @@ impl<B: Backend> Burst<'_, B> {
         let mut bytes = 0;
         let mut odd = false;
         let slots = &mut *self.slots;
-        for (place, packet) in packets.iter().enumerate() {
-            if let Some(byte) = packets.get(place + AHEAD).and_then(|packet| packet.data().first()) {
-                prefetch(byte);
-            }
-            let meta = &mut slots.metas[place % BURST];
+        let were_long = slots.long;
+        let mut long = 0;
+        let places = slots.metas.iter_mut().zip(&mut slots.keys);
+        for (place, (packet, (meta, key))) in packets.iter().zip(places).enumerate() {
+            B::Device::prefetch(packets.get(place + AHEAD).unwrap_or(packet));
             B::Device::read_meta(packet, meta);
             bytes += u64::from(meta.len);
-            odd |= !B::Device::is_linear(packet) | (meta.stripped_vlan != 0);
-            odd |= !slots.parse(packet.data(), place, from);
+            odd |= !B::Device::is_linear(packet) | (meta.said.stripped_vlan != 0);
+            if were_long & (1 << place) != 0 {
+                key.clear_long();
+            }
+            let parsed = parse_from(packet.data(), meta, key, from);
+            long |= u32::from(parsed.shape == Shape::Long) << place;
+            odd |= parsed.stop == Some(Stop::Runt);
         }
+        let parsed = u32::MAX.unbounded_shr((BURST - packets.len()) as u32);
+        slots.long = were_long & !parsed | long;
         (bytes, odd)
     }
 
@@ -236,18 +248,12 @@ impl<B: Backend> Burst<'_, B> {
         let mut packets = packets.into_iter();
         let mut place = 0;
         while place < count {
-            let (number, end, bytes) = self.run_from(place, count);
-            let good = in_order && number != NONE && self.cache.version() == version;
-            let log = &self.state.pipeline.log;
-            let verdict = match good {
-                true => self.cache.hit(number, (end - place) as u32, bytes, self.now_ms, log),
-                false => None,
-            };
-            let run = packets.by_ref().take(end - place);
+            let sure = in_order && self.cache.version() == version;
+            let (verdict, end) = if sure { self.agree(place, count) } else { (None, place + 1) };
+            let mut run = packets.by_ref().take(end - place);
             match verdict {
                 Some(Verdict::Output(at)) => {
-                    let metas = self.slots.metas.iter().skip(place);
-                    self.out.output_all(run.zip(metas), at);
+                    self.out.output_all(run.zip(self.slots.metas.iter().skip(place)), at);
                 }
                 Some(Verdict::Run(program)) => {
                     for (packet, meta) in run.zip(self.slots.metas.iter().skip(place)) {
@@ -255,8 +261,9 @@ impl<B: Backend> Burst<'_, B> {
                     }
                 }
                 None => {
-                    for (packet, place) in run.zip(place..) {
-                        let order = if number == NONE { Order::Told } else { Order::Counted };
+                    if let Some(packet) = run.next() {
+                        let known = self.slots.found[place % BURST] != NONE;
+                        let order = if known { Order::Counted } else { Order::Told };
                         self.unsure(packet, place, from, &mut misses, order);
                     }
                 }
@@ -265,18 +272,33 @@ impl<B: Backend> Burst<'_, B> {
         }
     }
 
-    /// The megaflow found for a place, where the run of places with the same one ends, and their bytes.
+    /// What to do with the packet at a place, and where the places end with which the same is to be done, by megaflows
+    /// that are known to be right; all these are counted. Without a verdict it is about one packet, which is not.
     #[inline(always)]
-    fn run_from(&self, place: usize, count: usize) -> (u32, usize, u64) {
-        let found = &self.slots.found;
-        let number = found[place % BURST];
-        let mut bytes = u64::from(self.slots.metas[place % BURST].len);
-        let mut end = place + 1;
-        while end < count && found[end % BURST] == number {
-            bytes += u64::from(self.slots.metas[end % BURST].len);
-            end += 1;
+    fn agree(&mut self, place: usize, count: usize) -> (Option<Verdict>, usize) {
+        let log = &self.state.pipeline.log;
+        let Slots { found, metas, .. } = &*self.slots;
+        let mut number = found[place % BURST];
+        let verdict = self.cache.verdict(number, log);
+        if verdict.is_none() {
+            return (None, place + 1);
         }
-        (number, end, bytes)
+        let mut end = place;
+        loop {
+            let (start, mut bytes) = (end, 0);
+            while end < count && found[end % BURST] == number {
+                bytes += u64::from(metas[end % BURST].len);
+                end += 1;
+            }
+            self.cache.count(number, (end - start) as u32, bytes, self.now_ms);
+            if end == count {
+                return (verdict, end);
+            }
+            number = found[end % BURST];
+            if self.cache.verdict(number, log) != verdict {
+                return (verdict, end);
+            }
+        }
     }
 
     /// Makes plain frames of packets that are not, and parses all anew: one segment, the tag that the driver took out,
@@ -301,7 +323,7 @@ impl<B: Backend> Burst<'_, B> {
     fn plain(&mut self, packet: PacketOf<B>, place: usize) -> Option<PacketOf<B>> {
         let meta = &mut self.slots.metas[place % BURST];
         B::Device::read_meta(&packet, meta);
-        let stripped = meta.stripped_vlan;
+        let stripped = meta.said.stripped_vlan;
         let Some(mut packet) = B::Device::linear(packet) else {
             // The packet is gone with the attempt; only its count is left to settle.
             self.out.counters.account.drop(DropReason::Segments, 1);

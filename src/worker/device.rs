@@ -18,6 +18,9 @@ pub trait Device: Send + Sync + 'static {
     /// Hands packets from the front of `packets` to the driver; those that it did not take stay.
     fn tx_burst(&self, worker: &mut WorkerId, packets: &mut ArrayVec<Self::Packet, BURST>) -> Sent;
 
+    /// Asks for the first bytes of a received packet, which will be read soon.
+    fn prefetch(packet: &Self::Packet);
+
     /// What the driver said of a received packet.
     fn read_meta(packet: &Self::Packet, meta: &mut PacketMeta);
 

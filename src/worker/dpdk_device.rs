@@ -30,6 +30,11 @@ impl Device for Port {
     }
 
     #[inline(always)]
+    fn prefetch(packet: &Mbuf) {
+        packet.prefetch_data();
+    }
+
+    #[inline(always)]
     fn read_meta(packet: &Mbuf, meta: &mut PacketMeta) {
         packet.read_meta(meta);
     }

@@ -41,6 +41,8 @@ pub struct Worker<B: Backend> {
     pub cache: Box<FlowCache>,
     pub waiting: Waiting<<B::Device as Device>::Packet>,
     pub errands: Errands,
+    /// When [`Perf::show`](super::counters::Perf::show) last was.
+    pub shown_ms: u64,
 }
 
 /// The coarse clock: milliseconds since the switch started, from the TSC.
@@ -48,12 +50,15 @@ pub struct Worker<B: Backend> {
 pub struct Clock {
     start: u64,
     per_ms: u64,
+    /// 2⁶⁴ milliseconds in counts: a multiplication in place of a division in every turn.
+    ms_per_count: u64,
 }
 
 impl Clock {
     /// Counts from now.
     pub fn new<B: Backend>() -> Self {
-        Self { start: B::tsc(), per_ms: (B::tsc_hz() / 1000).max(1) }
+        let per_ms = (B::tsc_hz() / 1000).max(2);
+        Self { start: B::tsc(), per_ms, ms_per_count: u64::MAX / per_ms }
     }
 
     /// Microseconds in so many counts.
@@ -69,7 +74,8 @@ impl Clock {
     /// Milliseconds at a reading of the TSC.
     #[inline(always)]
     pub fn ms(&self, tsc: u64) -> u64 {
-        tsc.saturating_sub(self.start) / self.per_ms
+        let counts = u128::from(tsc.saturating_sub(self.start));
+        (counts * u128::from(self.ms_per_count) >> 64) as u64
     }
 }
 
@@ -157,11 +163,13 @@ impl<B: Backend> Worker<B> {
         self.cache.upkeep(now_ms, &mut self.flow_stats);
         worked |=
             self.errands.go_on(now_ms, &mut self.cache, &mut self.flow_stats, &mut self.mailbox.errands);
-        if let Some(token) = self.errands.synced(&mut self.cache) {
-            self.counters.synced.announce(token);
-        }
-        if worked {
+        let synced = self.errands.synced(&mut self.cache);
+        if now_ms != self.shown_ms || synced.is_some() {
+            self.shown_ms = now_ms;
             self.counters.perf.show(&self.cache, self.waiting.len());
+        }
+        if let Some(token) = synced {
+            self.counters.synced.announce(token);
         }
         worked
     }

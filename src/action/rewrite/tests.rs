@@ -201,8 +201,8 @@ proptest! {
         }
         let good = spec.frame();
         let (_, mut meta, mut key) = read_key(&good);
-        meta.l3_csum = CsumState::Partial;
-        meta.l4_csum = CsumState::Partial;
+        meta.said.l3_csum = CsumState::Partial;
+        meta.said.l4_csum = CsumState::Partial;
         let mut packet = HeapPacket::new(&good);
         // Completion is right whatever stood in the field.
         let (l4, proto) = (usize::from(meta.l4), key.get(Field::NwProto));

@@ -1,15 +1,15 @@
 //! A hash table of numbers with a fixed size: buckets of one cache line, two of them for every hash.
 
-use zerocopy::{FromZeros, KnownLayout};
+use crate::hint;
 
 /// Places of a bucket.
 const WAYS: usize = 7;
 /// The tag of a place without a number.
 const EMPTY: u32 = 0;
 
-/// Tags and numbers of one bucket, all zero at first, so that memory which nobody uses is never touched. The eighth tag
-/// counts the numbers that stand in their second bucket because this one was full.
-#[derive(Clone, Copy, FromZeros, KnownLayout)]
+/// Tags and numbers of one bucket, all zero at first. The eighth tag counts the numbers that stand in their second bucket
+/// because this one was full.
+#[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
 struct Bucket {
     tags: [u32; WAYS + 1],
@@ -69,8 +69,7 @@ impl Buckets {
     /// With room for about that many numbers; full at the earliest when two certain buckets are.
     pub fn new(numbers: usize) -> Self {
         let count = numbers.div_ceil(WAYS - 2).next_power_of_two().max(2);
-        let buckets = <[Bucket]>::new_box_zeroed_with_elems(count).unwrap_or_default();
-        Self { buckets, mask: count - 1 }
+        Self { buckets: hint::table(count), mask: count - 1 }
     }
 
     /// Bytes that it takes.
@@ -166,7 +165,7 @@ impl Buckets {
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if let Some(bucket) = self.buckets.get(hash as usize & self.mask) {
-            crate::packet::prefetch(bucket);
+            hint::prefetch(bucket);
         }
     }
 }

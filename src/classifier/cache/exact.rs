@@ -3,12 +3,12 @@
 //! A line of eight tags and numbers for every hash, nothing more: what it proposes is compared with the megaflow's own
 //! bits, so an entry whose megaflow is gone, or is another by now, does no harm.
 
-use zerocopy::{FromZeros, KnownLayout};
+use crate::hint;
 
 /// Places of a line.
 const WAYS: usize = 8;
 
-#[derive(Clone, Copy, FromZeros, KnownLayout)]
+#[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
 struct Line {
     tags: [u32; WAYS],
@@ -27,8 +27,7 @@ impl ExactMatch {
     /// With room for at least that many entries.
     pub fn new(entries: usize) -> Self {
         let count = entries.div_ceil(WAYS).next_power_of_two();
-        let lines = <[Line]>::new_box_zeroed_with_elems(count).unwrap_or_default();
-        Self { lines, mask: count - 1, turn: 0 }
+        Self { lines: hint::table(count), mask: count - 1, turn: 0 }
     }
 
     /// Entries that there is room for.
@@ -89,7 +88,7 @@ impl ExactMatch {
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if let Some(line) = self.lines.get(hash as usize & self.mask) {
-            crate::packet::prefetch(line);
+            hint::prefetch(line);
         }
     }
 }

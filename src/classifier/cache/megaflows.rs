@@ -10,6 +10,7 @@ use arrayvec::ArrayVec;
 
 use super::buckets::Buckets;
 use super::hash::Seed;
+use crate::hint;
 use crate::packet::FlowKey;
 use crate::packet::key::w;
 
@@ -68,6 +69,12 @@ pub struct Slot<const N: usize, T> {
 }
 
 impl<const N: usize, T> Slot<N, T> {
+    #[inline(always)]
+    fn prefetch(&self) {
+        hint::prefetch(&self.key);
+        hint::prefetch(&self.value);
+    }
+
     /// What it matches, on the bits of its mask.
     pub fn key(&self) -> &[u64; N] {
         &self.key
@@ -172,7 +179,7 @@ impl<const N: usize, T> Probe<'_, N, T> {
             let guess = self.buckets.guess(hashes[place]).unwrap_or(NONE);
             guesses[place] = guess;
             if let Some(slot) = self.slots.get(guess as usize) {
-                crate::packet::prefetch(slot);
+                slot.prefetch();
             }
         }
         let mut missed = 0;
@@ -265,7 +272,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
             patience: 0,
         };
         Self {
-            slots: Vec::with_capacity(limits.megaflows),
+            slots: hint::room(limits.megaflows),
             free: Vec::with_capacity(limits.megaflows),
             buckets: Buckets::new(limits.megaflows),
             subtables: Vec::with_capacity(SUBTABLES),
@@ -370,7 +377,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
     #[inline(always)]
     pub fn prefetch(&self, number: u32) {
         if let Some(slot) = self.slots.get(number as usize) {
-            crate::packet::prefetch(slot);
+            slot.prefetch();
         }
     }
 
@@ -488,7 +495,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
 
     /// How many subtables there are.
     pub fn subtables(&self) -> usize {
-        self.ports.iter().map(|list| list.order.len()).sum()
+        self.subtables.len() - self.free_subtables.len()
     }
 
     /// How many megaflows and subtables a port has.

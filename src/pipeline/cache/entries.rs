@@ -16,26 +16,25 @@ const CANDIDATES: u32 = 32;
 const IDLE_ENOUGH: u32 = 100;
 
 impl<const N: usize> Level<N> {
-    /// See [`super::FlowCache::hit`].
+    /// See [`super::FlowCache::verdict`].
     #[inline(always)]
-    pub(super) fn hit(
-        &mut self,
-        number: u32,
-        packets: u32,
-        bytes: u64,
-        now_ms: u64,
-        log: &ChangeLog,
-        shared: &mut Shared,
-    ) -> Option<Verdict> {
+    pub(super) fn verdict(&mut self, number: u32, log: &ChangeLog, shared: &mut Shared) -> Option<Verdict> {
         let cached = &self.flows.get(number)?.value;
+        let verdict = cached.verdict;
         if !shared.ways.is_untouched(cached.way, cached.checked) {
             self.recheck(number, log, shared)?;
         }
-        let cached = &mut self.flows.get_mut(number)?.value;
+        Some(verdict)
+    }
+
+    /// See [`super::FlowCache::count`].
+    #[inline(always)]
+    pub(super) fn count(&mut self, number: u32, packets: u32, bytes: u64, now_ms: u64) {
+        let Some(slot) = self.flows.get_mut(number) else { return };
+        let cached = &mut slot.value;
         cached.new_packets = cached.new_packets.wrapping_add(packets);
         cached.new_bytes += bytes;
         cached.used_ms = now_ms as u32;
-        Some(if cached.only_output { Verdict::Output(cached.output) } else { Verdict::Run(cached.program) })
     }
 
     /// Whether a megaflow whose way was touched is right all the same; then that is remembered.

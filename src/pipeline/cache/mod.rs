@@ -73,9 +73,7 @@ pub struct Cached {
     checked: u32,
     /// When it was last used, in the coarse clock.
     used_ms: u32,
-    /// Where all its packets go, if that is all there is to do; see [`Cached::only_output`].
-    output: PortRef,
-    only_output: bool,
+    verdict: Verdict,
     /// Counted and not yet added to the flows.
     new_packets: u32,
     new_bytes: u64,
@@ -128,6 +126,12 @@ pub enum Verdict {
     Output(PortRef),
     /// Do the operations of [`FlowCache::ops`].
     Run(u32),
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self::Run(0)
+    }
 }
 
 /// What the megaflows of both forms use together.
@@ -241,9 +245,26 @@ impl FlowCache {
         self.shared.version
     }
 
-    /// Counts packets for a megaflow and says what to do with them; nothing, and nothing is counted, if there is no such
-    /// megaflow or a change may concern it.
+    /// What to do with the packets of a megaflow; nothing if there is no such megaflow or a change may concern it.
     #[inline(always)]
+    pub fn verdict(&mut self, number: u32, log: &ChangeLog) -> Option<Verdict> {
+        match number & LONG {
+            0 => self.short.verdict(number, log, &mut self.shared),
+            _ => self.long.verdict(number & !LONG, log, &mut self.shared),
+        }
+    }
+
+    /// Counts packets of a megaflow.
+    #[inline(always)]
+    pub fn count(&mut self, number: u32, packets: u32, bytes: u64, now_ms: u64) {
+        match number & LONG {
+            0 => self.short.count(number, packets, bytes, now_ms),
+            _ => self.long.count(number & !LONG, packets, bytes, now_ms),
+        }
+    }
+
+    /// [`FlowCache::verdict`], and [`FlowCache::count`] if there is one.
+    #[inline]
     pub fn hit(
         &mut self,
         number: u32,
@@ -252,10 +273,9 @@ impl FlowCache {
         now_ms: u64,
         log: &ChangeLog,
     ) -> Option<Verdict> {
-        match number & LONG {
-            0 => self.short.hit(number, packets, bytes, now_ms, log, &mut self.shared),
-            _ => self.long.hit(number & !LONG, packets, bytes, now_ms, log, &mut self.shared),
-        }
+        let verdict = self.verdict(number, log)?;
+        self.count(number, packets, bytes, now_ms);
+        Some(verdict)
     }
 
     /// The operations of a [`Verdict::Run`].
@@ -335,9 +355,9 @@ impl Shared {
             self.effects.release(effects);
             return None;
         };
-        let output = match ops {
-            [Op::Output(port)] => Some(*port),
-            _ => None,
+        let verdict = match ops {
+            [Op::Output(port)] => Verdict::Output(*port),
+            _ => Verdict::Run(program),
         };
         Some(Cached {
             program,
@@ -345,8 +365,7 @@ impl Shared {
             way,
             checked: self.ways.seen(),
             used_ms: now_ms as u32,
-            output: output.unwrap_or_default(),
-            only_output: output.is_some(),
+            verdict,
             ..Cached::default()
         })
     }

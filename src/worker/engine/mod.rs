@@ -193,6 +193,7 @@ impl<B: Backend> Engine<B> {
             cache: Box::new(FlowCache::new(self.sizes, B::tsc().rotate_left(32) ^ u64::from(number))),
             waiting: Waiting::new(B::tsc()),
             errands: Errands::default(),
+            shown_ms: 0,
         };
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let core = setup.core;
