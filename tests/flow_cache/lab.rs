@@ -152,16 +152,9 @@ impl Lab {
         let version = self.cache.version();
         let mut place = 0;
         while place < packets.len() {
-            let number = found[place];
-            let run = packets[place..].iter().zip(&found[place..]).take_while(|(_, own)| **own == number);
-            let run: Vec<Packet> = run.map(|(packet, _)| *packet).collect();
-            place += run.len();
-            let good = number != NONE && self.cache.version() == version;
-            let bytes = run.iter().map(|packet| u64::from(packet.len)).sum();
-            let log = &self.snapshot.log;
-            let verdict =
-                good.then(|| self.cache.hit(number, run.len() as u32, bytes, self.now_ms, log)).flatten();
-            for packet in &run {
+            let sure = self.cache.version() == version;
+            let (verdict, end) = if sure { self.agree(packets, &found, place) } else { (None, place + 1) };
+            for packet in &packets[place..end] {
                 self.expect(packet);
                 match verdict {
                     Some(verdict) => {
@@ -171,7 +164,25 @@ impl Lab {
                     None => self.unsure(packet, port),
                 }
             }
+            place = end;
         }
+    }
+
+    /// As the worker's function of that name: the verdict for a place, and where those end that get the same and are
+    /// counted.
+    fn agree(&mut self, packets: &[Packet], found: &[u32; BATCH], place: usize) -> (Option<Verdict>, usize) {
+        let Some(verdict) = self.cache.verdict(found[place], &self.snapshot.log) else {
+            return (None, place + 1);
+        };
+        let mut end = place;
+        while end < packets.len() && self.cache.verdict(found[end], &self.snapshot.log) == Some(verdict) {
+            let run = packets[end..].iter().zip(&found[end..]).take_while(|(_, own)| **own == found[end]);
+            let (count, bytes) =
+                run.fold((0, 0), |(n, sum), (packet, _)| (n + 1, sum + u64::from(packet.len)));
+            self.cache.count(found[end], count, bytes, self.now_ms);
+            end += count as usize;
+        }
+        (Some(verdict), end)
     }
 
     fn unsure(&mut self, packet: &Packet, port: usize) {
