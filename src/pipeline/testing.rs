@@ -9,6 +9,7 @@ use super::cache::{BATCH, CacheSizes, FlowCache, Miss, Verdict};
 use super::flow::FlowOptions;
 use super::flowmod::Command;
 use super::stats::{FlowStats, StatsId, StatsWriter};
+use super::table::FlowFilter;
 use super::translate::{Start, Translation, translate};
 use super::{Batch, FlowMod, Match, PortView, Ports, Recorded, Snapshot, Tables};
 use crate::action::{Action, Op, Subfield};
@@ -257,11 +258,17 @@ pub fn megaflows(bytes: &[u8]) {
         }
     }
     let mut snapshot = snapshot;
-    for _ in 0..input.below(4) {
+    for _ in 0..input.below(8) {
         let commands = [Command::Add, Command::ModifyStrict, Command::DeleteStrict, Command::Delete];
         let mut batch = Batch::new(&snapshot.tables, &stats, Instant::now());
         let command = commands[usize::from(input.below(4))];
-        let _ = batch.apply(&input.change(command));
+        let mut change = input.change(command);
+        let flows = snapshot.tables.list(&FlowFilter::default());
+        if let Some(flow) = flows.get(usize::from(input.byte())) {
+            (change.table, change.priority, change.matcher) =
+                (Some(flow.table), flow.priority, flow.matcher());
+        }
+        let _ = batch.apply(&change);
         snapshot = snapshot.with_tables(batch.commit().0);
         served.now_ms += u64::from(input.byte());
         served.all(&snapshot, &keys);
