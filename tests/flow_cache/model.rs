@@ -171,5 +171,5 @@ fn no_answer_is_stale_and_no_packet_uncounted() {
     let met = met.0.get();
     let rare =
         [met.emc_hits, met.stale, met.revalidated, met.expired, met.evicted, met.refused, met.narrowed];
-    assert!(rare.iter().all(|often| *often > 300), "the random events try too little: {met:?}");
+    assert!(rare.iter().all(|often| *often > 50), "the random events try too little: {met:?}");
 }
