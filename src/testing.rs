@@ -95,3 +95,9 @@ pub fn fuzz_socket(bytes: &[u8]) {
         assert!(answer["error"].is_null() != answer["result"].is_null(), "an answer is a result or an error");
     }
 }
+
+/// Any bytes as tables, packets and changes: a megaflow serves whom it may, nobody meets two, and none outlives what
+/// made it.
+pub fn fuzz_megaflows(bytes: &[u8]) {
+    crate::pipeline::testing::megaflows(bytes);
+}

@@ -29,3 +29,8 @@ fn flow() {
 fn socket() {
     run("socket", millrace::testing::fuzz_socket);
 }
+
+#[test]
+fn megaflows() {
+    run("megaflows", millrace::testing::fuzz_megaflows);
+}

@@ -1,6 +1,10 @@
 //! For random flow tables and random packets the switch answers as the linear interpreter in `oracle` does: here
 //! translation with keys, in `oracle/bytes.rs` all from the bytes of a frame to those of its outputs.
 
+#[path = "oracle/bytes.rs"]
+mod bytes;
+#[path = "oracle/megaflows.rs"]
+mod megaflows;
 mod oracle;
 #[path = "../src/packet/testgen.rs"]
 mod testgen;

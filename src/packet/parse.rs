@@ -79,7 +79,8 @@ fn plain_ipv4(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> bool {
         return false;
     };
     // Eight bytes at a time: what stands where in a word is said by the shifts below.
-    let word = |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b));
+    let word =
+        |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b));
     let type_to_id = word(12);
     let frag_to_src = word(20);
     let end = IP + usize::from((type_to_id >> 16) as u16);

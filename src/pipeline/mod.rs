@@ -17,6 +17,8 @@ pub mod record;
 pub mod stats;
 pub mod syntax;
 pub mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod translate;
 
 pub use changes::ChangeLog;

@@ -161,13 +161,15 @@ pub struct StatsWriter {
 }
 
 impl StatsWriter {
-    /// Counts packets of a flow. An id that was never allocated is ignored.
+    /// Counts packets of a flow, the last of them at `now_ms`, in any order of the times. An id that was never
+    /// allocated is ignored.
     #[inline]
     pub fn add(&mut self, id: StatsId, packets: u64, bytes: u64, now_ms: u64) {
         let Some(cell) = self.stats.banks.get(self.worker).and_then(|bank| bank.cell(id)) else { return };
         cell.packets.store(cell.packets.load(Relaxed).wrapping_add(packets), Relaxed);
         cell.bytes.store(cell.bytes.load(Relaxed).wrapping_add(bytes), Relaxed);
-        cell.used.store(now_ms.saturating_add(1), Relaxed);
+        // What a megaflow counted may come after what others counted later.
+        cell.used.store(cell.used.load(Relaxed).max(now_ms.saturating_add(1)), Relaxed);
     }
 }
 
@@ -194,6 +196,16 @@ mod tests {
         assert_eq!(stats.read(id), FlowCount { packets: 3, bytes: 360, last_used_ms: Some(7) });
         a.add(StatsId(u32::MAX), 1, 60, 7);
         a.add(StatsId(CHUNK as u32), 1, 60, 7);
+    }
+
+    #[test]
+    fn what_is_counted_late_does_not_set_the_time_of_last_use_back() {
+        let stats = FlowStats::new(1);
+        let id = stats.allocate().unwrap();
+        let mut writer = stats.worker(0).unwrap();
+        writer.add(id, 1, 60, 9);
+        writer.add(id, 1, 60, 4);
+        assert_eq!(stats.read(id), FlowCount { packets: 2, bytes: 120, last_used_ms: Some(9) });
     }
 
     #[test]

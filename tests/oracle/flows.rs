@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace::action::{Action, ModKind, Subfield};
-use millrace::packet::{Field, PortNo, PortRef};
+use millrace::packet::{Field, FlowKey, PortNo, PortRef};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::{Batch, Flow, FlowMod, Match, PortView, Ports, Tables};
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 const TABLES: u8 = 5;
 /// Numbers and whether a flood leaves the port out.
@@ -224,12 +224,12 @@ fn forwards(action: &mut Action, from: u8) {
 
 impl Wanted {
     /// Above all others.
-    pub fn rise(&mut self) {
+    fn rise(&mut self) {
         self.priority += 4;
     }
 
     /// The same place and match as another.
-    pub fn meet(&mut self, other: &Wanted) {
+    fn meet(&mut self, other: &Wanted) {
         (self.table, self.priority) = (other.table, other.priority);
         self.matcher = other.matcher.clone();
     }
@@ -287,4 +287,70 @@ pub fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
         }
     }
     (batch.commit().0, flows)
+}
+
+/// A packet of the small world.
+pub fn dense_key() -> impl Strategy<Value = FlowKey> {
+    let tags = select(vec![[0u128, 0], [0x1001, 0], [0x1002, 0x1001], [0x1000, 0x1002]]);
+    (1u128..4, 0u128..4, 0u128..5, tags).prop_map(|(port, dst, ttl, [outer, inner])| {
+        let mut key = FlowKey::default();
+        let fields = [
+            (Field::InPort, port),
+            (Field::EthType, 0x0800),
+            (Field::NwDst, dst),
+            (Field::NwTtl, ttl),
+            (Field::VlanTci, outer),
+            (Field::VlanTpid, if outer == 0 { 0 } else { 0x88a8 }),
+            (Field::InnerVlanTci, inner),
+            (Field::InnerVlanTpid, if inner == 0 { 0 } else { 0x8100 }),
+        ];
+        fields.iter().for_each(|(field, value)| key.set(*field, *value));
+        key
+    })
+}
+
+/// What is done to one of the first flows, or to a flow above them.
+#[derive(Clone, Debug)]
+pub struct Step {
+    command: Command,
+    known: Option<Index>,
+    other: Wanted,
+}
+
+impl Step {
+    /// As a change.
+    pub fn flow_mod(&self, first: &[Wanted], cookie: u64) -> FlowMod {
+        let mut want = self.other.clone();
+        match &self.known {
+            Some(known) => want.meet(known.get(first)),
+            None => want.rise(),
+        }
+        flow_mod(self.command, &want, cookie)
+    }
+}
+
+/// A change.
+pub fn step(flow: BoxedStrategy<Wanted>) -> impl Strategy<Value = Step> {
+    let commands =
+        vec![Command::Add, Command::Add, Command::ModifyStrict, Command::DeleteStrict, Command::Delete];
+    (select(commands), proptest::option::of(any::<Index>()), flow).prop_map(|(command, known, other)| Step {
+        command,
+        known,
+        other,
+    })
+}
+
+/// What may happen to a port.
+pub fn moved_ports() -> impl Strategy<Value = Ports> {
+    (any::<Index>(), 0..4).prop_map(|(which, how)| {
+        let mut list: Vec<PortView> = ports().iter().cloned().collect();
+        let which = which.index(list.len());
+        match how {
+            0 => drop(list.remove(which)),
+            1 => list[which].no_flood ^= true,
+            2 => list[which].at = PortRef { slot: 7, generation: 9 },
+            _ => list[which].number = PortNo(9),
+        }
+        Ports::new(list)
+    })
 }

@@ -7,19 +7,18 @@ use std::time::Instant;
 
 use millrace::action::Op;
 use millrace::packet::key::KEY_WORDS;
-use millrace::packet::{Field, FlowKey, PortNo, PortRef};
+use millrace::packet::{Field, FlowKey};
 use millrace::pipeline::changes::{Change, What};
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::stats::{FlowStats, StatsId};
 use millrace::pipeline::translate::{Start, Translation, translate};
-use millrace::pipeline::{Batch, PortView, Ports, Recorded, Snapshot, Tables};
+use millrace::pipeline::{Batch, Recorded, Snapshot, Tables};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 
-use super::flows::{Wanted, build, dense, flow_mod, ports, wanted};
 use crate::key;
+use crate::oracle::flows::{Wanted, build, dense, dense_key, flow_mod, moved_ports, ports, step, wanted};
 
 const PACKETS: usize = 12;
 const SINGLE_BITS: usize = 24;
@@ -59,26 +58,6 @@ fn any_key() -> impl Strategy<Value = FlowKey> {
     vec(any::<u64>(), KEY_WORDS).prop_map(|words| {
         let mut key = FlowKey::default();
         key.words_mut().copy_from_slice(&words);
-        key
-    })
-}
-
-/// A packet of the small world.
-fn dense_key() -> impl Strategy<Value = FlowKey> {
-    let tags = select(vec![[0u128, 0], [0x1001, 0], [0x1002, 0x1001], [0x1000, 0x1002]]);
-    (1u128..4, 0u128..4, 0u128..5, tags).prop_map(|(port, dst, ttl, [outer, inner])| {
-        let mut key = FlowKey::default();
-        let fields = [
-            (Field::InPort, port),
-            (Field::EthType, 0x0800),
-            (Field::NwDst, dst),
-            (Field::NwTtl, ttl),
-            (Field::VlanTci, outer),
-            (Field::VlanTpid, if outer == 0 { 0 } else { 0x88a8 }),
-            (Field::InnerVlanTci, inner),
-            (Field::InnerVlanTpid, if inner == 0 { 0 } else { 0x8100 }),
-        ];
-        fields.iter().for_each(|(field, value)| key.set(*field, *value));
         key
     })
 }
@@ -155,28 +134,6 @@ fn what_is_not_recorded_decides_nothing() {
     }
 }
 
-/// What is done to a flow of the first tables, or to another.
-fn step(flow: BoxedStrategy<Wanted>) -> impl Strategy<Value = (Command, Option<Index>, Wanted)> {
-    let commands =
-        vec![Command::Add, Command::Add, Command::ModifyStrict, Command::DeleteStrict, Command::Delete];
-    (select(commands), proptest::option::of(any::<Index>()), flow)
-}
-
-/// What may happen to a port.
-fn moved_ports() -> impl Strategy<Value = Ports> {
-    (any::<Index>(), 0..4).prop_map(|(which, how)| {
-        let mut list: Vec<PortView> = ports().iter().cloned().collect();
-        let which = which.index(list.len());
-        match how {
-            0 => drop(list.remove(which)),
-            1 => list[which].no_flood ^= true,
-            2 => list[which].at = PortRef { slot: 7, generation: 9 },
-            _ => list[which].number = PortNo(9),
-        }
-        Ports::new(list)
-    })
-}
-
 fn concerns(change: &Change, key: &FlowKey, recorded: &Recorded) -> bool {
     change.slot.is_among(&recorded.deps)
         && !change.matcher.contradicts(key, &recorded.mask, &recorded.rewritten)
@@ -196,14 +153,9 @@ fn what_no_change_concerns_stays_right() {
         }
         let old = Snapshot::new(batch.commit().0, ports());
         let mut batch = Batch::new(&old.tables, &stats, Instant::now());
-        for (cookie, (command, known, other)) in (1000..).zip(&steps) {
-            let mut want = other.clone();
-            match known {
-                Some(known) => want.meet(known.get(&wanted)),
-                None => want.rise(),
-            }
+        for (cookie, step) in (1000..).zip(&steps) {
             // Changes that would make a goto go backwards are refused, and are none.
-            let _ = batch.apply(&flow_mod(*command, &want, cookie));
+            let _ = batch.apply(&step.flow_mod(&wanted, cookie));
         }
         let new = old.with_tables(batch.commit().0);
         let new = new.with_ports(moved.unwrap_or_else(ports));

@@ -1,10 +1,9 @@
 //! The switch's behaviour written down once more, as simply as possible: flows in a list, packets as keys, recursion for
 //! resubmit, VLAN tags as a list. It shares the data types with the datapath and none of its code.
 
-mod bytes;
-mod checksums;
+pub mod checksums;
 pub mod flows;
-mod megaflows;
+pub mod frames;
 
 use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo};

@@ -16,20 +16,29 @@ use millrace::pipeline::syntax::{self, Mode};
 pub fn tables(stats: &FlowStats, flows: &[&str]) -> Tables {
     let mut batch = Batch::new(&Tables::default(), stats, Instant::now());
     for text in flows {
-        let flow = syntax::parse_flow(text, &(), Mode::Add).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let change = FlowMod {
-            command: Command::Add,
-            table: flow.table,
-            priority: flow.priority_or_default(),
-            matcher: flow.matcher.clone(),
-            cookie_filter: None,
-            out_port: None,
-            actions: flow.actions.clone().unwrap_or_default().into(),
-            options: flow.options.clone(),
-        };
-        batch.apply(&change).unwrap();
+        batch.apply(&change(Command::Add, text)).unwrap();
     }
     batch.commit().0
+}
+
+/// A change in `ovs-ofctl` syntax.
+pub fn change(command: Command, text: &str) -> FlowMod {
+    let mode = match command {
+        Command::Delete => Mode::Select { strict: false },
+        Command::DeleteStrict => Mode::Select { strict: true },
+        _ => Mode::Add,
+    };
+    let flow = syntax::parse_flow(text, &(), mode).unwrap_or_else(|error| panic!("{text}: {error}"));
+    FlowMod {
+        command,
+        table: flow.table,
+        priority: flow.priority_or_default(),
+        matcher: flow.matcher.clone(),
+        cookie_filter: None,
+        out_port: None,
+        actions: flow.actions.clone().unwrap_or_default().into(),
+        options: flow.options.clone(),
+    }
 }
 
 /// Publishes flows and waits until every worker has them.

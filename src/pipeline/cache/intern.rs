@@ -82,18 +82,16 @@ impl<T: Copy + Eq + Hash> Interner<T> {
             len => 1 + len.next_power_of_two().trailing_zeros() as usize,
         };
         let len = u16::try_from(list.len()).ok()?;
-        let first_free = *self.free.get(class)?;
-        let number = if first_free == NONE { self.entries.len() as u32 } else { first_free };
+        let number = self.take(class, list.last())?;
         if !self.index.insert(hash, number) {
-            return None;
-        }
-        if self.place(number, class, list).is_none() {
-            self.index.remove(hash, number);
+            self.give_back(number);
             return None;
         }
         let entry = self.entries.get_mut(number as usize)?;
         (entry.len, entry.users) = (len, 1);
+        let at = entry.at as usize;
         self.used += 1;
+        self.items.get_mut(at..at + list.len())?.copy_from_slice(list);
         Some(number)
     }
 
@@ -107,10 +105,12 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         let hash = self.hasher.hash_one(self.get(number));
         self.index.remove(hash, number);
         self.used -= 1;
-        if let Some(entry) = self.entries.get_mut(number as usize)
-            && let Some(first) = self.free.get_mut(usize::from(entry.class))
-        {
-            entry.next = std::mem::replace(first, number);
+        self.give_back(number);
+        if self.used == 0 {
+            // Nobody knows a number: the room can be divided anew.
+            self.entries.clear();
+            self.items.clear();
+            self.free = [NONE; CLASSES];
         }
         true
     }
@@ -119,26 +119,51 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         self.entries.get(number as usize).is_some_and(|entry| entry.users > 0)
     }
 
-    /// Writes the items of an entry, which is the first free one of its class or a new one.
-    fn place(&mut self, number: u32, class: usize, list: &[T]) -> Option<()> {
-        if let Some(entry) = self.entries.get(number as usize) {
-            let at = entry.at as usize;
-            let next = entry.next;
-            self.items.get_mut(at..at + list.len())?.copy_from_slice(list);
-            *self.free.get_mut(class)? = next;
-            return Some(());
+    /// An entry with room for a list of that class: a free one, a new one, a free one with more room, or one that has
+    /// too little and gets other room, which is lost until all are gone. `filler` is one of the items, if there are any.
+    fn take(&mut self, class: usize, filler: Option<&T>) -> Option<u32> {
+        if *self.free.get(class)? != NONE {
+            return self.pop(class);
         }
         let (at, room) = (self.items.len(), (1usize << class) / 2);
-        if self.entries.len() == self.max || self.items.capacity() - at < room {
-            return None;
+        let fits = self.items.capacity() - at >= room;
+        let is_full = self.entries.len() == self.max;
+        if is_full || !fits {
+            let larger = (class + 1..CLASSES).find_map(|class| self.pop(class));
+            if larger.is_some() || !fits {
+                return larger;
+            }
         }
-        self.items.extend_from_slice(list);
-        // The rest of the room holds copies of something, since every item has to be one.
-        if let Some(filler) = list.last() {
+        let new = Entry { at: at as u32, len: 0, class: class as u8, users: 0, next: NONE };
+        let number = if is_full {
+            let smaller = (0..class).find_map(|class| self.pop(class))?;
+            *self.entries.get_mut(smaller as usize)? = new;
+            smaller
+        } else {
+            self.entries.push(new);
+            self.entries.len() as u32 - 1
+        };
+        // Every item has to be one, so they are copies of something at first.
+        if let Some(filler) = filler {
             self.items.resize(at + room, *filler);
         }
-        self.entries.push(Entry { at: at as u32, len: 0, class: class as u8, users: 0, next: NONE });
-        Some(())
+        Some(number)
+    }
+
+    /// The first free entry of a class, which is no longer free.
+    fn pop(&mut self, class: usize) -> Option<u32> {
+        let first = self.free.get_mut(class)?;
+        let number = *first;
+        *first = self.entries.get(number as usize)?.next;
+        Some(number)
+    }
+
+    fn give_back(&mut self, number: u32) {
+        if let Some(entry) = self.entries.get_mut(number as usize)
+            && let Some(first) = self.free.get_mut(usize::from(entry.class))
+        {
+            entry.next = std::mem::replace(first, number);
+        }
     }
 }
 
@@ -195,5 +220,25 @@ mod tests {
         assert_eq!(small.intern(&[1, 2, 3]), None);
         assert!(small.intern(&[1, 2]).is_some());
         assert_eq!(small.intern(&[3]), None);
+    }
+
+    /// Whatever the lists of the past looked like.
+    #[test]
+    fn the_room_of_lists_that_are_gone_serves_lists_of_another_length() {
+        for kept in [false, true] {
+            let mut interner = Interner::new(4, 64, 7);
+            let kept = kept.then(|| interner.intern(&[99]).unwrap());
+            for len in [1, 2, 4, 1, 8, 0, 2, 3] {
+                let lists = [1, 2, 3].map(|n| vec![n; len]);
+                let numbers: Vec<_> = lists.iter().map(|list| interner.intern(list)).collect();
+                for (list, number) in lists.iter().zip(&numbers) {
+                    assert_eq!(number.map(|number| interner.get(number)), Some(list.as_slice()), "{len}");
+                }
+                for number in numbers {
+                    interner.release(number.unwrap());
+                }
+                assert!(kept.is_none_or(|kept| interner.get(kept) == [99]));
+            }
+        }
     }
 }

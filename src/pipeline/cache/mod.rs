@@ -16,9 +16,6 @@ mod level;
 mod upkeep;
 mod ways;
 
-#[cfg(test)]
-mod tests;
-
 use super::changes::ChangeLog;
 use super::stats::{StatsId, StatsWriter};
 use super::translate::Translation;
