@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use millrace::pipeline::translate::Translation;
 
 mod scenes;
@@ -16,7 +16,7 @@ fn translation(c: &mut Criterion) {
         let snapshot = chain(tables);
         assert_eq!(walk(&snapshot, &keys[0], &mut out), tables as usize);
         let mut next = keys.iter().cycle();
-        c.bench_function(&BenchmarkId::new("translate", tables).to_string(), |b| {
+        c.bench_function(&format!("translate/{tables}"), |b| {
             b.iter(|| next.next().map(|key| walk(&snapshot, black_box(key), &mut out)));
         });
     }
