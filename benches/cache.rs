@@ -26,7 +26,7 @@ fn search(c: &mut Criterion) {
             continue;
         }
         let mut tuples = Tuples::new(subtables, megaflows);
-        assert_eq!((tuples.search(0), tuples.guess(0)), (0, 0));
+        assert_eq!(tuples.search(0), 0);
         let mut burst = 0;
         group.bench_function(BenchmarkId::new(format!("subtables/{subtables}"), megaflows), |b| {
             b.iter(|| {
@@ -35,6 +35,8 @@ fn search(c: &mut Criterion) {
             });
         });
         if subtables == 1 {
+            // Where a line is full, some megaflow was forgotten.
+            assert!(tuples.guess(0) < 4);
             group.bench_function(BenchmarkId::new("exact_match", megaflows), |b| {
                 b.iter(|| {
                     burst += 1;
