@@ -1,7 +1,7 @@
 //! Instructions of fixed scenarios, counted by callgrind and compared with benches/instructions.toml: fails where one takes
 //! more than 5 % more than is written there. Cores and clocks do not matter to a count, only the compiler does.
 //!
-//! `cargo bench --no-default-features --bench instructions` compares; `-- --bless` writes the file anew.
+//! `cargo bench --no-default-features --profile gate --bench instructions` compares; `-- --bless` writes the file anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -179,7 +179,7 @@ fn count(scenario: &Scenario, folder: &Path) -> Result<f64> {
 fn bless(counts: &BTreeMap<&str, f64>) -> Result<()> {
     let mut text = String::from(
         "# Instructions for one packet or operation, written by\n\
-         # `cargo bench --no-default-features --bench instructions -- --bless`.\n",
+         # `cargo bench --no-default-features --profile gate --bench instructions -- --bless`.\n",
     );
     for (name, count) in counts {
         writeln!(text, "{name} = {count:.1}")?;
