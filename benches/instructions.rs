@@ -1,5 +1,5 @@
-//! Instructions of fixed scenarios, counted by callgrind and compared with benches/instructions.toml: fails where one takes
-//! more than 5 % more than is written there. Cores and clocks do not matter to a count, only the compiler does.
+//! Instructions of fixed scenarios, counted by callgrind and compared with benches/instructions.toml: fails where one
+//! takes more than 5 % more than is written there. Cores and clocks do not matter to a count, only the compiler does.
 //!
 //! `cargo bench --no-default-features --profile gate --bench instructions` compares; `-- --bless` writes the file anew.
 

@@ -1,5 +1,5 @@
-//! What the benches of caches and pipeline and the count of instructions work on. Nothing here is left to chance, so that
-//! every run does the same.
+//! What the benches of caches and pipeline and the count of instructions work on. Nothing here is left to chance, so
+//! that every run does the same.
 #![allow(dead_code, missing_docs)] // each bench takes its part
 
 use std::sync::Arc;
