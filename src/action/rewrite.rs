@@ -249,12 +249,12 @@ fn write(frame: &mut [u8], at: usize, len: usize, value: u128) {
 #[inline]
 fn fix(frame: &mut [u8], meta: &PacketMeta, place: &Place, old: u128, new: u128) {
     let in_ipv4 = matches!(place.cover, Cover::Ipv4 | Cover::Ipv4Address);
-    if in_ipv4 && meta.said.l3_csum != CsumState::Partial {
+    if in_ipv4 && meta.said.l3_csum() != CsumState::Partial {
         fix_sum(frame, usize::from(meta.l3) + 10, old, new, Zero::Plain);
     }
     let in_pseudo = matches!(place.cover, Cover::Ipv4Address | Cover::Pseudo);
     let in_l4 = place.cover == Cover::L4;
-    if !(in_pseudo || in_l4) || meta.l4 == 0 || meta.said.l4_csum == CsumState::Partial {
+    if !(in_pseudo || in_l4) || meta.l4 == 0 || meta.said.l4_csum() == CsumState::Partial {
         return;
     }
     let Some(ip) = Datagram::read(frame, meta) else { return };

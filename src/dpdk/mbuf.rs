@@ -113,12 +113,11 @@ impl Mbuf {
 fn said(raw: &sys::rte_mbuf) -> Said {
     let flags = raw.ol_flags;
     let stripped = flags & sys::RTE_MBUF_F_RX_VLAN_STRIPPED != 0;
-    Said {
-        flagged: true,
-        l3_csum: csum_state(flags, sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD, sys::RTE_MBUF_F_RX_IP_CKSUM_BAD),
-        l4_csum: csum_state(flags, sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD, sys::RTE_MBUF_F_RX_L4_CKSUM_BAD),
-        stripped_vlan: if stripped { raw.vlan_tci | 0x1000 } else { 0 },
-    }
+    Said::new(
+        csum_state(flags, sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD, sys::RTE_MBUF_F_RX_IP_CKSUM_BAD),
+        csum_state(flags, sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD, sys::RTE_MBUF_F_RX_L4_CKSUM_BAD),
+        if stripped { raw.vlan_tci | 0x1000 } else { 0 },
+    )
 }
 
 /// What two flags say of a checksum; both together are RTE_MBUF_F_RX_*_CKSUM_NONE: open, but the data is good.

@@ -386,7 +386,7 @@ impl Port {
     #[inline]
     pub fn prepare(&self, packet: &mut Mbuf, meta: &PacketMeta) -> bool {
         packet.clear_offloads();
-        if meta.said.l3_csum != CsumState::Partial && meta.said.l4_csum != CsumState::Partial {
+        if meta.said.l3_csum() != CsumState::Partial && meta.said.l4_csum() != CsumState::Partial {
             return true;
         }
         self.complete_checksums(packet, meta)
@@ -396,13 +396,13 @@ impl Port {
     fn complete_checksums(&self, packet: &mut Mbuf, meta: &PacketMeta) -> bool {
         let Some(ip) = Datagram::read(packet.data(), meta) else { return false };
         let mut flags = if ip.is_ipv6 { sys::RTE_MBUF_F_TX_IPV6 } else { sys::RTE_MBUF_F_TX_IPV4 };
-        if meta.said.l3_csum == CsumState::Partial && !ip.is_ipv6 {
+        if meta.said.l3_csum() == CsumState::Partial && !ip.is_ipv6 {
             // Software completes a few bytes faster than a flag is worth.
             if checksum::complete_l3(packet.data_mut(), meta).is_err() {
                 return false;
             }
         }
-        if meta.said.l4_csum != CsumState::Partial {
+        if meta.said.l4_csum() != CsumState::Partial {
             return true;
         }
         let (capability, flag) = match ip.proto {

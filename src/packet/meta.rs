@@ -78,17 +78,67 @@ pub enum CsumState {
     Partial,
 }
 
-/// What a driver says of a packet on reception. Most say nothing of most packets, which is the default.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Said {
-    /// Whether something is left on the packet that has to be cleared or completed before it is sent.
-    pub flagged: bool,
+impl CsumState {
+    /// From the lowest two bits.
+    #[inline(always)]
+    fn of(bits: u32) -> Self {
+        match bits & 3 {
+            0 => Self::Unknown,
+            1 => Self::Good,
+            2 => Self::Bad,
+            _ => Self::Partial,
+        }
+    }
+}
+
+/// What a driver says of a packet on reception, in one word: most say nothing of most packets, which is 0.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said(u32);
+
+impl Said {
+    /// Something is left on the packet that has to be cleared or completed before it is sent.
+    const FLAGGED: u32 = 1;
+    const L3: u32 = 8;
+    const L4: u32 = 10;
+    const TAG: u32 = 16;
+
+    /// Of a packet that has to be looked at before it is sent: its checksums, and the outer tag that the driver took out of
+    /// the frame, with bit 12 set; 0 if none.
+    #[inline]
+    pub fn new(l3_csum: CsumState, l4_csum: CsumState, stripped_vlan: u16) -> Self {
+        let csums = (l3_csum as u32) << Self::L3 | (l4_csum as u32) << Self::L4;
+        Self(Self::FLAGGED | csums | u32::from(stripped_vlan) << Self::TAG)
+    }
+
+    /// Whether anything was said: then the packet has to be looked at before it is sent.
+    #[inline(always)]
+    pub fn is_flagged(self) -> bool {
+        self.0 != 0
+    }
+
     /// IPv4 header checksum.
-    pub l3_csum: CsumState,
+    #[inline(always)]
+    pub fn l3_csum(self) -> CsumState {
+        CsumState::of(self.0 >> Self::L3)
+    }
+
     /// TCP, UDP, SCTP or ICMPv6 checksum.
-    pub l4_csum: CsumState,
-    /// Outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
-    pub stripped_vlan: u16,
+    #[inline(always)]
+    pub fn l4_csum(self) -> CsumState {
+        CsumState::of(self.0 >> Self::L4)
+    }
+
+    /// The outer tag that the driver took out of the frame, with bit 12 set; 0 if none. It is put back before the parse.
+    #[inline(always)]
+    pub fn stripped_vlan(self) -> u16 {
+        (self.0 >> Self::TAG) as u16
+    }
+}
+
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {:?} {:#x}", self.l3_csum(), self.l4_csum(), self.stripped_vlan())
+    }
 }
 
 /// One per slot of the burst.
@@ -99,6 +149,8 @@ pub struct Said {
 pub struct PacketMeta {
     /// Bytes of the frame, without FCS.
     pub len: u32,
+    /// What the driver said of it.
+    pub said: Said,
     /// First byte after the Ethernet header and its VLAN tags.
     pub l3: u16,
     /// First byte of the TCP, UDP, SCTP, ICMP, ICMPv6 or IGMP header.
@@ -107,8 +159,6 @@ pub struct PacketMeta {
     pub payload: u16,
     /// End of the IP datagram as its length field says (Ethernet padding lies behind it); 0 without IP.
     pub l3_end: u16,
-    /// What the driver said of it.
-    pub said: Said,
     /// Port the packet came in by.
     pub in_port: PortNo,
     /// That port's slot and generation.

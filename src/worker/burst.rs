@@ -9,7 +9,7 @@ use super::wait::Waiting;
 use crate::action::execute::execute;
 use crate::ident::BURST;
 use crate::packet::key::w;
-use crate::packet::parse::{Parsed, Shape, Stop, parse};
+use crate::packet::parse::{Shape, Stop, parse};
 use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef};
 use crate::pipeline::cache::{FlowCache, Miss, NONE, Served, Verdict};
 use crate::pipeline::stats::StatsWriter;
@@ -35,6 +35,9 @@ pub struct Slots {
     found: [u32; BURST],
     /// The most bytes of a packet of the burst; no number of bytes if one of them must be looked at before it is sent.
     longest: u32,
+    /// Where the packets of the first places come from, and how many places are filled with that.
+    from: Option<From>,
+    prepared: usize,
     /// The key that is being translated.
     work: FlowKey,
 }
@@ -47,6 +50,8 @@ impl Default for Slots {
             long: 0,
             found: [NONE; BURST],
             longest: u32::MAX,
+            from: None,
+            prepared: 0,
             work: FlowKey::default(),
         }
     }
@@ -65,6 +70,19 @@ impl Slots {
         &self.metas[place % BURST]
     }
 
+    /// Fills what does not depend on the packet into the first places. They keep it until packets of another port come.
+    #[inline(always)]
+    fn prepare(&mut self, from: From, count: usize) {
+        if self.from != Some(from) {
+            (self.from, self.prepared) = (Some(from), 0);
+        }
+        if self.prepared < count {
+            let places = self.metas.iter_mut().zip(&mut self.keys).take(count);
+            places.skip(self.prepared).for_each(|(meta, key)| fill(meta, key, from));
+            self.prepared = count;
+        }
+    }
+
     /// Parses a packet into a place, whose `meta` holds what the driver said. False if it is no frame.
     fn parse(&mut self, frame: &[u8], place: usize, from: From) -> bool {
         let place = place % BURST;
@@ -73,23 +91,25 @@ impl Slots {
         if self.long & bit != 0 {
             key.clear_long();
         }
-        let parsed = parse_from(frame, meta, key, from);
+        fill(meta, key, from);
+        // The place may differ from its neighbours now.
+        self.prepared = 0;
+        let parsed = parse(frame, meta, key);
         self.long = self.long & !bit | u32::from(parsed.shape == Shape::Long) << place;
         parsed.stop != Some(Stop::Runt)
     }
 }
 
-/// Parses a packet into a key whose long words are zero.
+/// What is known of a packet before it is looked at.
 #[inline(always)]
-fn parse_from(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey, from: From) -> Parsed {
+fn fill(meta: &mut PacketMeta, key: &mut FlowKey, from: From) {
     (meta.in_port, meta.in_ref, meta.frozen) = (from.number, from.at, 0);
     key.words[w::CONTEXT] = u64::from(from.number.0) << 32;
     key.words[w::MARK] = 0;
-    parse(frame, meta, key)
 }
 
 /// Where packets come from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct From {
     number: PortNo,
     at: PortRef,
@@ -218,31 +238,31 @@ impl<B: Backend> Burst<'_, B> {
     /// follows it, so that each has the registers for itself.
     #[inline(never)]
     fn parse(&mut self, packets: &ArrayVec<PacketOf<B>, BURST>, from: From) -> (u64, bool) {
-        let mut bytes = 0;
-        let mut odd = false;
         let slots = &mut *self.slots;
+        slots.prepare(from, packets.len());
         let were_long = slots.long;
-        let mut long = 0;
-        let (mut longest, mut flagged) = (0, false);
+        let (mut bytes, mut longest, mut long) = (0, 0, 0);
+        let (mut odd, mut flagged) = (false, false);
         let places = slots.metas.iter_mut().zip(&mut slots.keys);
         for (place, (packet, (meta, key))) in packets.iter().zip(places).enumerate() {
             B::Device::prefetch(packets.get(place + AHEAD).unwrap_or(packet));
             B::Device::read_meta(packet, meta);
             bytes += u64::from(meta.len);
             longest = longest.max(meta.len);
-            flagged |= meta.said.flagged;
-            odd |= !B::Device::is_linear(packet) | (meta.said.stripped_vlan != 0);
+            flagged |= meta.said.is_flagged();
+            odd |= !B::Device::is_linear(packet);
             if were_long & (1 << place) != 0 {
                 key.clear_long();
             }
-            let parsed = parse_from(packet.data(), meta, key, from);
+            let parsed = parse(packet.data(), meta, key);
             long |= u32::from(parsed.shape == Shape::Long) << place;
             odd |= parsed.stop == Some(Stop::Runt);
         }
         let parsed = u32::MAX.unbounded_shr((BURST - packets.len()) as u32);
         slots.long = were_long & !parsed | long;
         slots.longest = if flagged | odd { u32::MAX } else { longest };
-        (bytes, odd)
+        let metas = slots.metas.iter().take(packets.len());
+        (bytes, odd || flagged && metas.clone().any(|meta| meta.said.stripped_vlan() != 0))
     }
 
     /// Acts on packets that were looked up, in their order.
@@ -322,7 +342,7 @@ impl<B: Backend> Burst<'_, B> {
     fn plain(&mut self, packet: PacketOf<B>, place: usize) -> Option<PacketOf<B>> {
         let meta = &mut self.slots.metas[place % BURST];
         B::Device::read_meta(&packet, meta);
-        let stripped = meta.said.stripped_vlan;
+        let stripped = meta.said.stripped_vlan();
         let Some(mut packet) = B::Device::linear(packet) else {
             // The packet is gone with the attempt; only its count is left to settle.
             self.out.counters.account.drop(DropReason::Segments, 1);

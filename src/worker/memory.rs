@@ -13,7 +13,7 @@ use crate::config::{PortKind, PortSpec};
 use crate::datapath::DeviceStats;
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::checksum;
-use crate::packet::{CsumState, HeapPacket, Mac, Packet, PacketMeta};
+use crate::packet::{CsumState, HeapPacket, Mac, Packet, PacketMeta, Said};
 
 /// Packets that wait to be received, and transmitted ones that are kept.
 const QUEUE: usize = 4096;
@@ -81,7 +81,7 @@ impl Device for MemoryPort {
     fn prefetch(_packet: &HeapPacket) {}
 
     fn read_meta(packet: &HeapPacket, meta: &mut PacketMeta) {
-        *meta = PacketMeta { len: packet.data().len() as u32, ..PacketMeta::default() };
+        (meta.len, meta.said) = (packet.data().len() as u32, Said::default());
     }
 
     fn is_linear(_packet: &Self::Packet) -> bool {
@@ -94,9 +94,9 @@ impl Device for MemoryPort {
 
     fn prepare(&self, packet: &mut HeapPacket, meta: &PacketMeta) -> bool {
         let l3 =
-            meta.said.l3_csum != CsumState::Partial || checksum::complete_l3(packet.data_mut(), meta).is_ok();
+            meta.said.l3_csum() != CsumState::Partial || checksum::complete_l3(packet.data_mut(), meta).is_ok();
         let l4 =
-            meta.said.l4_csum != CsumState::Partial || checksum::complete_l4(packet.data_mut(), meta).is_ok();
+            meta.said.l4_csum() != CsumState::Partial || checksum::complete_l4(packet.data_mut(), meta).is_ok();
         l3 && l4
     }
 

@@ -184,7 +184,7 @@ impl<D: Device> Outputs<'_, D> {
         for (mut packet, meta) in packets {
             let refused = if meta.len > plain && exceeds_mtu(packet.data(), mtu) {
                 DropReason::Mtu
-            } else if meta.said.flagged && !port.device.prepare(&mut packet, meta) {
+            } else if meta.said.is_flagged() && !port.device.prepare(&mut packet, meta) {
                 DropReason::BadPartial
             } else {
                 if queue.is_full() {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::packet::Said;
 use crate::packet::field::{Maskable, Prereq};
 use crate::packet::parse::{Parsed, parse};
 use crate::packet::testgen::{L4, Net, Spec, any_spec, naive_crc32c, naive_sum, pseudo_header};
@@ -201,8 +202,7 @@ proptest! {
         }
         let good = spec.frame();
         let (_, mut meta, mut key) = read_key(&good);
-        meta.said.l3_csum = CsumState::Partial;
-        meta.said.l4_csum = CsumState::Partial;
+        meta.said = Said::new(CsumState::Partial, CsumState::Partial, 0);
         let mut packet = HeapPacket::new(&good);
         // Completion is right whatever stood in the field.
         let (l4, proto) = (usize::from(meta.l4), key.get(Field::NwProto));

@@ -14,6 +14,8 @@ const EMPTY: u32 = 0;
 /// Numbers for every two buckets in use, before another comes into use. Those whose turn it is not yet hold up to twice
 /// as many as those that were split already, and should not overflow.
 const LOAD_OF_TWO: usize = 5;
+/// Buckets that come into use at most because both buckets of one number are full.
+const SPLITS: usize = 64;
 /// Buckets in use at first.
 const FIRST: usize = 16;
 
@@ -160,16 +162,28 @@ impl Buckets {
             self.split();
         }
         let tag = tag_of(hash);
+        for _ in 0..SPLITS {
+            if self.put(tag, number) {
+                self.len += 1;
+                return true;
+            }
+            if self.used == self.buckets.len() {
+                return false;
+            }
+            self.split();
+        }
+        false
+    }
+
+    fn put(&mut self, tag: u32, number: u32) -> bool {
         let (first, second) = homes(tag);
         let (first, second) = (self.at(first), self.at(second));
         if self.buckets.get_mut(first).is_some_and(|bucket| bucket.put(tag, number)) {
-            self.len += 1;
             return true;
         }
         if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.put(tag, number)) {
             return false;
         }
-        self.len += 1;
         if let Some(bucket) = self.buckets.get_mut(first) {
             bucket.tags[WAYS] += 1;
         }
