@@ -22,9 +22,6 @@ const MISSES: usize = 16;
 /// EtherType of a tag that the driver took out of the frame.
 const TPID: [u8; 2] = [0x81, 0x00];
 
-/// How many packets before its turn the first line of a packet is asked for.
-const AHEAD: usize = 4;
-
 /// What is known of the packets of a burst, by their places.
 pub struct Slots {
     keys: [FlowKey; BURST],
@@ -243,14 +240,17 @@ impl<B: Backend> Burst<'_, B> {
         let were_long = slots.long;
         let (mut bytes, mut longest, mut long) = (0, 0, 0);
         let (mut odd, mut flagged) = (false, false);
-        let places = slots.metas.iter_mut().zip(&mut slots.keys);
-        for (place, (packet, (meta, key))) in packets.iter().zip(places).enumerate() {
-            B::Device::prefetch(packets.get(place + AHEAD).unwrap_or(packet));
+        // Two loops, each with few things to remember; by the second one the bytes are on their way.
+        for (packet, meta) in packets.iter().zip(&mut slots.metas) {
+            B::Device::prefetch(packet);
             B::Device::read_meta(packet, meta);
             bytes += u64::from(meta.len);
             longest = longest.max(meta.len);
             flagged |= meta.said.is_flagged();
             odd |= !B::Device::is_linear(packet);
+        }
+        let places = slots.metas.iter_mut().zip(&mut slots.keys);
+        for (place, (packet, (meta, key))) in packets.iter().zip(places).enumerate() {
             if were_long & (1 << place) != 0 {
                 key.clear_long();
             }

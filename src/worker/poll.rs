@@ -85,8 +85,8 @@ impl<B: Backend> Worker<B> {
         let mut idle_turns = 0u32;
         let mut before = B::tsc();
         while !self.stop.load(Ordering::Relaxed) {
-            let worked = self.turn(before);
-            let now = B::tsc();
+            let mut now = before;
+            let worked = self.turn(&mut now);
             self.counters.loops.add(1);
             if worked {
                 idle_turns = 0;
@@ -113,8 +113,9 @@ impl<B: Backend> Worker<B> {
     }
 
     /// One turn: what waits for translation, a burst from every queue, the mailbox, upkeep. True if there was anything
-    /// to do.
-    fn turn(&mut self, tsc: u64) -> bool {
+    /// to do. `now` is when it began, and becomes about when it ended.
+    fn turn(&mut self, now: &mut u64) -> bool {
+        let tsc = *now;
         let state = self.reader.read();
         if state.changed {
             self.cache.ingest(&state.pipeline.log);
@@ -137,10 +138,9 @@ impl<B: Backend> Worker<B> {
             },
         };
         let mut worked = burst.go_on();
-        let mut since = tsc;
         let polls = state.topology.polls.get(usize::from(burst.out.id.number()));
         for poll in polls.into_iter().flatten() {
-            worked |= burst.poll(poll, &mut since);
+            worked |= burst.poll(poll, now);
         }
         // A request is read after the state, so it never meets one older than when it was asked.
         for _ in 0..PER_TURN {
@@ -170,6 +170,10 @@ impl<B: Backend> Worker<B> {
         }
         if let Some(token) = synced {
             self.counters.synced.announce(token);
+        }
+        if worked && *now == tsc {
+            // No burst told the time.
+            *now = B::tsc();
         }
         worked
     }
