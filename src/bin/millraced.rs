@@ -10,8 +10,7 @@ use clap::Parser;
 use millrace::config::Config;
 use millrace::control;
 use millrace::datapath::Datapath;
-use millrace::pipeline::cache::CacheSizes;
-use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
+use millrace::worker::{Engine, MemoryBackend, WorkerSetup, cache_sizes};
 use tracing_subscriber::EnvFilter;
 
 /// Sleep of an idle worker where no device is polled.
@@ -65,7 +64,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
         let setups = vec![WorkerSetup { core: None, numa: -1 }; config.workers.cores.len()];
         // Nothing comes by itself here, so there is nothing to poll for without pause.
         let idle_sleep = config.workers.idle_sleep.max(NO_DPDK_SLEEP);
-        let engine = Engine::start(MemoryBackend::default(), &setups, idle_sleep, CacheSizes::default())?;
+        let sizes = cache_sizes(&config.cache);
+        let engine = Engine::start(MemoryBackend::default(), &setups, idle_sleep, sizes)?;
         return serve(&config, Box::new(engine));
     }
     with_dpdk(&config, &cores)
@@ -106,7 +106,6 @@ fn with_dpdk(_config: &Config, _cores: &[usize]) -> anyhow::Result<()> {
 #[cfg(feature = "dpdk")]
 fn with_dpdk(config: &Config, cores: &[usize]) -> anyhow::Result<()> {
     use millrace::dpdk::eal::{Eal, Options as EalOptions};
-    use millrace::pipeline::cache::CacheSizes;
     use millrace::worker::{DpdkBackend, numa_node, plan_cores, use_hugepages};
 
     let plan = plan_cores(config, cores)?;
@@ -127,8 +126,8 @@ fn with_dpdk(config: &Config, cores: &[usize]) -> anyhow::Result<()> {
     })?;
     let setups: Vec<_> =
         plan.workers.iter().map(|core| WorkerSetup { core: Some(*core), numa: numa_node(*core) }).collect();
-    let engine =
-        Engine::start(DpdkBackend::default(), &setups, config.workers.idle_sleep, CacheSizes::default())?;
+    let sizes = cache_sizes(&config.cache);
+    let engine = Engine::start(DpdkBackend::default(), &setups, config.workers.idle_sleep, sizes)?;
     let result = serve(config, Box::new(engine));
     // Last: workers, ports and pools went with the engine.
     drop(eal);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Fault, Misplaced, Step};
-use super::raw::{RawConfig, RawControl, RawDpdk, RawFlows, RawPort, RawWorkers};
-use super::{Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers, conflict};
+use super::raw::{RawCache, RawConfig, RawControl, RawDpdk, RawFlows, RawPort, RawWorkers};
+use super::{Cache, Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers, conflict};
 
 mod port;
 
@@ -20,6 +20,12 @@ const MAX_CORE: i64 = 8191;
 const MAX_WORKERS: usize = 64;
 /// Longest pause of an idle worker.
 const MAX_IDLE_SLEEP: Duration = Duration::from_millis(100);
+/// Megaflows, of all ports or of one, and entries of the exact-match cache.
+const CACHED: (i64, i64) = (64, 1 << 22);
+/// Masks of one port: no worker keeps more.
+const MASKS: (i64, i64) = (1, 256);
+/// How long a megaflow may be kept that no packet uses.
+const MAX_IDLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
 /// Longest path of a unix socket.
 const MAX_SOCKET_PATH: usize = 107;
 /// Megabytes that `dpdk.memory_mb` may be.
@@ -40,6 +46,7 @@ pub(super) fn config(raw: RawConfig, path: &Path) -> Checked<Config> {
     };
     let control = control(raw.control.unwrap_or_default(), default.control).map_err(under("control"))?;
     let workers = workers(raw.workers.unwrap_or_default(), default.workers).map_err(under("workers"))?;
+    let cache = cache(raw.cache.unwrap_or_default(), default.cache).map_err(under("cache"))?;
     let dpdk = dpdk(raw.dpdk.unwrap_or_default(), default.dpdk).map_err(under("dpdk"))?;
     let log = match raw.log.unwrap_or_default().filter {
         Some(filter) => log_filter(filter).map_err(under("log"))?,
@@ -47,7 +54,7 @@ pub(super) fn config(raw: RawConfig, path: &Path) -> Checked<Config> {
     };
     let ports = ports(raw.port.unwrap_or_default(), workers.cores.len())?;
     let (flow_file, flows) = flows(raw.flows.unwrap_or_default(), path).map_err(under("flows"))?;
-    Ok(Config { name, control, workers, dpdk, ports, flows, flow_file, log })
+    Ok(Config { name, control, workers, cache, dpdk, ports, flows, flow_file, log })
 }
 
 fn control(raw: RawControl, default: Control) -> Checked<Control> {
@@ -96,10 +103,45 @@ fn workers(raw: RawWorkers, default: Workers) -> Checked<Workers> {
         return Err(Misplaced::key("cores", fault));
     }
     let idle_sleep = match raw.idle_sleep {
-        Some(text) => duration("idle_sleep", text)?,
+        Some(text) => duration(&text).filter(|pause| *pause <= MAX_IDLE_SLEEP).ok_or_else(|| {
+            let wanted = "a pause; write 0, or a number with us or ms behind it, such as 50us, up to 100ms";
+            bad_text("idle_sleep", text, wanted)
+        })?,
         None => default.idle_sleep,
     };
     Ok(Workers { cores, idle_sleep })
+}
+
+fn cache(raw: RawCache, default: Cache) -> Checked<Cache> {
+    let number = |key, given: Option<i64>, range, default: u32| match given {
+        Some(value) => in_range(key, value, range).map(|value| value as u32),
+        None => Ok(default),
+    };
+    let megaflows = number("megaflows", raw.megaflows, CACHED, default.megaflows)?;
+    let most = default.megaflows_per_port.min(megaflows);
+    let megaflows_per_port = number("megaflows_per_port", raw.megaflows_per_port, CACHED, most)?;
+    if megaflows_per_port > megaflows {
+        let (value, max) = (megaflows_per_port.into(), megaflows.into());
+        let fault = Fault::MoreThan { value, bound: "megaflows", max };
+        return Err(Misplaced::key("megaflows_per_port", fault));
+    }
+    let max_idle = match raw.max_idle {
+        Some(text) => {
+            duration(&text).filter(|time| (MAX_IDLE.0..=MAX_IDLE.1).contains(time)).ok_or_else(|| {
+                let wanted =
+                    "a time to keep what is not used; write a number with ms or s behind it, from 100ms to 3600s";
+                bad_text("max_idle", text, wanted)
+            })?
+        }
+        None => default.max_idle,
+    };
+    Ok(Cache {
+        megaflows,
+        megaflows_per_port,
+        masks_per_port: number("masks_per_port", raw.masks_per_port, MASKS, default.masks_per_port)?,
+        emc_entries: number("emc_entries", raw.emc_entries, CACHED, default.emc_entries)?,
+        max_idle,
+    })
 }
 
 fn dpdk(raw: RawDpdk, default: Dpdk) -> Checked<Dpdk> {
@@ -267,28 +309,21 @@ fn first_time<T: Eq + Hash>(
     if seen.insert(item) { Ok(()) } else { Err(Fault::Twice { what: what(), mend }) }
 }
 
-fn duration(key: &'static str, text: String) -> Checked<Duration> {
-    let micros = if text == "0" {
-        Some(0)
-    } else {
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let scale = match text.get(digits.len()..) {
-            Some("us") => Some(1),
-            Some("ms") => Some(1000),
-            _ => None,
-        };
-        let number =
-            digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
-        number.zip(scale).and_then(|(number, scale)| number.checked_mul(scale))
-    };
-    match micros.map(Duration::from_micros) {
-        Some(duration) if duration <= MAX_IDLE_SLEEP => Ok(duration),
-        _ => Err(bad_text(
-            key,
-            text,
-            "a pause; write 0, or a number with us or ms behind it, such as 50us, up to 100ms",
-        )),
+/// Zero, or a number with its unit behind it.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
     }
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let micros = match text.get(digits.len()..)? {
+        "us" => 1,
+        "ms" => 1000,
+        "s" => 1_000_000,
+        _ => return None,
+    };
+    // A sign would be read too.
+    let number = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?;
+    number?.checked_mul(micros).map(Duration::from_micros)
 }
 
 /// The name of a port or of the switch.

@@ -109,6 +109,16 @@ pub enum Fault {
         /// The greatest allowed.
         max: i64,
     },
+    /// A number above that of another key, which bounds it.
+    #[error("{value} is more than `{bound}`, which is {max}; write at most as many or raise `{bound}`")]
+    MoreThan {
+        /// The number.
+        value: i64,
+        /// The other key.
+        bound: &'static str,
+        /// Its number.
+        max: i64,
+    },
     /// A list that is too short or too long.
     #[error("a list of {count} {what} is out of range; name 1 to {max}, {mend}")]
     TooManyOrFew {

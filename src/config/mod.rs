@@ -27,6 +27,8 @@ pub struct Config {
     pub control: Control,
     /// The workers.
     pub workers: Workers,
+    /// The caches of each worker.
+    pub cache: Cache,
     /// What DPDK's environment is started with.
     pub dpdk: Dpdk,
     /// Ports to add at start-up.
@@ -60,6 +62,33 @@ pub struct Workers {
     /// How long an idle worker sleeps between polls, four times that once it has been idle for 256 of them; zero polls
     /// without pause.
     pub idle_sleep: Duration,
+}
+
+/// The caches of each worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// Megaflows.
+    pub megaflows: u32,
+    /// Megaflows of one port.
+    pub megaflows_per_port: u32,
+    /// Masks of one port.
+    pub masks_per_port: u32,
+    /// Entries of the exact-match cache.
+    pub emc_entries: u32,
+    /// After how long a megaflow goes that no packet uses.
+    pub max_idle: Duration,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            megaflows: 262_144,
+            megaflows_per_port: 200_000,
+            masks_per_port: 128,
+            emc_entries: 131_072,
+            max_idle: Duration::from_secs(10),
+        }
+    }
 }
 
 /// What DPDK's environment is started with.
@@ -108,6 +137,7 @@ impl Default for Config {
                 cores: Vec::new(),
             },
             workers: Workers { cores: vec![1], idle_sleep: Duration::ZERO },
+            cache: Cache::default(),
             dpdk: Dpdk {
                 hugepages: Hugepages::Auto,
                 memory_mb: 512,

@@ -70,7 +70,7 @@ macro_rules! raw {
 raw! {
     /// The whole file.
     RawConfig {
-        switch: RawSwitch, control: RawControl, workers: RawWorkers, dpdk: RawDpdk, log: RawLog,
+        switch: RawSwitch, control: RawControl, workers: RawWorkers, cache: RawCache, dpdk: RawDpdk, log: RawLog,
         port: Vec<RawPort>, flows: RawFlows,
     }
     /// `[switch]`
@@ -79,6 +79,10 @@ raw! {
     RawControl { socket: String, mode: String, group: String, cores: Vec<i64> }
     /// `[workers]`
     RawWorkers { cores: Vec<i64>, idle_sleep: String }
+    /// `[cache]`
+    RawCache {
+        megaflows: i64, megaflows_per_port: i64, masks_per_port: i64, emc_entries: i64, max_idle: String,
+    }
     /// `[dpdk]`
     RawDpdk { hugepages: String, memory_mb: i64, file_prefix: String, pci: bool, extra_args: Vec<String> }
     /// `[log]`

@@ -22,7 +22,7 @@ fn with_port(line: &str) -> String {
 #[case("[prt]", "m.toml:1:2: prt: there is no key `prt`; did you mean `port`?")]
 #[case(
     "x = 1",
-    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, dpdk, log, port, flows"
+    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, cache, dpdk, log, port, flows"
 )]
 #[case(
     "[workers]\ncores = [1]\nidel_sleep = \"1ms\"",
@@ -67,6 +67,50 @@ fn with_port(line: &str) -> String {
     "[workers]\nidle_sleep = \"50\"",
     "m.toml:2:14: workers.idle_sleep: \"50\" is not a pause; write 0, or a number with us or ms behind it, such as \
      50us, up to 100ms"
+)]
+#[case(
+    "[cache]\nmegaflows = 63",
+    "m.toml:2:13: cache.megaflows: 63 is out of range; write a number from 64 to 4194304"
+)]
+#[case(
+    "[cache]\nmegaflows = 4194305",
+    "m.toml:2:13: cache.megaflows: 4194305 is out of range; write a number from 64 to 4194304"
+)]
+#[case(
+    "[cache]\nmegaflows_per_port = 0",
+    "m.toml:2:22: cache.megaflows_per_port: 0 is out of range; write a number from 64 to 4194304"
+)]
+#[case(
+    "[cache]\nmegaflows_per_port = 262145",
+    "m.toml:2:22: cache.megaflows_per_port: 262145 is more than `megaflows`, which is 262144; write at most as many \
+     or raise `megaflows`"
+)]
+#[case(
+    "[cache]\nmegaflows_per_port = 101\nmegaflows = 100",
+    "m.toml:2:22: cache.megaflows_per_port: 101 is more than `megaflows`, which is 100; write at most as many or \
+     raise `megaflows`"
+)]
+#[case(
+    "[cache]\nmasks_per_port = 0",
+    "m.toml:2:18: cache.masks_per_port: 0 is out of range; write a number from 1 to 256"
+)]
+#[case(
+    "[cache]\nmasks_per_port = 257",
+    "m.toml:2:18: cache.masks_per_port: 257 is out of range; write a number from 1 to 256"
+)]
+#[case(
+    "[cache]\nemc_entries = 63",
+    "m.toml:2:15: cache.emc_entries: 63 is out of range; write a number from 64 to 4194304"
+)]
+#[case(
+    "[cache]\nmax_idle = \"0\"",
+    "m.toml:2:12: cache.max_idle: \"0\" is not a time to keep what is not used; write a number with ms or s behind \
+     it, from 100ms to 3600s"
+)]
+#[case("[cache]\nmax_idle = 10", "m.toml:2:12: cache.max_idle: must be a text in quotes, not the number 10")]
+#[case(
+    "[cache]\nmegaflow = 100",
+    "m.toml:2:1: cache.megaflow: there is no key `megaflow`; did you mean `megaflows`?"
 )]
 #[case(
     "[dpdk]\nhugepages = \"yes\"",
@@ -264,6 +308,12 @@ fn reads_every_key() {
         [workers]
         cores = [2, 3]
         idle_sleep = "50us"
+        [cache]
+        megaflows = 10000
+        megaflows_per_port = 1000
+        masks_per_port = 20
+        emc_entries = 5000
+        max_idle = "2500ms"
         [dpdk]
         hugepages = "off"
         memory_mb = 256
@@ -317,6 +367,13 @@ fn reads_every_key() {
             cores: vec![0, 2],
         },
         workers: Workers { cores: vec![2, 3], idle_sleep: Duration::from_micros(50) },
+        cache: Cache {
+            megaflows: 10_000,
+            megaflows_per_port: 1000,
+            masks_per_port: 20,
+            emc_entries: 5000,
+            max_idle: Duration::from_millis(2500),
+        },
         dpdk: Dpdk {
             hugepages: Hugepages::Off,
             memory_mb: 256,
@@ -352,6 +409,28 @@ fn reads_every_key() {
 fn reads_a_pause(#[case] text: &str, #[case] micros: Option<u64>) {
     let read = read(&format!("[workers]\nidle_sleep = \"{text}\"")).ok();
     assert_eq!(read.map(|config| config.workers.idle_sleep), micros.map(Duration::from_micros));
+}
+
+#[rstest]
+#[case("99ms", None)]
+#[case("100ms", Some(100))]
+#[case("10s", Some(10_000))]
+#[case("3600s", Some(3_600_000))]
+#[case("3601s", None)]
+#[case("10", None)]
+#[case("18446744073709551615s", None)]
+fn reads_how_long_a_megaflow_is_kept(#[case] text: &str, #[case] millis: Option<u64>) {
+    let read = read(&format!("[cache]\nmax_idle = \"{text}\"")).ok();
+    assert_eq!(read.map(|config| config.cache.max_idle), millis.map(Duration::from_millis));
+}
+
+#[rstest]
+#[case(64, 64)]
+#[case(200_000, 200_000)]
+#[case(4_194_304, 200_000)]
+fn a_port_may_have_all_megaflows_where_they_are_few(#[case] megaflows: u32, #[case] per_port: u32) {
+    let cache = read(&format!("[cache]\nmegaflows = {megaflows}")).unwrap().cache;
+    assert_eq!((cache.megaflows, cache.megaflows_per_port), (megaflows, per_port));
 }
 
 /// Folder of the repository.

@@ -84,6 +84,14 @@ impl From<Moment> for Instant {
     }
 }
 
+impl Flow {
+    /// Whether a packet that meets this is treated, and counted, as by the other.
+    pub(super) fn acts_as(&self, other: &Flow) -> bool {
+        (self.stats, self.options.cookie) == (other.stats, other.options.cookie)
+            && (Arc::ptr_eq(&self.actions, &other.actions) || self.actions == other.actions)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,13 +107,5 @@ mod tests {
     #[test]
     fn a_flow_is_small() {
         assert!(size_of::<Flow>() <= 112, "{} bytes", size_of::<Flow>());
-    }
-}
-
-impl Flow {
-    /// Whether a packet that meets this is treated, and counted, as by the other.
-    pub(super) fn acts_as(&self, other: &Flow) -> bool {
-        (self.stats, self.options.cookie) == (other.stats, other.options.cookie)
-            && (Arc::ptr_eq(&self.actions, &other.actions) || self.actions == other.actions)
     }
 }

@@ -92,8 +92,8 @@ pub struct Changes {
     pub added: Vec<StatsId>,
     /// How many flows got new actions.
     pub modified: usize,
-    /// Flows that are gone, replaced ones among them. Their counters are to be read now and released when every worker
-    /// has left the old snapshot.
+    /// Flows that are gone, replaced ones among them. Workers may still add to their counters, which are to be released
+    /// only after every worker has left the old snapshot and then has added what its megaflows counted.
     pub removed: Vec<Arc<Flow>>,
     /// Counters to be cleared after publication.
     pub cleared: Vec<StatsId>,

@@ -1,8 +1,9 @@
-//! What has to be known of the machine before the workers start: cores, NUMA nodes, free hugepages.
+//! What has to be known before the workers start: cores, NUMA nodes, free hugepages, how large the caches are to be.
 
 use std::fs;
 
-use crate::config::{Config, Hugepages};
+use crate::config::{Cache, Config, Hugepages};
+use crate::pipeline::cache::CacheSizes;
 
 /// Which threads go where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,18 @@ pub fn plan_cores(config: &Config, allowed: &[usize]) -> Result<CorePlan, CoreEr
     Ok(CorePlan { workers: config.workers.cores.clone(), control })
 }
 
+/// How large the config wants the caches of a worker.
+pub fn cache_sizes(cache: &Cache) -> CacheSizes {
+    CacheSizes {
+        megaflows: cache.megaflows as usize,
+        megaflows_per_port: cache.megaflows_per_port as usize,
+        masks_per_port: cache.masks_per_port as usize,
+        emc_entries: cache.emc_entries as usize,
+        // At most an hour.
+        max_idle_ms: cache.max_idle.as_millis() as u32,
+    }
+}
+
 /// NUMA node of a core; -1 if the kernel does not say.
 pub fn numa_node(core: usize) -> i32 {
     let Ok(entries) = fs::read_dir(format!("/sys/devices/system/cpu/cpu{core}")) else { return -1 };
@@ -92,6 +105,26 @@ mod tests {
         config.workers.cores = workers.to_vec();
         config.control.cores = control.to_vec();
         config
+    }
+
+    #[test]
+    fn the_caches_are_as_large_as_the_config_says() {
+        assert_eq!(cache_sizes(&Cache::default()), CacheSizes::default());
+        let cache = Cache {
+            megaflows: 1,
+            megaflows_per_port: 2,
+            masks_per_port: 3,
+            emc_entries: 4,
+            max_idle: std::time::Duration::from_secs(3600),
+        };
+        let sizes = CacheSizes {
+            megaflows: 1,
+            megaflows_per_port: 2,
+            masks_per_port: 3,
+            emc_entries: 4,
+            max_idle_ms: 3_600_000,
+        };
+        assert_eq!(cache_sizes(&cache), sizes);
     }
 
     #[test]

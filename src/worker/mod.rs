@@ -28,5 +28,5 @@ mod wait;
 #[cfg(feature = "dpdk")]
 pub use dpdk_device::DpdkBackend;
 pub use engine::{Engine, StartError, WorkerSetup};
-pub use machine::{CoreError, CorePlan, numa_node, plan_cores, use_hugepages};
+pub use machine::{CoreError, CorePlan, cache_sizes, numa_node, plan_cores, use_hugepages};
 pub use memory::MemoryBackend;

@@ -75,7 +75,7 @@ impl Clock {
     #[inline(always)]
     pub fn ms(&self, tsc: u64) -> u64 {
         let counts = u128::from(tsc.saturating_sub(self.start));
-        (counts * u128::from(self.ms_per_count) >> 64) as u64
+        ((counts * u128::from(self.ms_per_count)) >> 64) as u64
     }
 }
 

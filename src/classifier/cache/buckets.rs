@@ -216,7 +216,8 @@ impl Buckets {
         let (mut stays, mut goes) = (Bucket::default(), Bucket::default());
         // Which of the two buckets those in their second bucket will miss is not known: both remember them all.
         (stays.tags[WAYS], goes.tags[WAYS]) = (old.overflowed(), old.overflowed());
-        for (tag, number) in old.tags.into_iter().zip(old.numbers).take(WAYS).filter(|(tag, _)| *tag != EMPTY) {
+        for (tag, number) in old.tags.into_iter().zip(old.numbers).take(WAYS).filter(|(tag, _)| *tag != EMPTY)
+        {
             let (first, second) = homes(tag);
             // Its two buckets differ in the lowest bit, so it is here by one of them.
             let home = if (first ^ from) & 1 == 0 { first } else { second };
@@ -290,7 +291,8 @@ mod tests {
     fn it_takes_nearly_all_that_there_should_be_room_for() {
         let room = 1 << 14;
         let mut table = Buckets::new(room);
-        let taken = (1..=room as u64).filter(|n| table.insert(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), *n as u32));
+        let taken =
+            (1..=room as u64).filter(|n| table.insert(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), *n as u32));
         assert!(taken.count() * 1000 > room * 999);
     }
 }

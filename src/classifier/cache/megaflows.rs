@@ -449,6 +449,11 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
         self.slots.len() - self.free.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Numbers are below this.
     pub fn end(&self) -> u32 {
         self.slots.len() as u32

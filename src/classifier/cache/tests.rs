@@ -33,7 +33,7 @@ fn mask() -> impl Strategy<Value = [u64; KEY_WORDS]> {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert(usize, [u64; KEY_WORDS], Box<FlowKey>, u8),
+    Insert(usize, Box<[u64; KEY_WORDS]>, Box<FlowKey>, u8),
     Remove(usize),
     Lookup(usize, Vec<FlowKey>),
     Rank,
@@ -41,7 +41,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let insert = (0usize..3, mask(), key(), 0u8..3)
-        .prop_map(|(port, mask, key, ttl)| Step::Insert(port, mask, Box::new(key), ttl));
+        .prop_map(|(port, mask, key, ttl)| Step::Insert(port, Box::new(mask), Box::new(key), ttl));
     let lookup = (0usize..3, prop::collection::vec(key(), 1..32)).prop_map(|(p, keys)| Step::Lookup(p, keys));
     prop_oneof![4 => insert, 1 => (0usize..64).prop_map(Step::Remove), 3 => lookup, 1 => Just(Step::Rank)]
 }

@@ -280,7 +280,11 @@ impl FlowCache {
     /// What to do with the packet at a place of a burst, by what [`FlowCache::lookup`] found, and where the places end with
     /// which the same is to be done; all these are counted. Without a verdict it is about one packet, which is not.
     #[inline(always)]
-    pub fn agree(&mut self, burst: &Served<'_, impl Fn(usize) -> u32>, place: usize) -> (Option<Verdict>, usize) {
+    pub fn agree(
+        &mut self,
+        burst: &Served<'_, impl Fn(usize) -> u32>,
+        place: usize,
+    ) -> (Option<Verdict>, usize) {
         match burst.found[place % BATCH] & LONG {
             0 => self.short.agree(burst, place, &mut self.shared),
             _ => self.long.agree(burst, place, &mut self.shared),
