@@ -155,7 +155,7 @@ impl<B: Backend> Burst<'_, B> {
         }
         self.out.counters.account.received.add(received);
         let from = From { number: poll.slot.number, at: poll.slot.at };
-        let bytes = self.process(packets, from);
+        let bytes = self.process(&mut packets, from);
         self.out.flush();
         if let Some(cell) = self.out.counters.ports.get(from.index()) {
             cell.rx_packets.add(received);
@@ -217,10 +217,10 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Parses, looks up and acts. Returns the bytes as they came.
     #[inline(always)]
-    fn process(&mut self, mut packets: ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
-        let (bytes, odd) = self.parse(&packets, from);
+    fn process(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
+        let (bytes, odd) = self.parse(packets, from);
         if odd {
-            packets = self.straighten(packets, from);
+            *packets = self.straighten(std::mem::take(packets), from);
         }
         let count = packets.len();
         self.out.counters.perf.packets.add(count as u64);
@@ -267,7 +267,7 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Acts on packets that were looked up, in their order.
     #[inline(never)]
-    fn act(&mut self, packets: ArrayVec<PacketOf<B>, BURST>, from: From) {
+    fn act(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) {
         let count = packets.len();
         if count == 0 {
             return;
@@ -282,7 +282,7 @@ impl<B: Backend> Burst<'_, B> {
         {
             return self.out.output_burst(packets, &self.slots.metas, self.slots.longest, at);
         }
-        let mut packets = packets.into_iter();
+        let mut packets = packets.drain(..);
         while place < count {
             let sure = in_order && self.cache.version() == version;
             let (verdict, end) = match next.take() {

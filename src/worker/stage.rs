@@ -148,7 +148,7 @@ impl<D: Device> Outputs<'_, D> {
     #[inline(always)]
     pub fn output_burst(
         &mut self,
-        packets: ArrayVec<D::Packet, BURST>,
+        packets: &mut ArrayVec<D::Packet, BURST>,
         metas: &[PacketMeta],
         longest: u32,
         at: PortRef,
@@ -161,10 +161,10 @@ impl<D: Device> Outputs<'_, D> {
             && self.stage.dirty.try_push(at.slot).is_ok()
         {
             self.counters.account.staged.add(packets.len() as u64);
-            *queue = packets;
+            *queue = std::mem::take(packets);
             return;
         }
-        self.output_all(packets.into_iter().zip(metas), at);
+        self.output_all(packets.drain(..).zip(metas), at);
     }
 
     /// Stages packets for one port, in order.

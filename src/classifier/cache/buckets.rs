@@ -84,6 +84,14 @@ fn homes(tag: u32) -> (usize, usize) {
     (first as usize, (first ^ distance) as usize)
 }
 
+/// A lookup that waits for its cache line.
+#[derive(Clone, Copy, Default)]
+pub struct Begun {
+    first: u32,
+    /// What is kept of the hash.
+    pub tag: u32,
+}
+
 /// Numbers by hash. A lookup looks at one bucket, or at two where the first has overflowed.
 pub struct Buckets {
     buckets: Box<[Bucket]>,
@@ -115,28 +123,45 @@ impl Buckets {
         if wide < self.used { wide } else { home & self.mask }
     }
 
+    /// Where a lookup of this hash begins, whose line is asked for.
+    #[inline(always)]
+    pub fn begin(&self, hash: u64) -> Begun {
+        let tag = tag_of(hash);
+        let first = self.at(homes(tag).0);
+        if let Some(bucket) = self.buckets.get(first) {
+            hint::prefetch(bucket);
+        }
+        Begun { first: first as u32, tag }
+    }
+
     /// A number with that hash, most likely the one that is sought; the caller compares.
     #[inline(always)]
-    pub fn guess(&self, hash: u64) -> Option<u32> {
-        let tag = tag_of(hash);
-        let (first, second) = homes(tag);
-        let bucket = self.buckets.get(self.at(first))?;
+    pub fn guess(&self, begun: Begun) -> Option<u32> {
+        let Begun { first, tag } = begun;
+        let bucket = self.buckets.get(first as usize)?;
         let candidates = bucket.candidates(tag);
         if candidates != 0 {
             return Some(bucket.number(candidates.trailing_zeros()));
         }
-        if bucket.overflowed() == 0 {
-            return None;
-        }
-        let bucket = self.buckets.get(self.at(second))?;
+        if bucket.overflowed() == 0 { None } else { self.guess_second(tag) }
+    }
+
+    #[cold]
+    fn guess_second(&self, tag: u32) -> Option<u32> {
+        let bucket = self.buckets.get(self.at(homes(tag).1))?;
         let candidates = bucket.candidates(tag);
         (candidates != 0).then(|| bucket.number(candidates.trailing_zeros()))
     }
 
     /// The number with that hash that `is_it` accepts.
     #[inline]
-    pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let tag = tag_of(hash);
+    pub fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.find_tag(tag_of(hash), is_it)
+    }
+
+    /// The same for a lookup that was begun.
+    #[inline]
+    pub fn find_tag(&self, tag: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let (first, second) = homes(tag);
         for (home, last) in [(first, false), (second, true)] {
             let bucket = self.buckets.get(self.at(home))?;
@@ -235,15 +260,6 @@ impl Buckets {
             self.mask = self.mask * 2 + 1;
         }
     }
-
-    /// Asks for the line that a lookup of this hash reads first.
-    #[inline(always)]
-    pub fn prefetch(&self, hash: u64) {
-        let (first, _) = homes(tag_of(hash));
-        if let Some(bucket) = self.buckets.get(self.at(first)) {
-            hint::prefetch(bucket);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -281,7 +297,7 @@ mod tests {
                 let found = table.find(hash_of(key), |number| number == key as u32);
                 prop_assert_eq!(found, model.get(&key).copied());
                 if let Some(number) = model.get(&key) {
-                    prop_assert_eq!(table.guess(hash_of(key)), Some(*number));
+                    prop_assert_eq!(table.guess(table.begin(hash_of(key))), Some(*number));
                 }
             }
         }

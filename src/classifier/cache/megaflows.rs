@@ -8,7 +8,7 @@
 
 use wide::u64x4;
 
-use super::buckets::Buckets;
+use super::buckets::{Begun, Buckets};
 use super::hash::Seed;
 use crate::hint;
 use crate::packet::FlowKey;
@@ -135,16 +135,14 @@ impl<const N: usize, T> Probe<'_, N, T> {
     /// Probes for the packets of `todo`; returns those not found.
     #[inline(always)]
     fn all(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
-        let mut hashes = [0u64; BATCH];
+        let mut begun = [Begun::default(); BATCH];
         let mut guesses = [NONE; BATCH];
         for place in places(todo) {
             let Some(key) = words(&keys[place]) else { continue };
-            let hash = self.subtable.hash(key, self.seed);
-            hashes[place] = hash;
-            self.buckets.prefetch(hash);
+            begun[place] = self.buckets.begin(self.subtable.hash(key, self.seed));
         }
         for place in places(todo) {
-            let guess = self.buckets.guess(hashes[place]).unwrap_or(NONE);
+            let guess = self.buckets.guess(begun[place]).unwrap_or(NONE);
             guesses[place] = guess;
             if let Some(slot) = self.slots.get(guess as usize) {
                 slot.prefetch();
@@ -156,7 +154,7 @@ impl<const N: usize, T> Probe<'_, N, T> {
             let mut answer = guesses[place];
             if answer != NONE && !self.is_it(answer, key) {
                 // Another key with this hash, or a TTL below the guard: seldom.
-                let other = self.buckets.find(hashes[place], |number| self.is_it(number, key));
+                let other = self.buckets.find_tag(begun[place].tag, |number| self.is_it(number, key));
                 answer = other.unwrap_or(NONE);
             }
             found[place] = answer;
