@@ -122,6 +122,13 @@ pub fn places(bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Does something for each place that bits stand for: `ALL` of them, which is told apart because it is faster and the rule
+/// under load, or some.
+#[inline(always)]
+fn each<const ALL: bool>(bits: u32, does: impl FnMut(usize)) {
+    if ALL { (0..BATCH).for_each(does) } else { places(bits).for_each(does) }
+}
+
 /// A subtable that is probed for many packets.
 struct Probe<'a, const N: usize, T> {
     subtable: &'a Subtable<N>,
@@ -132,25 +139,26 @@ struct Probe<'a, const N: usize, T> {
 }
 
 impl<const N: usize, T> Probe<'_, N, T> {
-    /// Probes for the packets of `todo`; returns those not found.
+    /// Probes for the packets of `todo`, which are `ALL` of a burst or some; returns those not found.
     #[inline(always)]
-    fn all(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
+    fn probe<const ALL: bool>(&self, keys: &[FlowKey; BATCH], todo: u32, found: &mut [u32; BATCH]) -> u32 {
         let mut begun = [Begun::default(); BATCH];
         let mut guesses = [NONE; BATCH];
-        for place in places(todo) {
-            let Some(key) = words(&keys[place]) else { continue };
-            begun[place] = self.buckets.begin(self.subtable.hash(key, self.seed));
-        }
-        for place in places(todo) {
+        each::<ALL>(todo, |place| {
+            if let Some(key) = words(&keys[place]) {
+                begun[place] = self.buckets.begin(self.subtable.hash(key, self.seed));
+            }
+        });
+        each::<ALL>(todo, |place| {
             let guess = self.buckets.guess(begun[place]).unwrap_or(NONE);
             guesses[place] = guess;
             if let Some(slot) = self.slots.get(guess as usize) {
                 slot.prefetch();
             }
-        }
+        });
         let mut missed = 0;
-        for place in places(todo) {
-            let Some(key) = words(&keys[place]) else { continue };
+        each::<ALL>(todo, |place| {
+            let Some(key) = words(&keys[place]) else { return };
             let mut answer = guesses[place];
             if answer != NONE && !self.is_it(answer, key) {
                 // Another key with this hash, or a TTL below the guard: seldom.
@@ -159,7 +167,7 @@ impl<const N: usize, T> Probe<'_, N, T> {
             }
             found[place] = answer;
             missed |= u32::from(answer == NONE) << place;
-        }
+        });
         missed
     }
 
@@ -298,7 +306,10 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
                 buckets: &self.buckets,
                 seed: &self.seed,
             };
-            todo = probe.all(keys, todo, found);
+            todo = match todo {
+                u32::MAX => probe.probe::<true>(keys, todo, found),
+                _ => probe.probe::<false>(keys, todo, found),
+            };
             ranked.hits = ranked.hits.saturating_add(asked - todo.count_ones());
             if todo == 0 {
                 break;

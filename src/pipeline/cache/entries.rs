@@ -24,7 +24,7 @@ impl<const N: usize> Level<N> {
         if !shared.ways.is_untouched(cached.way, cached.checked) {
             self.recheck(number, log, shared)?;
         }
-        Some(verdict)
+        Some(verdict.unpack())
     }
 
     /// See [`super::FlowCache::agree`]. Places of the other form end it.
@@ -36,18 +36,15 @@ impl<const N: usize> Level<N> {
         shared: &mut Shared,
     ) -> (Option<Verdict>, usize) {
         let form = burst.found[place % BATCH] & LONG;
-        let mut verdict = None;
+        let first = self.flows.get(burst.found[place % BATCH] ^ form).map(|slot| slot.value.verdict);
         let mut end = place;
         while end < burst.count {
             let number = burst.found[end % BATCH];
             let Some(slot) = self.flows.get_mut(number ^ form) else { break };
             let cached = &mut slot.value;
-            if !shared.ways.is_untouched(cached.way, cached.checked)
-                || verdict.is_some_and(|verdict| verdict != cached.verdict)
-            {
+            if Some(cached.verdict) != first || !shared.ways.is_untouched(cached.way, cached.checked) {
                 break;
             }
-            verdict = Some(cached.verdict);
             let (mut packets, mut bytes) = (0, 0);
             while end < burst.count && burst.found[end % BATCH] == number {
                 packets += 1;
@@ -58,8 +55,10 @@ impl<const N: usize> Level<N> {
             cached.new_bytes += bytes;
             cached.used_ms = burst.now_ms as u32;
         }
-        if verdict.is_some() {
-            return (verdict, end);
+        if let Some(verdict) = first
+            && end > place
+        {
+            return (Some(verdict.unpack()), end);
         }
         // Nothing sure: the first may be right all the same, which a closer look says.
         let number = burst.found[place % BATCH] ^ form;

@@ -73,7 +73,7 @@ pub struct Cached {
     checked: u32,
     /// When it was last used, in the coarse clock.
     used_ms: u32,
-    verdict: Verdict,
+    verdict: Packed,
     /// Counted and not yet added to the flows.
     new_packets: u32,
     new_bytes: u64,
@@ -128,9 +128,27 @@ pub enum Verdict {
     Run(u32),
 }
 
-impl Default for Verdict {
-    fn default() -> Self {
-        Self::Run(0)
+/// A verdict in one word, which is compared for every packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct Packed(u64);
+
+impl Packed {
+    const OUTPUT: u64 = 1 << 32;
+
+    fn output(at: PortRef) -> Self {
+        Self(Self::OUTPUT | u64::from(at.slot) << 16 | u64::from(at.generation))
+    }
+
+    fn run(program: u32) -> Self {
+        Self(u64::from(program))
+    }
+
+    #[inline(always)]
+    fn unpack(self) -> Verdict {
+        match self.0 & Self::OUTPUT {
+            0 => Verdict::Run(self.0 as u32),
+            _ => Verdict::Output(PortRef { slot: (self.0 >> 16) as u16, generation: self.0 as u16 }),
+        }
     }
 }
 
@@ -384,8 +402,8 @@ impl Shared {
             return None;
         };
         let verdict = match ops {
-            [Op::Output(port)] => Verdict::Output(*port),
-            _ => Verdict::Run(program),
+            [Op::Output(port)] => Packed::output(*port),
+            _ => Packed::run(program),
         };
         Some(Cached {
             program,
