@@ -4,7 +4,7 @@
 //! when nothing follows it, and what stands behind the last output or controller operation is not done.
 
 use super::{Op, rewrite};
-use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
+use crate::packet::{DropReason, Field, Packet, PacketMeta, PortRef};
 
 /// What the controller is told with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,44 @@ fn run<P: Packet, S: Sink<P>>(
         }
     }
     Some(packet)
+}
+
+/// Operations of the kind that most packets need: fields are set, and the packet leaves by one port.
+pub struct Straight<'a> {
+    changes: &'a [Op],
+    /// Where it leaves.
+    pub port: PortRef,
+    /// How often the TTL is decremented: [`change_all`] is for packets whose TTL is more than that.
+    pub ttls: u8,
+}
+
+impl<'a> Straight<'a> {
+    /// Nothing if `ops` are of another kind.
+    #[inline]
+    pub fn of(ops: &'a [Op]) -> Option<Self> {
+        let [changes @ .., Op::Output(port)] = ops else { return None };
+        let mut ttls = 0u8;
+        for op in changes {
+            match op {
+                Op::Set { field, .. } if *field != Field::NwTtl => {}
+                Op::DecTtl => ttls = ttls.checked_add(1)?,
+                _ => return None,
+            }
+        }
+        Some(Self { changes, port: *port, ttls })
+    }
+
+    /// Does the changes to packets, one change after the other to all of them.
+    #[inline]
+    pub fn change_all<P: Packet>(&self, packets: &mut [P], metas: &[PacketMeta]) {
+        for op in self.changes {
+            match *op {
+                Op::Set { field, value, mask } => rewrite::set_all(packets, metas, field, value, mask),
+                Op::DecTtl => rewrite::dec_ttl_all(packets, metas),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Whether somebody sees the operation.

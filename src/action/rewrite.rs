@@ -5,7 +5,7 @@
 //! then. A field that the packet does not have after all (its header was malformed) is not written.
 
 use crate::packet::checksum::crc32c;
-use crate::packet::checksum::{Datagram, Zero, update};
+use crate::packet::checksum::{Datagram, Zero, update, update_word};
 use crate::packet::headers::{Arp, ETH_LEN, MACS_LEN, VLAN_LEN, eth_type, ip_proto, nd};
 use crate::packet::parse::NdOptions;
 use crate::packet::{CsumState, DropReason, Field, Packet, PacketMeta};
@@ -41,6 +41,9 @@ struct Place {
 #[inline]
 pub(super) fn set<P: Packet>(packet: &mut P, meta: &PacketMeta, field: Field, value: u128, mask: u128) {
     let frame = packet.data_mut();
+    if let Some(at) = mac_at(field) {
+        return set_mac(frame, at, value as u64, mask as u64);
+    }
     let Some(place) = place(frame, meta, field) else { return };
     let Some(old) = read(frame, place.at, place.len) else { return };
     let mut mask = ((mask & field.all_ones()) << place.shift) & place.bits;
@@ -56,10 +59,72 @@ pub(super) fn set<P: Packet>(packet: &mut P, meta: &PacketMeta, field: Field, va
     fix(frame, meta, &place, old, new);
 }
 
+/// [`set`] for many packets.
+#[inline]
+pub(super) fn set_all<P: Packet>(
+    packets: &mut [P],
+    metas: &[PacketMeta],
+    field: Field,
+    value: u128,
+    mask: u128,
+) {
+    if let Some(at) = mac_at(field) {
+        let (value, mask) = (value as u64, mask as u64);
+        return packets.iter_mut().for_each(|packet| set_mac(packet.data_mut(), at, value, mask));
+    }
+    for (packet, meta) in packets.iter_mut().zip(metas) {
+        set(packet, meta, field, value, mask);
+    }
+}
+
+/// Where an address of the Ethernet header stands.
+#[inline(always)]
+fn mac_at(field: Field) -> Option<usize> {
+    match field {
+        Field::EthDst => Some(0),
+        Field::EthSrc => Some(6),
+        _ => None,
+    }
+}
+
+/// Writes bits of an address of the Ethernet header, over which there is no checksum.
+#[inline(always)]
+fn set_mac(frame: &mut [u8], at: usize, value: u64, mask: u64) {
+    let Some(bytes) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<8>()) else { return };
+    // The two bytes behind the address are taken along and stay.
+    let (value, mask) = (value << 16, mask << 16);
+    *bytes = (u64::from_be_bytes(*bytes) & !mask | value & mask).to_be_bytes();
+}
+
+/// [`dec_ttl`] for many packets; one whose TTL is too low stays as it is.
+#[inline]
+pub(super) fn dec_ttl_all<P: Packet>(packets: &mut [P], metas: &[PacketMeta]) {
+    for (packet, meta) in packets.iter_mut().zip(metas) {
+        // The caller has looked at the TTL.
+        let _ = dec_ttl(packet, meta);
+    }
+}
+
 /// TTL or hop limit less one. Refuses, and changes nothing, where it is not at least 2.
 #[inline]
 pub(super) fn dec_ttl<P: Packet>(packet: &mut P, meta: &PacketMeta) -> Result<(), DropReason> {
     let frame = packet.data_mut();
+    let ip = frame.get_mut(usize::from(meta.l3)..).and_then(|ip| ip.first_chunk_mut::<12>());
+    if let Some([vihl, _, _, _, _, _, _, _, ttl, proto, a, b]) = ip
+        && meta.l3_end != 0
+        && *vihl >> 4 == 4
+    {
+        if *ttl < 2 {
+            return Err(DropReason::TtlExpired);
+        }
+        let old = u16::from_be_bytes([*ttl, *proto]);
+        *ttl -= 1;
+        if meta.said.l3_csum() != CsumState::Partial {
+            let field = u16::from_be_bytes([*a, *b]);
+            [*a, *b] = update_word(field, old, old - 0x100, Zero::Plain).to_be_bytes();
+        }
+        return Ok(());
+    }
     let Some(place) = place(frame, meta, Field::NwTtl) else { return Ok(()) };
     let Some(old) = read(frame, place.at, place.len) else { return Ok(()) };
     if (old & place.bits) >> place.shift < 2 {
@@ -142,8 +207,6 @@ fn place(frame: &[u8], meta: &PacketMeta, field: Field) -> Option<Place> {
         })
     };
     match field {
-        Field::EthDst => at(0, 6, 0, Cover::Nothing),
-        Field::EthSrc => at(6, 6, 0, Cover::Nothing),
         Field::VlanTci | Field::DlVlan | Field::VlanVid => tci(0),
         Field::DlVlanPcp | Field::VlanPcp => tci(13),
         Field::NwSrc | Field::ArpSpa | Field::NwDst | Field::ArpTpa => {
@@ -230,18 +293,31 @@ fn arp(frame: &[u8], meta: &PacketMeta) -> Option<()> {
     is_arp.then_some(())
 }
 
-/// `len` bytes at `at` as an integer.
+/// `len` bytes at `at` as an integer; there are fields of 2, 4, 6 and 16 bytes.
 #[inline(always)]
 fn read(frame: &[u8], at: usize, len: usize) -> Option<u128> {
     let bytes = frame.get(at..at + len)?;
-    Some(bytes.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte)))
+    Some(match *bytes {
+        [a, b] => u128::from(u16::from_be_bytes([a, b])),
+        [a, b, c, d] => u128::from(u32::from_be_bytes([a, b, c, d])),
+        [a, b, c, d, e, f] => u128::from(u64::from_be_bytes([0, 0, a, b, c, d, e, f])),
+        _ => u128::from_be_bytes(*bytes.first_chunk()?),
+    })
 }
 
 /// Writes the low `len` bytes of `value` at `at`, where they fit.
 #[inline(always)]
 fn write(frame: &mut [u8], at: usize, len: usize, value: u128) {
-    for (to, from) in frame.iter_mut().skip(at).take(len).rev().zip(value.to_le_bytes()) {
-        *to = from;
+    let Some(bytes) = frame.get_mut(at..at + len) else { return };
+    match bytes {
+        [a, b] => [*a, *b] = (value as u16).to_be_bytes(),
+        [a, b, c, d] => [*a, *b, *c, *d] = (value as u32).to_be_bytes(),
+        [a, b, c, d, e, f] => [_, _, *a, *b, *c, *d, *e, *f] = (value as u64).to_be_bytes(),
+        _ => {
+            if let Some(bytes) = bytes.first_chunk_mut() {
+                *bytes = value.to_be_bytes();
+            }
+        }
     }
 }
 

@@ -89,5 +89,14 @@ pub fn update(field: u16, old: u128, new: u128, zero: Zero) -> u16 {
     zero.canonical(!sum.fold())
 }
 
+/// [`update`] where one 16-bit word changes.
+#[inline(always)]
+pub fn update_word(field: u16, old: u16, new: u16, zero: Zero) -> u16 {
+    // The word of ones changes nothing but that the sum is never 0, as in `update`.
+    let sum = u32::from(!field) + u32::from(!old) + u32::from(new) + 0xffff;
+    let once = (sum & 0xffff) + (sum >> 16);
+    zero.canonical(!((once & 0xffff) + (once >> 16)) as u16)
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::device::{Backend, Device};
 use super::stage::Outputs;
 use super::state::{Poll, State};
 use super::wait::Waiting;
-use crate::action::execute::execute;
+use crate::action::execute::{Straight, execute};
 use crate::ident::BURST;
 use crate::packet::key::w;
 use crate::packet::parse::{Shape, Stop, parse};
@@ -261,8 +261,8 @@ impl<B: Backend> Burst<'_, B> {
         let parsed = u32::MAX.unbounded_shr((BURST - packets.len()) as u32);
         slots.long = were_long & !parsed | long;
         slots.longest = if flagged | odd { u32::MAX } else { longest };
-        let metas = slots.metas.iter().take(packets.len());
-        (bytes, odd || flagged && metas.clone().any(|meta| meta.said.stripped_vlan() != 0))
+        let mut metas = slots.metas.iter().take(packets.len());
+        (bytes, odd || flagged && metas.any(|meta| meta.said.stripped_vlan() != 0))
     }
 
     /// Acts on packets that were looked up, in their order.
@@ -282,7 +282,6 @@ impl<B: Backend> Burst<'_, B> {
         {
             return self.out.output_burst(packets, &self.slots.metas, self.slots.longest, at);
         }
-        let mut packets = packets.drain(..);
         while place < count {
             let sure = in_order && self.cache.version() == version;
             let (verdict, end) = match next.take() {
@@ -290,17 +289,14 @@ impl<B: Backend> Burst<'_, B> {
                 None if sure => self.agree(place, count),
                 None => (None, place + 1),
             };
-            let mut run = packets.by_ref().take(end - place);
-            let metas = self.slots.metas.iter().skip(place);
             match verdict {
-                Some(Verdict::Output(at)) => self.out.output_all(run.zip(metas), at),
-                Some(Verdict::Run(program)) => {
-                    for (packet, meta) in run.zip(metas) {
-                        execute(packet, meta, self.cache.ops(program), &mut self.out);
-                    }
+                Some(Verdict::Output(at)) => {
+                    let metas = self.slots.metas.iter().skip(place);
+                    self.out.output_all(packets.drain(..end - place).zip(metas), at);
                 }
+                Some(Verdict::Run(program)) => self.execute(packets, (place, end), program),
                 None => {
-                    if let Some(packet) = run.next() {
+                    if let Some(packet) = packets.pop_at(0) {
                         let known = self.slots.found[place % BURST] != NONE;
                         let order = if known { Order::Counted } else { Order::Told };
                         self.unsure(packet, place, from, &mut misses, order);
@@ -308,6 +304,31 @@ impl<B: Backend> Burst<'_, B> {
                 }
             }
             place = end;
+        }
+    }
+
+    /// Does a program to the first of `packets`, which are those of the places from `start` to `end`.
+    #[inline(always)]
+    fn execute(
+        &mut self,
+        packets: &mut ArrayVec<PacketOf<B>, BURST>,
+        (start, end): (usize, usize),
+        program: u32,
+    ) {
+        let (ops, count) = (self.cache.ops(program), end - start);
+        let (Some(metas), Some(keys)) = (self.slots.metas.get(start..end), self.slots.keys.get(start..end))
+        else {
+            return;
+        };
+        let ttl = |key: &FlowKey| (key.words[w::NW_MISC] >> 40) as u8;
+        if let Some(straight) = Straight::of(ops)
+            && (straight.ttls == 0 || keys.iter().all(|key| ttl(key) > straight.ttls))
+        {
+            straight.change_all(packets.get_mut(..count).unwrap_or_default(), metas);
+            return self.out.output_all(packets.drain(..count).zip(metas), straight.port);
+        }
+        for (packet, meta) in packets.drain(..count).zip(metas) {
+            execute(packet, meta, ops, &mut self.out);
         }
     }
 

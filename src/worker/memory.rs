@@ -93,10 +93,10 @@ impl Device for MemoryPort {
     }
 
     fn prepare(&self, packet: &mut HeapPacket, meta: &PacketMeta) -> bool {
-        let l3 =
-            meta.said.l3_csum() != CsumState::Partial || checksum::complete_l3(packet.data_mut(), meta).is_ok();
-        let l4 =
-            meta.said.l4_csum() != CsumState::Partial || checksum::complete_l4(packet.data_mut(), meta).is_ok();
+        let l3 = meta.said.l3_csum() != CsumState::Partial
+            || checksum::complete_l3(packet.data_mut(), meta).is_ok();
+        let l4 = meta.said.l4_csum() != CsumState::Partial
+            || checksum::complete_l4(packet.data_mut(), meta).is_ok();
         l3 && l4
     }
 

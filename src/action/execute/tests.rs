@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::packet::parse::parse;
+use crate::packet::testgen::any_spec;
 use crate::packet::{Field, FlowKey, HeapPacket};
 
 /// A packet whose pool has so many buffers left, and that counts the buffers in use.
@@ -251,4 +252,60 @@ fn groups_too_deep_are_passed_over() {
     let seen = seen(&ops, 0);
     assert!(seen.outputs.is_empty());
     assert_eq!(seen.drops, [DropReason::Explicit]);
+}
+
+proptest! {
+    /// What is done to many packets at once is what is done to each.
+    #[test]
+    fn straight_operations_do_the_same_to_a_run_as_to_each_packet(
+        specs in prop::collection::vec(any_spec(), 1..8),
+        steps in prop::collection::vec((0usize..7, any::<u64>(), any::<u64>()), 0..6),
+    ) {
+        let fields =
+            [Field::EthDst, Field::EthSrc, Field::NwSrc, Field::NwDst, Field::NwTos, Field::TcpDst, Field::UdpSrc];
+        let mut ops: Vec<Op> = steps
+            .into_iter()
+            .map(|(at, value, mask)| match fields.get(at) {
+                Some(field) if value % 5 != 0 => {
+                    let mask = u128::from(mask) & field.all_ones();
+                    Op::Set { field: *field, value: u128::from(value) & mask, mask }
+                }
+                _ => Op::DecTtl,
+            })
+            .collect();
+        ops.push(Op::Output(PortRef { slot: 3, generation: 1 }));
+        let straight = Straight::of(&ops).unwrap();
+        let (mut packets, mut metas) = (Vec::new(), Vec::new());
+        for spec in specs {
+            let (mut meta, mut key) = (PacketMeta::default(), FlowKey::default());
+            let frame = spec.frame();
+            let _ = parse(&frame, &mut meta, &mut key);
+            if key.get(Field::NwTtl) > u128::from(straight.ttls) {
+                packets.push(HeapPacket::new(&frame));
+                metas.push(meta);
+            }
+        }
+        let mut seen = Seen::default();
+        for (packet, meta) in packets.iter().zip(&metas) {
+            execute(packet.clone(), meta, &ops, &mut seen);
+        }
+        straight.change_all(&mut packets, &metas);
+        let changed: Vec<_> = packets.iter().map(|packet| (straight.port.slot, packet.data().to_vec())).collect();
+        prop_assert_eq!(seen, Seen { outputs: changed, ..Seen::default() });
+    }
+}
+
+#[test]
+fn other_operations_are_not_straight() {
+    let output = Op::Output(PortRef::default());
+    let ttl = Op::Set { field: Field::NwTtl, value: 1, mask: 0xff };
+    for ops in [
+        &[] as &[Op],
+        &[Op::Drop(DropReason::Explicit)],
+        &[output, output],
+        &[ttl, output],
+        &[Op::PopVlan, output],
+    ] {
+        assert!(Straight::of(ops).is_none(), "{ops:?}");
+    }
 }

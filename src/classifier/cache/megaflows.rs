@@ -463,6 +463,11 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
         self.len() == 0
     }
 
+    /// How many there may be.
+    pub fn room(&self) -> usize {
+        self.limits.megaflows
+    }
+
     /// Numbers are below this.
     pub fn end(&self) -> u32 {
         self.slots.len() as u32

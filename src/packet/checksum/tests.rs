@@ -82,3 +82,22 @@ proptest! {
         prop_assert_eq!(before ^ change(&diff, behind), naive_crc32c(&bytes));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_word_changes_a_checksum_as_an_integer_does(field: u16, old: u16, new: u16, plain: bool) {
+        let zero = if plain { Zero::Plain } else { Zero::AllOnes };
+        prop_assert_eq!(update_word(field, old, new, zero), update(field, old.into(), new.into(), zero));
+    }
+}
+
+#[test]
+fn a_word_changes_a_checksum_as_an_integer_does_at_the_ends() {
+    for field in [0, 1, 0xfffe, 0xffff] {
+        for (old, new) in [(0, 0), (0, 0xffff), (0xffff, 0), (0xffff, 0xffff), (1, 0xffff)] {
+            for zero in [Zero::Plain, Zero::AllOnes] {
+                assert_eq!(update_word(field, old, new, zero), update(field, old.into(), new.into(), zero));
+            }
+        }
+    }
+}

@@ -173,7 +173,9 @@ impl<const N: usize> Level<N> {
         for _ in 0..CANDIDATES.min(end) {
             self.hand = if self.hand + 1 < end { self.hand + 1 } else { 0 };
             let Some(slot) = self.flows.get(self.hand) else { continue };
-            if of_port.is_some_and(|port| port != slot.port()) || Some(self.hand) == miss.stale {
+            if of_port.is_some_and(|port| port != slot.port())
+                || miss.stale.is_some_and(|stale| stale & !LONG == self.hand)
+            {
                 continue;
             }
             let idle = now.wrapping_sub(slot.value.used_ms());

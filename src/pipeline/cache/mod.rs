@@ -36,6 +36,9 @@ pub const BATCH: usize = 32;
 /// Set in the number of a megaflow that looks at the whole key.
 const LONG: u32 = 1 << 31;
 
+/// Megaflows that look at the whole key are seldom, and large: they have this part of all room.
+const LONG_SHARE: usize = 4;
+
 /// How large the caches of a worker are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheSizes {
@@ -202,14 +205,16 @@ pub struct FlowCache {
 impl FlowCache {
     /// An empty one; `seed` should differ with every start.
     pub fn new(sizes: CacheSizes, seed: u64) -> Self {
-        let (per_port, masks_per_port) = (sizes.megaflows_per_port, sizes.masks_per_port);
-        let limits = |megaflows| Limits { megaflows, per_port, masks_per_port };
+        let limits = |share| Limits {
+            megaflows: sizes.megaflows / share,
+            per_port: sizes.megaflows_per_port / share,
+            masks_per_port: sizes.masks_per_port,
+        };
         let lists = sizes.megaflows;
         let seed_of = |n| Seed::new(seed).with(n);
         Self {
-            short: Level::new(limits(sizes.megaflows), sizes.emc_entries, seed_of(1)),
-            // Long keys are seldom, and large.
-            long: Level::new(limits(sizes.megaflows / 4), sizes.emc_entries / 4, seed_of(2)),
+            short: Level::new(limits(1), sizes.emc_entries, seed_of(1)),
+            long: Level::new(limits(LONG_SHARE), sizes.emc_entries / LONG_SHARE, seed_of(2)),
             shared: Shared {
                 programs: Interner::new(lists, lists * 4, seed),
                 effects: Interner::new(lists, lists * 16, seed),

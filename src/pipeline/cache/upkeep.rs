@@ -169,7 +169,7 @@ impl FlowCache {
 
 impl<const N: usize> Level<N> {
     fn look_after(&mut self, number: u32, now_ms: u64, shared: &mut Shared, stats: &mut StatsWriter) {
-        let (len, room) = (self.flows.len(), shared.sizes.megaflows);
+        let (len, room) = (self.flows.len(), self.flows.room());
         let Some(slot) = self.flows.get_mut(number) else { return };
         shared.settle(&mut slot.value, now_ms, stats);
         let under_pressure = len * PRESSURE.1 > room * PRESSURE.0;
