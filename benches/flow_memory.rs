@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
+use millrace::pipeline::cache::{CacheSizes, FlowCache};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::stats::FlowStats;
@@ -40,6 +41,8 @@ static ALLOCATOR: Counting = Counting;
 const FLOWS: usize = 100_000;
 /// Flow, match, and what the table needs to find it; without its actions and counters.
 const MOST: usize = 400;
+/// Key, place in the table of hashes, counters, and its share of the lists of operations and flows.
+const MOST_OF_MEGAFLOW: usize = 320;
 
 fn main() -> ExitCode {
     let mut is_met = true;
@@ -71,5 +74,8 @@ fn main() -> ExitCode {
         println!("{kind:?}: {each} bytes per flow, {} flows", tables.len());
         is_met &= each <= MOST;
     }
+    let each = FlowCache::new(CacheSizes::default(), 1).bytes_each();
+    println!("IPv4 megaflow: {each} bytes each, of {}", CacheSizes::default().megaflows);
+    is_met &= each <= MOST_OF_MEGAFLOW;
     if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -90,7 +90,7 @@ impl Mbuf {
     pub fn read_meta(&self, meta: &mut PacketMeta) {
         let raw = self.raw();
         meta.len = raw.pkt_len;
-        meta.said = if raw.ol_flags == 0 { Said::default() } else { said(raw) };
+        meta.said = if raw.ol_flags & !HARMLESS == 0 { Said::default() } else { said(raw) };
     }
 
     /// Asks nothing of the driver on transmission: what it said on reception does not count any more.
@@ -107,6 +107,10 @@ impl Mbuf {
         raw.__bindgen_anon_3.tx_offload = u64::from(l2_len & 0x7f) | (u64::from(l3_len & 0x1ff) << 7);
     }
 }
+
+/// Flags of reception that ask for nothing: a driver that sends the packet does not look at them.
+const HARMLESS: u64 =
+    sys::RTE_MBUF_F_RX_RSS_HASH | sys::RTE_MBUF_F_RX_IP_CKSUM_GOOD | sys::RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 
 /// What the flags of a packet say.
 #[inline]

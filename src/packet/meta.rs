@@ -67,7 +67,7 @@ pub struct PortRef {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum CsumState {
-    /// Nobody has looked.
+    /// Nobody has looked, or the driver found it right and said nothing else.
     #[default]
     Unknown,
     /// The driver found it right.

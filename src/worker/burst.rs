@@ -283,7 +283,8 @@ impl<B: Backend> Burst<'_, B> {
             return self.out.output_burst(packets, &self.slots.metas, self.slots.longest, at);
         }
         while place < count {
-            let sure = in_order && self.cache.version() == version;
+            // A packet that began to wait in this burst has others of its flow wait behind it.
+            let sure = in_order && self.cache.version() == version && !self.waiting.has(from.index());
             let (verdict, end) = match next.take() {
                 Some(known) => known,
                 None if sure => self.agree(place, count),

@@ -163,7 +163,7 @@ pub struct Perf {
 }
 
 impl Perf {
-    /// Makes the cache's own numbers visible. By the worker, after a burst.
+    /// Makes the cache's own numbers visible. By the worker, once in a millisecond.
     #[inline]
     pub fn show(&self, cache: &FlowCache, waiting: usize) {
         let counts = cache.counts();
@@ -233,9 +233,13 @@ impl WorkerCounters {
         }
     }
 
-    /// Counts the accounting from zero. By the worker, when it holds no packet.
+    /// Counts the accounting from zero, but for packets that wait. By the worker, between two bursts.
     pub fn clear(&self) {
         self.base.set_to(&self.account);
+        // What waits has not been received yet, as those see it who count from now on.
+        let staged = self.account.staged.get();
+        self.base.received.sub(staged);
+        self.base.staged.set(0);
     }
 
     /// Its share of the accounting, since it was cleared.

@@ -142,7 +142,7 @@ impl<B: Backend> Worker<B> {
         for poll in polls.into_iter().flatten() {
             worked |= burst.poll(poll, now);
         }
-        // A request is read after the state, so it never meets one older than when it was asked.
+        // Whoever asks has waited for the workers to see what it published before, so the state is no older than the request.
         for _ in 0..PER_TURN {
             let Ok(request) = self.mailbox.requests.pop() else { break };
             worked = true;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::counters::MAX_SLOTS;
-use crate::classifier::cache::{Seed, flow_hash};
+use crate::classifier::cache::{Seed, address_hash};
 use crate::packet::{FlowKey, PortNo, PortRef};
 
 /// Packets of a port that may wait.
@@ -109,7 +109,7 @@ impl<P> Waiting<P> {
     }
 
     fn hash(&self, key: &FlowKey) -> usize {
-        flow_hash(&self.seed, key) as usize % HASHES
+        address_hash(&self.seed, key) as usize % HASHES
     }
 }
 

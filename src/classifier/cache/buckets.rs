@@ -12,10 +12,12 @@ const WAYS: usize = 7;
 /// The tag of a place without a number.
 const EMPTY: u32 = 0;
 /// Numbers for every two buckets in use, before another comes into use. Those whose turn it is not yet hold up to twice
-/// as many as those that were split already, and should not overflow.
+/// as many as those that were split already, and seldom overflow.
 const LOAD_OF_TWO: usize = 5;
 /// Buckets that come into use at most because both buckets of one number are full.
 const SPLITS: usize = 64;
+/// An empty table begins anew if it has no more buckets in use: emptying more would take a burst too long.
+const SHORTEST: usize = 4096;
 /// Buckets in use at first.
 const FIRST: usize = 16;
 
@@ -221,17 +223,27 @@ impl Buckets {
         let (first, second) = homes(tag);
         let (first, second) = (self.at(first), self.at(second));
         if self.buckets.get_mut(first).is_some_and(|bucket| bucket.take(tag, number)) {
-            self.len -= 1;
+            self.shrunk();
             return true;
         }
         if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.take(tag, number)) {
             return false;
         }
-        self.len -= 1;
         if let Some(bucket) = self.buckets.get_mut(first) {
             bucket.tags[WAYS] = bucket.tags[WAYS].saturating_sub(1);
         }
+        self.shrunk();
         true
+    }
+
+    /// One number less. An empty table begins anew, with few buckets.
+    fn shrunk(&mut self) {
+        self.len -= 1;
+        if self.len == 0 && self.used <= SHORTEST {
+            self.buckets.iter_mut().take(self.used).for_each(|bucket| *bucket = Bucket::default());
+            self.used = FIRST.min(self.buckets.len());
+            self.mask = self.used - 1;
+        }
     }
 
     /// Takes another bucket into use: it shares what the bucket half as far holds.

@@ -67,7 +67,14 @@ const FLOW: [u64; SHORT_WORDS] = {
     mask
 };
 
-/// The same with the long fields.
+/// The same without L4 ports, which later fragments do not have.
+const ADDRESSES: [u64; SHORT_WORDS] = {
+    let mut mask = FLOW;
+    mask[w::TP] = 0;
+    mask
+};
+
+/// The same as [`FLOW`] with the long fields.
 const LONG_FLOW: [u64; KEY_WORDS] = {
     let mut mask = [u64::MAX; KEY_WORDS];
     let mut word = 0;
@@ -89,4 +96,10 @@ pub fn flow_hash(seed: &Seed, key: &FlowKey) -> u64 {
 #[inline]
 pub fn long_flow_hash(seed: &Seed, key: &FlowKey) -> u64 {
     seed.hash(key.words(), &LONG_FLOW, 0)
+}
+
+/// A hash that all packets of a flow have, its fragments too.
+#[inline]
+pub fn address_hash(seed: &Seed, key: &FlowKey) -> u64 {
+    key.words().first_chunk().map_or(0, |words| seed.hash(words, &ADDRESSES, 0))
 }

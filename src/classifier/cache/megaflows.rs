@@ -23,8 +23,10 @@ const BATCH: usize = 32;
 const PORTS: usize = 256;
 /// Subtables that a port may have, whatever its limits say.
 const MAX_MASKS: usize = 256;
-/// Subtables of all ports together.
-const SUBTABLES: usize = 4096;
+/// Subtables of a port beside those it may have: that of the whole key, with and without the TTL.
+const WHOLE: usize = 2;
+/// Subtables of all ports together, whatever the limits say: their numbers have 16 bits.
+const SUBTABLES: usize = NO_SUBTABLE as usize;
 /// The subtable of a slot that holds no megaflow.
 const NO_SUBTABLE: u16 = u16::MAX;
 /// How far nw_ttl stands above the lowest bit of its word.
@@ -240,17 +242,18 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
     pub fn new(limits: Limits, seed: Seed) -> Self {
         let limits = Limits { masks_per_port: limits.masks_per_port.min(MAX_MASKS), ..limits };
         let list = || PortList {
-            order: Vec::with_capacity(limits.masks_per_port + 1),
+            order: Vec::with_capacity(limits.masks_per_port + WHOLE),
             entries: 0,
             last: NONE,
             patience: 0,
         };
+        let subtables = SUBTABLES.min(PORTS * (limits.masks_per_port + WHOLE));
         Self {
             slots: hint::room(limits.megaflows),
             free: Vec::with_capacity(limits.megaflows),
             buckets: Buckets::new(limits.megaflows),
-            subtables: Vec::with_capacity(SUBTABLES),
-            free_subtables: Vec::with_capacity(SUBTABLES),
+            subtables: Vec::with_capacity(subtables),
+            free_subtables: Vec::with_capacity(subtables),
             ports: (0..PORTS).map(|_| list()).collect(),
             seed,
             limits,
@@ -501,7 +504,7 @@ impl<const N: usize, T: Default> Megaflows<N, T> {
             return Err(Refused::Masks);
         }
         let id = self.free_subtables.last().copied().unwrap_or(self.subtables.len() as u16);
-        if usize::from(id) >= SUBTABLES || list.order.len() == list.order.capacity() {
+        if usize::from(id) >= self.subtables.capacity() || list.order.len() == list.order.capacity() {
             return Err(Refused::Masks);
         }
         let salt = self.seed.with(u64::from(id)).secret();

@@ -18,5 +18,5 @@ mod tests;
 
 pub use buckets::Buckets;
 pub use exact::ExactMatch;
-pub use hash::{Seed, flow_hash, long_flow_hash};
+pub use hash::{Seed, address_hash, flow_hash, long_flow_hash};
 pub use megaflows::{Limits, Megaflows, NONE, Refused, Slot, TtlGuard, places};

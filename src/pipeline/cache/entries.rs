@@ -81,9 +81,14 @@ impl<const N: usize> Level<N> {
         cached.used_ms = now_ms as u32;
     }
 
-    /// Whether a megaflow whose way was touched is right all the same; then that is remembered.
+    /// Whether a megaflow is right though it is not known that its way is untouched; then that is remembered.
     #[cold]
     fn recheck(&mut self, number: u32, log: &ChangeLog, shared: &mut Shared) -> Option<()> {
+        let cached = &mut self.flows.get_mut(number)?.value;
+        if shared.ways.is_still_untouched(cached.way, cached.checked) {
+            cached.checked = shared.ways.seen();
+            return Some(());
+        }
         let mask = *self.flows.mask(number)?;
         let slot = self.flows.get_mut(number)?;
         let key = *slot.key();
@@ -160,7 +165,7 @@ impl<const N: usize> Level<N> {
     }
 
     /// Takes the megaflow out that was not used for longest among some, if that was long enough ago.
-    fn make_room(
+    pub(super) fn make_room(
         &mut self,
         of_port: Option<usize>,
         miss: &Miss<'_>,

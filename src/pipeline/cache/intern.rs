@@ -63,9 +63,11 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         self.used
     }
 
-    /// Numbers are below this.
-    pub fn end(&self) -> usize {
-        self.entries.len()
+    /// Bytes set aside.
+    pub fn bytes(&self) -> usize {
+        self.items.capacity() * size_of::<T>()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.index.bytes()
     }
 
     /// The number of a list, which has one user more now. None if there is no room left.

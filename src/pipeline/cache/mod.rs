@@ -216,7 +216,8 @@ impl FlowCache {
             short: Level::new(limits(1), sizes.emc_entries, seed_of(1)),
             long: Level::new(limits(LONG_SHARE), sizes.emc_entries / LONG_SHARE, seed_of(2)),
             shared: Shared {
-                programs: Interner::new(lists, lists * 4, seed),
+                // Most megaflows do what others do, and pass flows of their own.
+                programs: Interner::new(lists / 4, lists, seed),
                 effects: Interner::new(lists, lists * 16, seed),
                 ways: Ways::new(seed),
                 sizes,
@@ -344,7 +345,12 @@ impl FlowCache {
     ) -> Option<u32> {
         let shared = &mut self.shared;
         shared.counts.stale += u64::from(miss.stale.is_some());
-        let made = shared.make(translation, miss.now_ms);
+        let mut made = shared.make(translation, miss.now_ms);
+        if made.is_none() && translation.recorded().cacheable {
+            // Some list is full: a megaflow that nobody uses now may leave room in it.
+            let gone = self.short.make_room(None, miss, shared, stats);
+            made = gone.and_then(|()| shared.make(translation, miss.now_ms));
+        }
         let number = made.and_then(|cached| {
             let recorded = translation.recorded();
             let put = match miss.shape {
@@ -378,6 +384,12 @@ impl FlowCache {
     #[inline(always)]
     pub fn counts(&self) -> &Counts {
         &self.shared.counts
+    }
+
+    /// Bytes set aside for every megaflow of the short form, with its share of what all use together.
+    pub fn bytes_each(&self) -> usize {
+        let lists = self.shared.programs.bytes() + self.shared.effects.bytes();
+        self.short.flows.bytes_each() + lists / self.shared.sizes.megaflows.max(1)
     }
 
     /// How many megaflows and subtables there are, and whether the exact-match cache is asked.

@@ -13,6 +13,8 @@ use crate::pipeline::stats::StatsWriter;
 const ROUND_MS: u64 = 500;
 /// Megaflows looked at in one slice while somebody waits for the counts.
 const SLICE: usize = 256;
+/// Megaflows looked at in one slice at most, however long the last one is ago.
+const MOST: usize = 2048;
 /// Above this share of the room, megaflows go after a tenth of the time.
 const PRESSURE: (usize, usize) = (3, 4);
 
@@ -76,7 +78,7 @@ impl FlowCache {
             self.long.flows.rank();
         }
         let due = all * elapsed as usize / ROUND_MS as usize + 1;
-        for _ in 0..due.min(all) {
+        for _ in 0..due.min(all).min(MOST) {
             let at = if self.upkeep.at < ends[0] + ends[1] { self.upkeep.at } else { 0 };
             self.upkeep.at = at + 1;
             match at.checked_sub(ends[0]) {
@@ -172,6 +174,9 @@ impl<const N: usize> Level<N> {
         let (len, room) = (self.flows.len(), self.flows.room());
         let Some(slot) = self.flows.get_mut(number) else { return };
         shared.settle(&mut slot.value, now_ms, stats);
+        if shared.ways.is_still_untouched(slot.value.way, slot.value.checked) {
+            slot.value.checked = shared.ways.seen();
+        }
         let under_pressure = len * PRESSURE.1 > room * PRESSURE.0;
         let max_idle = shared.sizes.max_idle_ms / if under_pressure { 10 } else { 1 };
         if (now_ms as u32).wrapping_sub(slot.value.used_ms()) > max_idle {

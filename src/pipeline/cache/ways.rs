@@ -1,7 +1,8 @@
 //! The ways that packets took: what a translation consulted, and which bits it rewrote. Many megaflows share one.
 //!
-//! A way remembers the number of the last change that touched something it consulted. A megaflow that was found right at
-//! that change or later is right still; nothing else has to be looked at, however many changes there were elsewhere.
+//! What is consulted has the number of the last change of it, by hash. A way is as old as the newest of what it
+//! consulted, which is looked up once for every publication, when a packet next goes that way. A megaflow that was found
+//! right at that change or later is right still; nothing else has to be looked at, however many changes there were.
 
 use arrayvec::ArrayVec;
 
@@ -14,8 +15,11 @@ use crate::pipeline::record::{Dep, MAX_DEPS, Recorded};
 const WAYS: usize = 1 << 16;
 /// Words that all ways together may take.
 const WORDS: usize = WAYS * 16;
-/// Counters of things that ways consult, by hash.
-const COUNTERS: usize = 4096;
+/// Things that ways consult, by hash.
+const THINGS: usize = 4096;
+/// How often a change is compared with a thing that was consulted, at most, before the packet is translated anew instead:
+/// by then that takes as long.
+const COMPARED: usize = 4096;
 /// Most words of a way: how many dependencies, two for each of them, two for each word with rewritten bits.
 const MOST: usize = 1 + 2 * MAX_DEPS + 2 * KEY_WORDS;
 
@@ -34,20 +38,29 @@ fn encode(dep: Dep) -> Word2 {
     }
 }
 
-fn counter([what, which]: Word2) -> usize {
+fn hashed([what, which]: Word2) -> usize {
     let mixed = (what ^ which.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 52) as usize % COUNTERS
+    (mixed >> 52) as usize % THINGS
+}
+
+/// The last change that touched a way, of those that had been taken in at `as_of`.
+#[derive(Clone, Copy, Default)]
+struct Age {
+    touched: u32,
+    as_of: u32,
 }
 
 /// See the module.
 pub struct Ways {
     lists: Interner<u64>,
-    /// By way: the last change that touched it.
-    touched: Vec<u32>,
-    /// How many ways consult something with that hash.
-    consulted: Box<[u32]>,
-    /// How many ways consult a table.
-    tables: Box<[u32]>,
+    /// By way.
+    ages: Vec<Age>,
+    /// By hash: the last change of a thing. Two things of one hash look alike, which costs a comparison now and then.
+    things: Box<[u64]>,
+    /// By table: the last change that concerns it whatever the metadata.
+    tables: Box<[u64]>,
+    /// The last change of which is not known what it changed.
+    everything: u64,
     /// The last change that was taken in.
     seen: u64,
 }
@@ -56,9 +69,10 @@ impl Ways {
     pub fn new(seed: u64) -> Self {
         Self {
             lists: Interner::new(WAYS, WORDS, seed),
-            touched: Vec::with_capacity(WAYS),
-            consulted: vec![0; COUNTERS].into(),
+            ages: Vec::with_capacity(WAYS),
+            things: vec![0; THINGS].into(),
             tables: vec![0; 256].into(),
+            everything: 0,
             seen: 0,
         }
     }
@@ -81,13 +95,12 @@ impl Ways {
         let before = self.lists.len();
         let way = self.lists.intern(&words)?;
         if self.lists.len() > before {
-            self.count(way, |count| count.saturating_add(1));
             let at = way as usize;
-            if at >= self.touched.len() {
-                self.touched.resize(at + 1, 0);
+            if at >= self.ages.len() {
+                self.ages.resize(at + 1, Age::default());
             }
-            if let Some(touched) = self.touched.get_mut(at) {
-                *touched = self.seen as u32;
+            if let Some(age) = self.ages.get_mut(at) {
+                *age = Age { touched: self.seen as u32, as_of: self.seen as u32 };
             }
         }
         Some(way)
@@ -95,11 +108,7 @@ impl Ways {
 
     /// One megaflow less goes that way.
     pub fn release(&mut self, way: u32) {
-        // Counted down first: afterwards the list may be gone.
-        self.count(way, |count| count.saturating_sub(1));
-        if !self.lists.release(way) {
-            self.count(way, |count| count.saturating_add(1));
-        }
+        self.lists.release(way);
     }
 
     /// Takes in what has changed since the last time.
@@ -108,11 +117,11 @@ impl Ways {
             return;
         }
         match log.since(self.seen) {
-            None => self.touch_all(log.latest()),
+            None => self.everything = log.latest(),
             Some(entries) => {
                 for entry in entries {
                     match &entry.what {
-                        What::Everything => self.touch_all(entry.number),
+                        What::Everything => self.everything = entry.number,
                         What::Changes(changes) => {
                             changes.iter().for_each(|change| self.touch(change.slot, entry.number));
                         }
@@ -123,12 +132,46 @@ impl Ways {
         self.seen = log.latest();
     }
 
-    /// Whether nothing that the way consulted has changed since `checked`.
+    fn touch(&mut self, slot: Slot, number: u64) {
+        let place = match slot {
+            Slot::Table { table, datapath: None } => self.tables.get_mut(usize::from(table)),
+            Slot::Table { table, datapath: Some(datapath) } => {
+                self.things.get_mut(hashed(encode(Dep::Table { table, datapath })))
+            }
+            Slot::Port(number) => self.things.get_mut(hashed(encode(Dep::Port(number)))),
+            Slot::Ports => self.things.get_mut(hashed(encode(Dep::Ports))),
+        };
+        if let Some(last) = place {
+            *last = number;
+        }
+    }
+
+    /// Whether it is known already that nothing the way consulted has changed since `checked`.
     #[inline(always)]
     pub fn is_untouched(&self, way: u32, checked: u32) -> bool {
-        // Numbers wrap; none is ever half of them behind.
-        let touched = self.touched.get(way as usize).copied().unwrap_or(u32::MAX);
-        touched.wrapping_sub(checked) as i32 <= 0
+        self.ages.get(way as usize).is_some_and(|age| {
+            // Numbers wrap; upkeep sees to it that none is ever half of them behind.
+            age.as_of == self.seen as u32 && age.touched.wrapping_sub(checked) as i32 <= 0
+        })
+    }
+
+    /// The same, looked up where it is not known yet.
+    pub fn is_still_untouched(&mut self, way: u32, checked: u32) -> bool {
+        let touched = self.last_touched(way) as u32;
+        if let Some(age) = self.ages.get_mut(way as usize) {
+            *age = Age { touched, as_of: self.seen as u32 };
+        }
+        self.is_untouched(way, checked)
+    }
+
+    fn last_touched(&self, way: u32) -> u64 {
+        let last = |dep: &Word2| {
+            let thing = self.things.get(hashed(*dep)).copied().unwrap_or(u64::MAX);
+            let is_table = dep[0] & !u64::from(u8::MAX) == TABLE;
+            let table = self.tables.get((dep[0] & u64::from(u8::MAX)) as usize).filter(|_| is_table);
+            thing.max(table.copied().unwrap_or(0))
+        };
+        self.deps(way).iter().map(last).fold(self.everything, u64::max)
     }
 
     /// Whether none of the changes since `checked` can concern a megaflow of that way with that key and mask: each of
@@ -145,10 +188,14 @@ impl Ways {
                 own.is_some_and(|(key, mask)| (key ^ asked.value) & known(mask) != 0)
             })
         };
+        let (mut left, each) = (COMPARED, self.deps(way).len());
         entries.all(|entry| match &entry.what {
             What::Everything => false,
             What::Changes(changes) => {
-                changes.iter().all(|change| !self.consults(way, change.slot) || contradicts(change))
+                let compared = left.checked_sub(changes.len() * each);
+                left = compared.unwrap_or(0);
+                let unconcerned = |change: &Change| !self.consults(way, change.slot) || contradicts(change);
+                compared.is_some() && changes.iter().all(unconcerned)
             }
         })
     }
@@ -177,48 +224,6 @@ impl Ways {
             }
             Slot::Port(number) => deps.contains(&encode(Dep::Port(number))),
             Slot::Ports => deps.contains(&encode(Dep::Ports)),
-        }
-    }
-
-    fn touch(&mut self, slot: Slot, number: u64) {
-        let consulted = |dep| self.consulted.get(counter(encode(dep))).copied();
-        let users = match slot {
-            Slot::Table { table, datapath: Some(datapath) } => consulted(Dep::Table { table, datapath }),
-            Slot::Table { table, datapath: None } => self.tables.get(usize::from(table)).copied(),
-            Slot::Port(number) => consulted(Dep::Port(number)),
-            Slot::Ports => consulted(Dep::Ports),
-        };
-        if users == Some(0) {
-            return;
-        }
-        for way in 0..self.lists.end() as u32 {
-            if self.consults(way, slot)
-                && let Some(touched) = self.touched.get_mut(way as usize)
-            {
-                *touched = number as u32;
-            }
-        }
-    }
-
-    fn touch_all(&mut self, number: u64) {
-        self.touched.iter_mut().for_each(|touched| *touched = number as u32);
-    }
-
-    fn count(&mut self, way: u32, next: impl Fn(u32) -> u32) {
-        let list = self.lists.get(way);
-        let count = list.first().copied().unwrap_or(0) as usize;
-        let (deps, _) = list.get(1..).unwrap_or_default().as_chunks();
-        for dep in deps.iter().take(count) {
-            if let Some(users) = self.consulted.get_mut(counter(*dep)) {
-                *users = next(*users);
-            }
-            let table = (dep[0] & !TABLE) as usize;
-            if dep[0] & TABLE != 0
-                && dep[0] & PORT == 0
-                && let Some(users) = self.tables.get_mut(table)
-            {
-                *users = next(*users);
-            }
         }
     }
 }
