@@ -104,7 +104,7 @@ fn installing() -> Box<dyn FnMut()> {
     let mut n = 0;
     Box::new(move || {
         n += 1;
-        assert!(cache.install(&key(n)));
+        assert!(cache.install(&key(n)), "{n}");
     })
 }
 

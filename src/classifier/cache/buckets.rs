@@ -14,8 +14,6 @@ const EMPTY: u32 = 0;
 /// Numbers for every two buckets in use, before another comes into use. Those whose turn it is not yet hold up to twice
 /// as many as those that were split already, and seldom overflow.
 const LOAD_OF_TWO: usize = 5;
-/// Buckets that come into use at most because both buckets of one number are full.
-const SPLITS: usize = 64;
 /// An empty table begins anew if it has no more buckets in use: emptying more would take a burst too long.
 const SHORTEST: usize = 4096;
 /// Buckets in use at first.
@@ -106,7 +104,7 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// With room for about that many numbers; full at the earliest when two certain buckets are.
+    /// With room for about that many numbers.
     pub fn new(numbers: usize) -> Self {
         let count = numbers.div_ceil(WAYS - 2).next_power_of_two().max(2);
         let used = FIRST.min(count);
@@ -182,46 +180,63 @@ impl Buckets {
         None
     }
 
-    /// Puts a number in. False if both its buckets are full.
+    /// Puts a number in. False if both its buckets are full of numbers whose other buckets are full.
     #[must_use]
     pub fn insert(&mut self, hash: u64, number: u32) -> bool {
         if self.len * 2 >= self.used * LOAD_OF_TWO && self.used < self.buckets.len() {
             self.split();
         }
         let tag = tag_of(hash);
-        for _ in 0..SPLITS {
-            if self.put(tag, number) {
-                self.len += 1;
-                return true;
-            }
-            if self.used == self.buckets.len() {
-                return false;
-            }
-            self.split();
-        }
-        false
+        let is_in = self.put(tag, number) || (self.make_way(tag) && self.put(tag, number));
+        self.len += usize::from(is_in);
+        is_in
+    }
+
+    /// The buckets in use of a tag: its first, and its second.
+    #[inline(always)]
+    fn both(&self, tag: u32) -> (usize, usize) {
+        let (first, second) = homes(tag);
+        (self.at(first), self.at(second))
     }
 
     fn put(&mut self, tag: u32, number: u32) -> bool {
-        let (first, second) = homes(tag);
-        let (first, second) = (self.at(first), self.at(second));
+        let (first, second) = self.both(tag);
         if self.buckets.get_mut(first).is_some_and(|bucket| bucket.put(tag, number)) {
             return true;
         }
-        if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.put(tag, number)) {
-            return false;
+        let is_in = self.buckets.get_mut(second).is_some_and(|bucket| bucket.put(tag, number));
+        self.mark(first, i32::from(is_in));
+        is_in
+    }
+
+    /// Changes how many numbers stand in their second bucket because this one was full.
+    fn mark(&mut self, bucket: usize, by: i32) {
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.tags[WAYS] = bucket.tags[WAYS].saturating_add_signed(by);
         }
-        if let Some(bucket) = self.buckets.get_mut(first) {
-            bucket.tags[WAYS] += 1;
+    }
+
+    /// Moves one of those in the two full buckets of a tag to its other bucket. False if none has room there.
+    fn make_way(&mut self, tag: u32) -> bool {
+        let (first, second) = self.both(tag);
+        for full in [first, second] {
+            let Some(bucket) = self.buckets.get(full).copied() else { return false };
+            for (tag, number) in bucket.tags.into_iter().zip(bucket.numbers).take(WAYS) {
+                let (own, other) = self.both(tag);
+                let to = if own == full { other } else { own };
+                if self.buckets.get_mut(to).is_some_and(|bucket| bucket.put(tag, number)) {
+                    self.mark(own, if own == full { 1 } else { -1 });
+                    return self.buckets.get_mut(full).is_some_and(|bucket| bucket.take(tag, number));
+                }
+            }
         }
-        true
+        false
     }
 
     /// Takes a number out that was put in with that hash. False if it is not there.
     pub fn remove(&mut self, hash: u64, number: u32) -> bool {
         let tag = tag_of(hash);
-        let (first, second) = homes(tag);
-        let (first, second) = (self.at(first), self.at(second));
+        let (first, second) = self.both(tag);
         if self.buckets.get_mut(first).is_some_and(|bucket| bucket.take(tag, number)) {
             self.shrunk();
             return true;
@@ -229,9 +244,7 @@ impl Buckets {
         if !self.buckets.get_mut(second).is_some_and(|bucket| bucket.take(tag, number)) {
             return false;
         }
-        if let Some(bucket) = self.buckets.get_mut(first) {
-            bucket.tags[WAYS] = bucket.tags[WAYS].saturating_sub(1);
-        }
+        self.mark(first, -1);
         self.shrunk();
         true
     }
@@ -316,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_nearly_all_that_there_should_be_room_for() {
+    fn it_takes_all_that_there_should_be_room_for() {
         let room = 1 << 14;
         let mut table = Buckets::new(room);
         let taken =

@@ -93,11 +93,9 @@ impl<const N: usize> Level<N> {
         let slot = self.flows.get_mut(number)?;
         let key = *slot.key();
         let cached = &mut slot.value;
-        if !shared.ways.is_unconcerned(cached.way, cached.checked, log, &key, &mask) {
-            return None;
-        }
+        let consulted = shared.ways.is_unconcerned(cached.way, cached.checked, log, &key, &mask)?;
         cached.checked = log.latest() as u32;
-        shared.counts.revalidated += 1;
+        shared.counts.revalidated += u64::from(consulted > 0);
         Some(())
     }
 

@@ -176,10 +176,18 @@ impl Ways {
 
     /// Whether none of the changes since `checked` can concern a megaflow of that way with that key and mask: each of
     /// them is of something else, or its match contradicts the megaflow in a bit that was not rewritten.
-    pub fn is_unconcerned(&self, way: u32, checked: u32, log: &ChangeLog, key: &[u64], mask: &[u64]) -> bool {
+    /// Nothing if that is not so; otherwise how many changes were of something that was consulted.
+    pub fn is_unconcerned(
+        &self,
+        way: u32,
+        checked: u32,
+        log: &ChangeLog,
+        key: &[u64],
+        mask: &[u64],
+    ) -> Option<usize> {
         let behind = (log.latest() as u32).wrapping_sub(checked);
-        let Some(since) = log.latest().checked_sub(u64::from(behind)) else { return false };
-        let Some(mut entries) = log.since(since) else { return false };
+        let since = log.latest().checked_sub(u64::from(behind))?;
+        let entries = log.since(since)?;
         let contradicts = |change: &Change| {
             change.matcher.words().iter().any(|asked| {
                 let word = usize::from(asked.word);
@@ -189,15 +197,18 @@ impl Ways {
             })
         };
         let (mut left, each) = (COMPARED, self.deps(way).len());
-        entries.all(|entry| match &entry.what {
-            What::Everything => false,
-            What::Changes(changes) => {
-                let compared = left.checked_sub(changes.len() * each);
-                left = compared.unwrap_or(0);
-                let unconcerned = |change: &Change| !self.consults(way, change.slot) || contradicts(change);
-                compared.is_some() && changes.iter().all(unconcerned)
+        let mut consulted = 0;
+        for entry in entries {
+            let What::Changes(changes) = &entry.what else { return None };
+            left = left.checked_sub(changes.len() * each)?;
+            for change in changes.iter().filter(|change| self.consults(way, change.slot)) {
+                if !contradicts(change) {
+                    return None;
+                }
+                consulted += 1;
             }
-        })
+        }
+        Some(consulted)
     }
 
     fn deps(&self, way: u32) -> &[Word2] {
