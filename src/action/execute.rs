@@ -141,7 +141,7 @@ pub struct Straight<'a> {
     changes: &'a [Op],
     /// Where it leaves.
     pub port: PortRef,
-    /// How often the TTL is decremented: [`change_all`] is for packets whose TTL is more than that.
+    /// How often the TTL is decremented: [`Straight::change_all`] is for packets whose TTL is more than that.
     pub ttls: u8,
 }
 
