@@ -1,5 +1,8 @@
 //! A worker's counters: written by the worker alone, read by anyone, so a plain store is enough.
 
+#[cfg(millrace_loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(millrace_loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::thread::Wakes;
@@ -278,5 +281,37 @@ pub fn combine_ports(a: PortCounters, b: PortCounters, op: impl Fn(u64, u64) -> 
         tx_bytes: op(a.tx_bytes, b.tx_bytes),
         tx_dropped: op(a.tx_dropped, b.tx_dropped),
         injected: op(a.injected, b.injected),
+    }
+}
+
+/// Run as those of `rcu` are.
+#[cfg(all(test, millrace_loom))]
+mod loom_models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::Counter;
+
+    /// The promise behind `Request::Sync`: whoever sees the answer reads all that was counted before it.
+    #[test]
+    fn what_was_counted_before_an_answer_is_read_after_it() {
+        loom::model(|| {
+            let shared = Arc::new([Counter::default(), Counter::default(), Counter::default()]);
+            let worker = shared.clone();
+            let thread = thread::spawn(move || {
+                let [packets, bytes, synced] = &*worker;
+                packets.add(1);
+                bytes.add(64);
+                synced.announce(1);
+                packets.add(1);
+                bytes.add(64);
+                synced.announce(2);
+            });
+            let [packets, bytes, synced] = &*shared;
+            let answered = synced.announced();
+            assert!(packets.get() >= answered && bytes.get() >= 64 * answered);
+            thread.join().unwrap();
+            assert_eq!((packets.get(), bytes.get()), (2, 128));
+        });
     }
 }
