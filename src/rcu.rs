@@ -312,7 +312,7 @@ mod tests {
     }
 }
 
-/// `RUSTFLAGS="--cfg millrace_loom" cargo test --release --no-default-features --lib rcu`
+/// `RUSTFLAGS="--cfg millrace_loom" cargo test --release --no-default-features --lib -- rcu loom_models`
 #[cfg(all(test, millrace_loom))]
 mod model {
     use super::*;
