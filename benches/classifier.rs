@@ -124,7 +124,7 @@ fn translation(c: &mut Criterion) {
     c.bench_function("translate/one_table", |b| {
         b.iter(|| {
             if let Some(key) = next.next() {
-                translate(&snapshot, &mut key.clone(), Start { table: 0 }, &mut out);
+                translate(&snapshot, &mut key.clone(), Start::Table(0), &mut out);
             }
             black_box(out.ops().len())
         });

@@ -118,7 +118,7 @@ fn execute(ops: &[Op], key: &mut FlowKey, answer: &mut Answer) {
                 let number = PORTS.iter().find(|(number, _)| at(*number) == port).unwrap().0;
                 answer.outputs.push((number, packet_part(key)));
             }
-            Op::Controller { max_len, reason, table, cookie } => {
+            Op::Controller { max_len, reason, table, cookie, .. } => {
                 answer.packet_ins.push(PacketIn { max_len, reason, table, cookie, key: packet_part(key) });
             }
             Op::Clone { ops } => {
@@ -153,7 +153,7 @@ proptest! {
             for packet_in in &mut expected.packet_ins {
                 packet_in.key = packet_part(&packet_in.key);
             }
-            translate(&snapshot, &mut key.clone(), Start { table: 0 }, &mut out);
+            translate(&snapshot, &mut key.clone(), Start::Table(0), &mut out);
             let mut answer = Answer { hits: out.hits().to_vec(), ..Answer::default() };
             execute(out.ops(), &mut key.clone(), &mut answer);
             prop_assert_eq!(answer, expected);

@@ -158,7 +158,7 @@ pub fn chain(tables: u32) -> Snapshot {
 
 /// Translates one packet; how many flows it passed.
 pub fn walk(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> usize {
-    translate(snapshot, &mut key.clone(), Start { table: 0 }, out);
+    translate(snapshot, &mut key.clone(), Start::Table(0), out);
     out.hits().len()
 }
 

@@ -17,6 +17,8 @@ pub struct ControllerOp {
     pub table: u8,
     /// Cookie of the flow.
     pub cookie: u64,
+    /// The frozen context from which the packet may go on; 0 if it does not wait.
+    pub frozen: u32,
 }
 
 /// How an attempt to copy a packet ended. It counts as one copy made either way.
@@ -188,8 +190,8 @@ fn is_controller(op: &Op) -> bool {
 /// Does a controller operation.
 #[inline]
 fn show<P: Packet, S: Sink<P>>(packet: &P, meta: &PacketMeta, op: &Op, sink: &mut S) {
-    if let Op::Controller { max_len, reason, table, cookie } = *op {
-        sink.controller(packet, meta, ControllerOp { max_len, reason, table, cookie });
+    if let Op::Controller { max_len, reason, table, cookie, frozen } = *op {
+        sink.controller(packet, meta, ControllerOp { max_len, reason, table, cookie, frozen });
     }
 }
 

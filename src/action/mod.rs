@@ -8,6 +8,8 @@
 pub mod execute;
 mod rewrite;
 
+use std::sync::Arc;
+
 use crate::packet::{DropReason, Field, PortNo, PortRef};
 
 /// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
@@ -53,6 +55,8 @@ pub enum Action {
         reason: u8,
         /// Controller's id, kept for printing.
         id: u16,
+        /// Whether the packet waits for the controller to let it go on behind this action.
+        pause: bool,
     },
     /// `resubmit(PORT,TABLE)`; without a table the current one, without a port the current in_port.
     Resubmit {
@@ -111,7 +115,7 @@ pub enum Action {
     /// `dec_ttl`: at TTL 1 or 0 the list of actions that it stands in ends.
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
-    Clone(Vec<Action>),
+    Clone(Arc<[Action]>),
 }
 
 /// The `mod_*` and `set_vlan_*` forms.
@@ -178,6 +182,8 @@ pub enum Op {
         table: u8,
         /// Cookie of the flow.
         cookie: u64,
+        /// The frozen context from which the packet may go on; 0 if it does not wait.
+        frozen: u32,
     },
     /// The next `ops` operations are done on a copy; what follows them goes on with the packet as it is now.
     Clone {

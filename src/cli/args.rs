@@ -238,6 +238,16 @@ pub(super) enum OfctlCommand {
     DumpPortsDesc(NoBridge),
     /// The switch as OpenFlow sees it
     Show(NoBridge),
+    /// Let a packet go on that waits behind `controller(pause)`
+    Resume {
+        /// As `monitor` shows it
+        continuation: String,
+        /// Port that the packet came in by
+        port: String,
+        /// Hexadecimal digits of the packet, as it is to go on
+        #[arg(value_name = "HEX")]
+        frame: String,
+    },
     /// Packets that flows have sent to the controller since they were last asked for
     Monitor {
         /// Go on until interrupted

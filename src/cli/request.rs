@@ -113,6 +113,9 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
         },
         OfctlCommand::DumpPortsDesc(bridge) => bridge.refuse(Request::bare("ofctl/dump-ports-desc"))?,
         OfctlCommand::Show(bridge) => bridge.refuse(Request::bare("ofctl/show"))?,
+        OfctlCommand::Resume { continuation, port, frame } => {
+            Request::with("ofctl/resume", vec![continuation, port, frame])
+        }
         OfctlCommand::Monitor { bridge, .. } => bridge.refuse(Request::bare("ofctl/monitor"))?,
     })
 }

@@ -12,8 +12,8 @@ use crate::config::PortSpec;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
-    Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
-    Totals, WorkerStatus,
+    Continuation, Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats,
+    PortStatus, RxqStatus, Totals, WorkerStatus,
 };
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
@@ -304,6 +304,10 @@ impl Datapath for MemoryDatapath {
             None => handle.totals.drops.push((DropReason::NoMatch, 1)),
         }
         Ok(())
+    }
+
+    fn resume(&mut self, _to: Continuation, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
+        self.inject(number, frame)
     }
 
     fn sync(&mut self) -> u64 {

@@ -78,6 +78,9 @@ pub trait Datapath {
     /// frame is longer than a buffer of the port.
     fn inject(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
 
+    /// Lets a packet that came in by a port go on where one left the tables. The same errors.
+    fn resume(&mut self, to: Continuation, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
+
     /// Asks every worker to say when it has done all that was asked of it before, and has added what its megaflows
     /// counted until then to the flows' counters. Returns a token for [`Datapath::unsynced`].
     fn sync(&mut self) -> u64;
@@ -354,9 +357,49 @@ pub struct PacketIn {
     pub reason: u8,
     /// Bytes of the packet.
     pub total_len: u32,
+    /// By what it goes on, if it waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Continuation>,
     /// Its first bytes.
     #[serde(serialize_with = "as_hex")]
     pub data: Vec<u8>,
+}
+
+/// Where a packet left the tables, and at which worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Continuation {
+    /// The worker.
+    pub worker: u16,
+    /// The number of the frozen context there.
+    pub frozen: u32,
+}
+
+impl Continuation {
+    /// None if there is no context.
+    pub fn new(worker: u16, frozen: u32) -> Option<Self> {
+        (frozen != 0).then_some(Self { worker, frozen })
+    }
+}
+
+impl std::fmt::Display for Continuation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.worker, self.frozen)
+    }
+}
+
+impl std::str::FromStr for Continuation {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (worker, frozen) = text.split_once('.').ok_or(())?;
+        Self::new(worker.parse().map_err(|_| ())?, frozen.parse().map_err(|_| ())?).ok_or(())
+    }
+}
+
+impl serde::Serialize for Continuation {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
 }
 
 fn as_hex<S: serde::Serializer>(data: &[u8], out: S) -> Result<S::Ok, S::Error> {

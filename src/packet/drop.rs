@@ -66,6 +66,8 @@ reasons! {
     LinkDown = "link_down",
     /// The ring to the controller was full.
     ControllerFull = "controller_ring_full",
+    /// The frozen context that the packet came back to is gone.
+    ContextGone = "context_gone",
     /// More packets of the port waited for translation than may wait.
     MissQueueFull = "miss_queue_full",
     /// A checksum left to the switch could not be completed because the headers do not say where it goes.

@@ -145,7 +145,7 @@ fn delete_goes_by_match_cookie_and_output() {
             bench.apply(add).unwrap();
         }
         let inner = vec![Action::Output(PortNo(11))];
-        bench.apply(change(Command::Add, udp(), Arc::from([Action::Clone(inner)]))).unwrap();
+        bench.apply(change(Command::Add, udp(), Arc::from([Action::Clone(inner.into())]))).unwrap();
         bench
     };
     let left = |change: FlowMod| {

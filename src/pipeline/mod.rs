@@ -12,6 +12,7 @@ pub mod cache;
 pub mod changes;
 pub mod flow;
 pub mod flowmod;
+pub mod frozen;
 pub mod ports;
 pub mod record;
 pub mod stats;

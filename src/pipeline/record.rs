@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::frozen;
 use crate::classifier::Wildcards;
 use crate::packet::key::w;
 use crate::packet::{Field, FlowKey, FlowMask, PortNo};
@@ -78,6 +79,17 @@ impl Provenance {
         Self { written, outer_from: 32, inner_from: 0, decrements: 0 }
     }
 
+    /// Of a packet that comes back: what the context gives it follows from the context's number.
+    fn thawed() -> Self {
+        let mut thawed = Self::fresh();
+        for (word, bits) in frozen::kept() {
+            if let Some(written) = thawed.written.words.get_mut(word) {
+                *written |= bits;
+            }
+        }
+        thawed
+    }
+
     /// The bits of the entering VLAN word that stand at these bits of the word at hand.
     fn entering_tags(&self, bits: u64) -> u64 {
         (bits >> 32) << self.outer_from | (bits & INNER_TAG) << self.inner_from
@@ -110,8 +122,8 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Forgets what was recorded and starts with this key.
-    pub(super) fn start(&mut self, key: &FlowKey) {
+    /// Forgets what was recorded and starts with this key, whose packet comes back to a frozen context or is new.
+    pub(super) fn start(&mut self, key: &FlowKey, comes_back: bool) {
         let recorded = &mut self.recorded;
         recorded.mask = FlowMask::default();
         recorded.mask.set_exact(Field::InPort);
@@ -121,7 +133,7 @@ impl Recorder {
         recorded.min_ttl = 0;
         recorded.deps.clear();
         recorded.cacheable = true;
-        self.now = Provenance::fresh();
+        self.now = if comes_back { Provenance::thawed() } else { Provenance::fresh() };
         self.entered_ttl = key.get(Field::NwTtl) as u8;
     }
 

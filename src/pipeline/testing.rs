@@ -122,7 +122,7 @@ impl Input<'_> {
             7 => Action::PushVlan(0x8100),
             8 => Action::PopVlan,
             9 => Action::DecTtl,
-            10 if depth < 2 => Action::Clone(self.actions(table, depth + 1)),
+            10 if depth < 2 => Action::Clone(self.actions(table, depth + 1).into()),
             11 if self.byte() & 1 == 0 => Action::PushStack(self.part()),
             11 => Action::PopStack(self.part()),
             _ => {
@@ -196,7 +196,7 @@ struct Answered {
 }
 
 fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
-    translate(snapshot, &mut key.clone(), Start { table: 0 }, out);
+    translate(snapshot, &mut key.clone(), Start::Table(0), out);
     Answered { ops: out.ops().to_vec(), hits: out.hits().to_vec(), recorded: out.recorded().clone() }
 }
 
@@ -331,7 +331,7 @@ impl Served {
         let number = self.cache.find(port, key, shape);
         let log = &snapshot.log;
         let verdict = self.cache.hit(found[0], 1, 60, self.now_ms, log);
-        translate(snapshot, &mut key.clone(), Start { table: 0 }, &mut self.out);
+        translate(snapshot, &mut key.clone(), Start::Table(0), &mut self.out);
         match verdict {
             Some(Verdict::Output(at)) => assert_eq!(self.out.ops(), [Op::Output(at)], "{key:?}"),
             Some(Verdict::Run(program)) => assert_eq!(self.out.ops(), self.cache.ops(program), "{key:?}"),

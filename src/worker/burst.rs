@@ -186,9 +186,30 @@ impl<B: Backend> Burst<'_, B> {
             return self.unsure(packet, 0, from, &mut 1, Order::Told);
         }
         // Megaflows are of packets that begin in the first table.
-        self.translate(0, table);
+        let _ = self.translate(0, table);
         self.count_flows(self.slots.meta(0).len);
         execute(packet, self.slots.meta(0), self.translation.ops(), &mut self.out);
+    }
+
+    /// Lets a packet go on where it left the tables.
+    pub fn resume(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, frozen: u32) {
+        self.out.counters.account.injected.add(1);
+        if self.state.topology.port(at).is_none() {
+            return self.out.discard(packet, DropReason::PortGone);
+        }
+        let from = From { number, at };
+        if let Some(cell) = self.out.counters.ports.get(from.index()) {
+            cell.injected.add(1);
+        }
+        self.out.counters.perf.packets.add(1);
+        let Some(packet) = self.single(packet, 0, from) else { return };
+        let (Some(meta), Some(key)) = (self.slots.metas.first_mut(), self.slots.keys.first_mut()) else {
+            return;
+        };
+        meta.frozen = frozen;
+        key.words[w::CONTEXT] |= u64::from(frozen);
+        // Packets of its flow that wait are to go a way that this one has left.
+        self.unsure(packet, 0, from, &mut 1, Order::First);
     }
 
     /// Translates packets that wait, as many of each port as may be at once. True if there were any.
@@ -412,7 +433,9 @@ impl<B: Backend> Burst<'_, B> {
         }
         *misses -= 1;
         let began = B::tsc();
-        self.translate(place, 0);
+        if !self.translate(place, 0) {
+            return self.out.discard(packet, DropReason::ContextGone);
+        }
         let (key, now_ms) = (self.slots.key(place), self.now_ms);
         let miss = Miss { port: from.index(), key, shape, stale: found, now_ms };
         let installed = self.cache.install(&miss, self.translation, self.flow_stats);
@@ -431,9 +454,19 @@ impl<B: Backend> Burst<'_, B> {
         }
     }
 
-    fn translate(&mut self, place: usize, table: u8) {
+    /// Translates the packet of a place. False if it came back to a context that is gone.
+    fn translate(&mut self, place: usize, table: u8) -> bool {
         self.slots.work = self.slots.keys[place % BURST];
-        translate(&self.state.pipeline, &mut self.slots.work, Start { table }, self.translation);
+        let start = match self.slots.meta(place).frozen {
+            0 => Start::Table(table),
+            number => match self.cache.context(number, self.now_ms) {
+                Some(context) => Start::Frozen(context),
+                None => return false,
+            },
+        };
+        translate(&self.state.pipeline, &mut self.slots.work, start, self.translation);
+        self.cache.freeze(self.translation, self.now_ms);
+        true
     }
 
     /// Counts the packet just translated on the flows it passed.

@@ -34,6 +34,17 @@ pub enum Request<P> {
         /// Table to start in.
         table: u8,
     },
+    /// Let a packet go on where it left the tables.
+    Resume {
+        /// The packet.
+        packet: P,
+        /// Port it came in by.
+        port: PortNo,
+        /// The port's place.
+        at: PortRef,
+        /// The frozen context that it left behind, at this very worker.
+        frozen: u32,
+    },
     /// Count from zero. The worker does it, between two packets, so that the accounting stays exact.
     Clear,
     /// Say, in `WorkerCounters::synced`, that everything asked before has been done and counted, and that what megaflows

@@ -148,6 +148,7 @@ impl<B: Backend> Worker<B> {
             worked = true;
             match request {
                 Request::Inject { packet, port, at, table } => burst.inject(packet, port, at, table),
+                Request::Resume { packet, port, at, frozen } => burst.resume(packet, port, at, frozen),
                 Request::Clear => {
                     burst.out.flush();
                     self.counters.clear();

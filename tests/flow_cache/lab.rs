@@ -192,7 +192,7 @@ impl Lab {
             return self.judge(packet, verdict);
         }
         self.misses += 1;
-        translate(&self.snapshot, &mut key.clone(), Start { table: 0 }, &mut self.translation);
+        translate(&self.snapshot, &mut key.clone(), Start::Table(0), &mut self.translation);
         let miss = Miss { port, key, shape: packet.shape, stale: found, now_ms: self.now_ms };
         let installed = self.cache.install(&miss, &self.translation, &mut self.writer);
         let counted = installed.and_then(|number| self.cache.hit(number, 1, len, self.now_ms, &log));
@@ -212,7 +212,7 @@ impl Lab {
 
     /// The answer for a packet is that of the tables as they are.
     fn judge(&mut self, packet: &Packet, verdict: Verdict) {
-        translate(&self.snapshot, &mut packet.key.clone(), Start { table: 0 }, &mut self.reference);
+        translate(&self.snapshot, &mut packet.key.clone(), Start::Table(0), &mut self.reference);
         let right = self.reference.ops();
         match verdict {
             Verdict::Output(port) => assert_eq!([Op::Output(port)], right, "{packet:?}"),
@@ -223,7 +223,7 @@ impl Lab {
     /// What a translation of a packet records now, and the packet's key where that is.
     pub fn record(&self, packet: &Packet) -> (Recorded, FlowKey) {
         let mut out = Translation::default();
-        translate(&self.snapshot, &mut packet.key.clone(), Start { table: 0 }, &mut out);
+        translate(&self.snapshot, &mut packet.key.clone(), Start::Table(0), &mut out);
         let mut key = packet.key;
         key.words_mut().iter_mut().zip(out.recorded().mask.words()).for_each(|(word, mask)| *word &= mask);
         (out.recorded().clone(), key)

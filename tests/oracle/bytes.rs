@@ -163,7 +163,7 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
             key.set(Field::InPort, *port);
             meta.in_port = PortNo(*port as u16);
             let expected = interpret(&world, &key, 0);
-            translate(&snapshot, &mut key, Start { table: 0 }, &mut out);
+            translate(&snapshot, &mut key, Start::Table(0), &mut out);
             prop_assert_eq!(out.hits(), &expected.hits[..]);
             let mut got = Collected::default();
             execute(HeapPacket::new(frame), &meta, out.ops(), &mut got);
@@ -177,7 +177,7 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
             let infos: Vec<_> = got.packet_ins.iter().map(|(info, _)| *info).collect();
             let info = |packet_in: &PacketIn| {
                 let PacketIn { max_len, reason, table, cookie, .. } = *packet_in;
-                ControllerOp { max_len, reason, table, cookie }
+                ControllerOp { max_len, reason, table, cookie, frozen: 0 }
             };
             prop_assert_eq!(infos, expected.packet_ins.iter().map(info).collect::<Vec<_>>());
 

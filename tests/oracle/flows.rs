@@ -127,7 +127,7 @@ fn action() -> impl Strategy<Value = Action> {
     let leaf = prop_oneof![
         8 => port.prop_map(Action::Output),
         1 => part_of(select(vec![Field::Reg0, Field::Metadata])).prop_map(Action::OutputField),
-        1 => (0u16..200).prop_map(|max_len| Action::Controller { max_len, reason: 1, id: 0 }),
+        1 => (0u16..200).prop_map(|max_len| Action::Controller { max_len, reason: 1, id: 0, pause: false }),
         3 => (resubmit, tables).prop_map(|(port, table)| Action::Resubmit { port, table }),
         1 => (0u64..4, 0u64..4).prop_map(|(value, mask)| Action::WriteMetadata { value: value & mask, mask }),
         4 => (writable(), small(), any::<u128>(), any::<bool>()).prop_map(|(field, value, some, whole)| {
@@ -144,7 +144,9 @@ fn action() -> impl Strategy<Value = Action> {
         2 => part_of(writable()).prop_map(Action::PopStack),
         3 => Just(Action::DecTtl),
     ];
-    leaf.prop_recursive(3, 12, 5, |inner| proptest::collection::vec(inner, 0..5).prop_map(Action::Clone))
+    leaf.prop_recursive(3, 12, 5, |inner| {
+        proptest::collection::vec(inner, 0..5).prop_map(|inner| Action::Clone(inner.into()))
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -204,8 +206,9 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         4 => (proptest::option::of(port()), 1u8..3)
             .prop_map(|(port, table)| Action::Resubmit { port, table: Some(table) }),
     ];
-    let action =
-        leaf.prop_recursive(1, 4, 3, |inner| proptest::collection::vec(inner, 0..4).prop_map(Action::Clone));
+    let action = leaf.prop_recursive(1, 4, 3, |inner| {
+        proptest::collection::vec(inner, 0..4).prop_map(|inner| Action::Clone(inner.into()))
+    });
     let actions = proptest::collection::vec(action, 0..4);
     (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
         actions.iter_mut().for_each(|action| forwards(action, table));
@@ -217,7 +220,7 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
 fn forwards(action: &mut Action, from: u8) {
     match action {
         Action::Resubmit { table: Some(to), .. } => *to += from,
-        Action::Clone(inner) => inner.iter_mut().for_each(|action| forwards(action, from)),
+        Action::Clone(inner) => Arc::make_mut(inner).iter_mut().for_each(|action| forwards(action, from)),
         _ => {}
     }
 }

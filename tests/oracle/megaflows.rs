@@ -32,7 +32,7 @@ struct Answered {
 }
 
 fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
-    translate(snapshot, &mut key.clone(), Start { table: 0 }, out);
+    translate(snapshot, &mut key.clone(), Start::Table(0), out);
     Answered { ops: out.ops().to_vec(), hits: out.hits().to_vec(), recorded: out.recorded().clone() }
 }
 

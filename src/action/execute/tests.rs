@@ -118,7 +118,7 @@ fn set_dst(value: u128) -> Op {
 }
 
 fn controller(cookie: u64) -> Op {
-    Op::Controller { max_len: 0, reason: 1, table: 0, cookie }
+    Op::Controller { max_len: 0, reason: 1, table: 0, cookie, frozen: 0 }
 }
 
 /// The meaning of operations, with a copy for every group.

@@ -83,13 +83,13 @@ fn actions(ops: &[Op], ports: &Ports) -> Vec<Action> {
                 // A port that is gone, from a megaflow that is stale.
                 Action::Output(port.map_or(PortNo::NONE, |port| port.number))
             }
-            Op::Controller { max_len, reason, .. } => {
-                Action::Controller { max_len: *max_len, reason: *reason, id: 0 }
+            Op::Controller { max_len, reason, frozen, .. } => {
+                Action::Controller { max_len: *max_len, reason: *reason, id: 0, pause: *frozen != 0 }
             }
             Op::Clone { ops } => {
                 let (inner, after) = rest.as_slice().split_at_checked(usize::from(*ops)).unwrap_or_default();
                 rest = after.iter();
-                Action::Clone(self::actions(inner, ports))
+                Action::Clone(self::actions(inner, ports).into())
             }
             Op::Drop(_) => continue,
         });

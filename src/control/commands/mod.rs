@@ -158,6 +158,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "ofctl/dump-tables", usage: "", min: 0, max: 0, run: Run::Now(flows::dump_tables), help: "count the flows of every table in use" },
     Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
     Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
+    Command { name: "ofctl/resume", usage: "CONTINUATION PORT HEX", min: 3, max: 3, run: Run::Later(packets::resume), help: "let a packet go on that waits for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
     Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
     Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },

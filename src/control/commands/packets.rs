@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{CommandError, Outcome, Pending, done, port_arg};
 use crate::control::format::{count, hex_dump};
 use crate::control::switch::{Pace, SILENCE, Switch};
-use crate::datapath::{PacketIn, PortError};
+use crate::datapath::{Continuation, PacketIn, PortError};
 use crate::packet::PortNo;
 
 #[derive(Serialize)]
@@ -45,6 +45,37 @@ pub fn inject(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         }
         let not_yet_done_on = switch.in_step().await;
         done(Injected { port, frames: frames.len() as u64, not_yet_done_on })
+    })
+}
+
+#[derive(Serialize)]
+struct Resumed {
+    /// Workers that had not yet processed it.
+    not_yet_done_on: Vec<u16>,
+}
+
+impl fmt::Display for Resumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.not_yet_done_on.as_slice() {
+            [] => f.write_str("resumed"),
+            [worker, ..] => write!(f, "resumed, not yet processed by worker {worker}"),
+        }
+    }
+}
+
+pub fn resume(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [by, port, frame] = args.as_slice() else { return Err(CommandError::Argument(String::new())) };
+        let to = by.parse::<Continuation>().map_err(|()| {
+            CommandError::Argument(format!(
+                "\"{by}\" is no continuation; write it as `millrace ofctl monitor` shows it, such as 0.1024"
+            ))
+        })?;
+        let port = port_arg(&switch.state(), port)?;
+        let frame = hex(frame)?;
+        let result = switch.state_mut().datapath.resume(to, port, &frame);
+        result.map_err(|error| CommandError::Argument(error.to_string()))?;
+        done(Resumed { not_yet_done_on: switch.in_step().await })
     })
 }
 
@@ -119,10 +150,11 @@ impl fmt::Display for PacketIns {
                 2 => "invalid_ttl",
                 _ => "unknown",
             };
+            let waits = packet.continuation.map(|by| format!(" continuation={by}")).unwrap_or_default();
             writeln!(
                 f,
                 "NXT_PACKET_IN2 (xid=0x0): table_id={} cookie={:#x} total_len={} in_port={} (via {reason}) \
-                 data_len={} (unbuffered)",
+                 data_len={} (unbuffered){waits}",
                 packet.table,
                 packet.cookie,
                 packet.total_len,

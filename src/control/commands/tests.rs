@@ -8,7 +8,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::control::switch::SILENCE;
 use crate::control::testing::{Handle, MemoryDatapath};
-use crate::datapath::PacketIn;
+use crate::datapath::{Continuation, PacketIn};
 use crate::pipeline::stats::{FlowCount, StatsId};
 
 struct Bench {
@@ -432,6 +432,7 @@ fn packets_go_in_and_out() {
         assert_eq!(bench.handle.borrow().injected.len(), 3);
 
         let packet = |cookie| PacketIn {
+            continuation: Continuation::new(1, u32::from(cookie == 7) * 1030),
             in_port: PortNo(2),
             table: 3,
             cookie,

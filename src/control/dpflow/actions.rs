@@ -57,11 +57,12 @@ impl Actions<'_> {
                 Op::PopVlan => self.text("pop_vlan".to_owned()),
                 Op::DecTtl => self.dec_ttl(),
                 Op::Output(place) => self.text(self.style.place(*place)),
-                Op::Controller { max_len, reason, cookie, .. } => {
+                Op::Controller { max_len, reason, cookie, frozen, .. } => {
                     let cookie = value(Form::Hex, (*cookie).into(), 1, 1);
                     self.text(format!(
-                        "userspace(pid=0,controller(reason={reason},dont_send=0,continuation=0,recirc_id=0,\
-                         rule_cookie={cookie},controller_id=0,max_len={max_len}))"
+                        "userspace(pid=0,controller(reason={reason},dont_send=0,continuation={},recirc_id={frozen:#x},\
+                         rule_cookie={cookie},controller_id=0,max_len={max_len}))",
+                        u8::from(*frozen != 0)
                     ));
                 }
                 Op::Clone { ops } => {

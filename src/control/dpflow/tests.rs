@@ -195,7 +195,7 @@ fn actions_are_those_of_ovs() {
                 out(1),
                 out(2),
                 out(1),
-                Op::Controller { max_len: 128, reason: 1, table: 0, cookie: 5 },
+                Op::Controller { max_len: 128, reason: 1, table: 0, cookie: 5, frozen: 0 },
             ],
             "clone(set(udp(src=5)),clone(1),2),1,userspace(pid=0,controller(reason=1,dont_send=0,continuation=0,\
              recirc_id=0,rule_cookie=0x5,controller_id=0,max_len=128))",

@@ -97,6 +97,11 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         Some(number)
     }
 
+    /// How many users a list has.
+    pub fn users(&self, number: u32) -> u32 {
+        self.entries.get(number as usize).map_or(0, |entry| entry.users)
+    }
+
     /// One user less; without any the list is forgotten. True if it was.
     pub fn release(&mut self, number: u32) -> bool {
         let Some(entry) = self.entries.get_mut(number as usize) else { return false };

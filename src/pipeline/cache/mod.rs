@@ -17,6 +17,7 @@ mod upkeep;
 mod ways;
 
 use super::changes::ChangeLog;
+use super::frozen::{Context, Contexts};
 use super::stats::{StatsId, StatsWriter};
 use super::translate::Translation;
 use crate::action::Op;
@@ -160,6 +161,7 @@ struct Shared {
     programs: Interner<Op>,
     effects: Interner<StatsId>,
     ways: Ways,
+    contexts: Contexts,
     sizes: CacheSizes,
     /// Changes whenever a number may have come to mean another megaflow.
     version: u32,
@@ -220,6 +222,7 @@ impl FlowCache {
                 programs: Interner::new(lists / 4, lists, seed),
                 effects: Interner::new(lists, lists * 16, seed),
                 ways: Ways::new(seed),
+                contexts: Contexts::new(seed),
                 sizes,
                 version: 0,
                 counts: Counts::default(),
@@ -330,6 +333,17 @@ impl FlowCache {
         Some(verdict)
     }
 
+    /// Numbers the contexts that a translation left behind; 0 where no number is left. Before its operations are used.
+    pub fn freeze(&mut self, translation: &mut Translation, now_ms: u64) {
+        let contexts = &mut self.shared.contexts;
+        translation.number_frozen(|context| contexts.number(context, now_ms).unwrap_or(0));
+    }
+
+    /// The context of a number, if it is still there.
+    pub fn context(&mut self, number: u32, now_ms: u64) -> Option<&Context> {
+        self.shared.contexts.get(number, now_ms)
+    }
+
     /// The operations of a [`Verdict::Run`].
     #[inline]
     pub fn ops(&self, program: u32) -> &[Op] {
@@ -400,6 +414,14 @@ impl FlowCache {
     }
 }
 
+/// The contexts that operations leave behind.
+fn frozen_in(ops: &[Op]) -> impl Iterator<Item = u32> {
+    ops.iter().filter_map(|op| match op {
+        Op::Controller { frozen, .. } if *frozen != 0 => Some(*frozen),
+        _ => None,
+    })
+}
+
 impl Shared {
     /// What is kept of a translation. None if it must not be kept or there is no room.
     fn make(&mut self, translation: &Translation, now_ms: u64) -> Option<Cached> {
@@ -409,12 +431,15 @@ impl Shared {
         }
         let ops = translation.ops();
         let program = self.programs.intern(ops)?;
+        if self.programs.users(program) == 1 {
+            frozen_in(ops).for_each(|context| self.contexts.hold(context, 1));
+        }
         let Some(effects) = self.effects.intern(translation.hits()) else {
-            self.programs.release(program);
+            self.release_program(program);
             return None;
         };
         let Some(way) = self.ways.intern(recorded) else {
-            self.programs.release(program);
+            self.release_program(program);
             self.effects.release(effects);
             return None;
         };
@@ -433,8 +458,15 @@ impl Shared {
         })
     }
 
+    fn release_program(&mut self, program: u32) {
+        if self.programs.users(program) == 1 {
+            frozen_in(self.programs.get(program)).for_each(|context| self.contexts.hold(context, -1));
+        }
+        self.programs.release(program);
+    }
+
     fn release(&mut self, cached: &Cached) {
-        self.programs.release(cached.program);
+        self.release_program(cached.program);
         self.effects.release(cached.effects);
         self.ways.release(cached.way);
     }

@@ -63,7 +63,7 @@ fn ttl(ttl: u128) -> FlowKey {
 
 fn record(flows: &[&str], key: FlowKey) -> Recorded {
     let mut out = Translation::default();
-    translate(&snapshot(flows), &mut key.clone(), Start::default(), &mut out);
+    translate(&snapshot(flows), &mut key.clone(), Start::Table(0), &mut out);
     out.recorded().clone()
 }
 
@@ -126,7 +126,7 @@ fn a_ttl_that_is_looked_at_is_matched_and_one_that_is_set_is_not() {
 fn a_lookup_may_ask_for_a_floor() {
     let asked = |entered, lowered, floor| {
         let mut recorder = Recorder::default();
-        recorder.start(&ttl(entered));
+        recorder.start(&ttl(entered), false);
         (0..lowered).for_each(|_| recorder.decrement_ttl());
         recorder.ttl_at_least(floor);
         recorder.finish();
@@ -285,10 +285,10 @@ fn what_consulted_too_much_is_not_kept() {
     let mut out = Translation::default();
     let memory = |out: &Translation| (out.recorded().deps.as_ptr(), out.recorded().deps.capacity());
     let before = memory(&out);
-    translate(&snapshot(&[&first, "table=1 actions=2"]), &mut udp(), Start::default(), &mut out);
+    translate(&snapshot(&[&first, "table=1 actions=2"]), &mut udp(), Start::Table(0), &mut out);
     assert!(!out.recorded().cacheable);
     assert_eq!(memory(&out), before);
-    translate(&snapshot(&flows), &mut udp(), Start::default(), &mut out);
+    translate(&snapshot(&flows), &mut udp(), Start::Table(0), &mut out);
     assert_eq!(*out.recorded(), record(&flows, udp()));
     assert!(out.recorded().cacheable);
 }

@@ -263,7 +263,7 @@ impl Parser<'_> {
         let state = self.state.clone();
         let actions = self.list(inner, depth + 1)?;
         self.state = state;
-        Ok(Action::Clone(actions))
+        Ok(Action::Clone(actions.into()))
     }
 
     fn output(&self, item: &Item<'_>) -> Result<Action, SyntaxError> {
@@ -286,7 +286,9 @@ impl Parser<'_> {
     fn output_to(&self, target: Piece<'_>, number: PortNo) -> Result<Action, SyntaxError> {
         match number {
             PortNo::IN_PORT | PortNo::ALL | PortNo::FLOOD => Ok(Action::Output(number)),
-            PortNo::CONTROLLER => Ok(Action::Controller { max_len: u16::MAX, reason: 1, id: 0 }),
+            PortNo::CONTROLLER => {
+                Ok(Action::Controller { max_len: u16::MAX, reason: 1, id: 0, pause: false })
+            }
             PortNo::NORMAL => Err(SyntaxError::not_yet(target, "the action NORMAL")),
             number if number.is_usable() || self.ports.name(number).is_some() => Ok(Action::Output(number)),
             PortNo::LOCAL => {
@@ -316,7 +318,7 @@ impl Parser<'_> {
     }
 
     fn controller(&self, item: &Item<'_>) -> Result<Action, SyntaxError> {
-        let (mut max_len, mut reason, mut id) = (u16::MAX, 1, 0);
+        let (mut max_len, mut reason, mut id, mut pause) = (u16::MAX, 1, 0, false);
         match item.value {
             Value::None => {}
             Value::Plain(length) => max_len = number_u16(length, "controller")?,
@@ -327,12 +329,16 @@ impl Parser<'_> {
                         "max_len" => max_len = number_u16(option.required("max_len=BYTES")?, "max_len")?,
                         "id" => id = number_u16(option.required("id=NUMBER")?, "id")?,
                         "reason" => reason = controller_reason(option.required("reason=action")?)?,
-                        "userdata" | "pause" | "meter_id" | "continuation" => {
+                        "pause" => {
+                            option.no_value()?;
+                            pause = true;
+                        }
+                        "userdata" | "meter_id" | "continuation" => {
                             let what = format!("{} of the action controller", option.key.text);
                             return Err(SyntaxError::not_yet(option.key, what));
                         }
                         word => {
-                            let expected = vec!["max_len", "reason", "id"];
+                            let expected = vec!["max_len", "reason", "id", "pause"];
                             let near = nearest(word, expected.iter().copied());
                             let what = "option of controller";
                             let problem = Problem::Unknown { what, found: shorten(word), near, expected };
@@ -342,7 +348,7 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(Action::Controller { max_len, reason, id })
+        Ok(Action::Controller { max_len, reason, id, pause })
     }
 
     fn resubmit(&self, item: &Item<'_>) -> Result<Action, SyntaxError> {

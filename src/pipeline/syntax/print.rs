@@ -482,8 +482,10 @@ impl Display for ActionText<'_> {
                 None => write!(f, "output:{}", PortText { port: *port, ports }),
             },
             Action::OutputField(src) => write!(f, "output:{}", SubfieldText(*src)),
-            Action::Controller { max_len, reason: 1, id: 0 } => write!(f, "CONTROLLER:{max_len}"),
-            Action::Controller { max_len, reason, id } => {
+            Action::Controller { max_len, reason: 1, id: 0, pause: false } => {
+                write!(f, "CONTROLLER:{max_len}")
+            }
+            Action::Controller { max_len, reason, id, pause } => {
                 let reason = match reason {
                     0 => Some("reason=no_match".to_owned()),
                     2 => Some("reason=invalid_ttl".to_owned()),
@@ -491,7 +493,8 @@ impl Display for ActionText<'_> {
                 };
                 let max_len = (*max_len != u16::MAX).then(|| format!("max_len={max_len}"));
                 let id = (*id != 0).then(|| format!("id={id}"));
-                let options: Vec<String> = [reason, max_len, id].into_iter().flatten().collect();
+                let pause = pause.then(|| "pause".to_owned());
+                let options: Vec<String> = [reason, max_len, id, pause].into_iter().flatten().collect();
                 write!(f, "controller({})", options.join(","))
             }
             Action::Resubmit { port: Some(port), table: None } => {

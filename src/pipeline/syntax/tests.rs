@@ -445,11 +445,8 @@ fn leaf() -> impl Strategy<Value = Action> {
     prop_oneof![
         output.prop_map(Action::Output),
         part().prop_map(Action::OutputField),
-        (any::<u16>(), 0..3u8, any::<u16>()).prop_map(|(max_len, reason, id)| Action::Controller {
-            max_len,
-            reason,
-            id
-        }),
+        (any::<u16>(), 0..3u8, any::<u16>(), any::<bool>())
+            .prop_map(|(max_len, reason, id, pause)| { Action::Controller { max_len, reason, id, pause } }),
         (prop::option::of(port), table)
             .prop_map(|(port, table)| Action::Resubmit { port, table: Some(table) }),
         (1..=9u16).prop_map(|port| Action::Resubmit { port: Some(PortNo(port)), table: None }),
@@ -482,8 +479,9 @@ fn leaf() -> impl Strategy<Value = Action> {
 }
 
 fn some_actions() -> impl Strategy<Value = Vec<Action>> {
-    let action =
-        leaf().prop_recursive(3, 24, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Action::Clone));
+    let action = leaf().prop_recursive(3, 24, 4, |inner| {
+        prop::collection::vec(inner, 0..4).prop_map(|inner| Action::Clone(inner.into()))
+    });
     (
         prop::collection::vec(action, 0..6),
         prop::option::of((any::<u64>(), any::<u64>())),

@@ -26,10 +26,16 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
 use super::Snapshot;
+use super::frozen::{self, Context, Rest};
 use super::record::{Dep, Provenance, Recorded, Recorder};
 use super::stats::StatsId;
 use crate::action::{Action, ModKind, Op, Subfield};
+use crate::classifier::Wildcards;
 use crate::packet::{DropReason, Field, FlowKey, PortNo};
 use fields::{TAG, Traced};
 
@@ -47,11 +53,16 @@ pub const MAX_CLONES: usize = 16;
 /// What is left to be done is at most a rest of a list per resubmit, and a rest and an end per clone.
 const MAX_FRAMES: usize = MAX_RESUBMITS + 2 * MAX_CLONES;
 
+/// Contexts that one packet may leave behind.
+pub const MAX_FROZEN: usize = 8;
+
 /// Where a packet enters the tables.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Start {
-    /// First table.
-    pub table: u8,
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'s> {
+    /// At a table.
+    Table(u8),
+    /// Where it left them.
+    Frozen(&'s Context),
 }
 
 /// The result of a translation, and the memory it needs. Made once per worker and used again.
@@ -61,6 +72,7 @@ pub struct Translation {
     stack: Vec<u128>,
     keys: Vec<Kept>,
     frames: Vec<Frame<'static>>,
+    frozen: ArrayVec<Context, MAX_FROZEN>,
     record: Recorder,
 }
 
@@ -72,6 +84,7 @@ impl Default for Translation {
             stack: Vec::with_capacity(MAX_STACK * (MAX_CLONES + 1)),
             keys: Vec::with_capacity(MAX_CLONES),
             frames: Vec::with_capacity(MAX_FRAMES),
+            frozen: ArrayVec::new(),
             record: Recorder::default(),
         }
     }
@@ -82,6 +95,18 @@ impl Translation {
     #[inline]
     pub fn ops(&self) -> &[Op] {
         &self.ops
+    }
+
+    /// Gives the contexts that the packet leaves behind their numbers, of which 0 is none.
+    pub fn number_frozen(&mut self, mut number: impl FnMut(&Context) -> u32) {
+        for op in &mut self.ops {
+            if let Op::Controller { frozen, .. } = op
+                && let Some(context) = self.frozen.get((*frozen as usize).wrapping_sub(1))
+            {
+                *frozen = number(context);
+            }
+        }
+        self.frozen.clear();
     }
 
     /// The flows that the packet passed, in order; one that it passed twice stands here twice.
@@ -104,25 +129,32 @@ struct Kept {
 }
 
 /// Walks the tables for `key`, which is left as the last action left it.
-pub fn translate(snapshot: &Snapshot, key: &mut FlowKey, start: Start, out: &mut Translation) {
+pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>, out: &mut Translation) {
     out.ops.clear();
     out.hits.clear();
     out.stack.clear();
     out.keys.clear();
-    out.record.start(key);
+    out.frozen.clear();
+    out.record.start(key, matches!(start, Start::Frozen(_)));
     let mut walk = Walk {
         snapshot,
         key,
         frames: std::mem::take(&mut out.frames),
         out,
         list: &[],
+        owner: None,
         at: At::default(),
         stack_base: 0,
         useful: 0,
         resubmits: 0,
         seen: Seen::default(),
     };
-    walk.enter(start.table, 0, None);
+    match start {
+        Start::Table(table) => {
+            walk.enter(table, 0, None);
+        }
+        Start::Frozen(context) => walk.thaw(context),
+    }
     let outcome = walk.run();
     let (seen, useful) = (walk.seen, walk.useful);
     out.frames = recycle(walk.frames);
@@ -146,17 +178,20 @@ fn recycle(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'static>> {
     frames.into_iter().map_while(|_| None).collect()
 }
 
+/// What a list of actions is the end of.
+type Owner<'s> = Option<&'s Arc<[Action]>>;
+
 /// What is to be done when a list of actions ends.
 enum Frame<'s> {
     /// Go on with the rest of the list that it was called from.
-    Resume { rest: &'s [Action], at: At },
+    Resume { rest: &'s [Action], owner: Owner<'s>, at: At },
     /// Go on with the packet as it was before the clone.
     EndClone { op: usize, stack_base: usize },
 }
 
 /// Where the actions at hand stand.
-#[derive(Clone, Copy, Default)]
-struct At {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct At {
     cookie: u64,
     table: u8,
     depth: u8,
@@ -197,6 +232,7 @@ struct Walk<'s, 'w> {
     frames: Vec<Frame<'s>>,
     /// Actions still to be done of the list at hand.
     list: &'s [Action],
+    owner: Owner<'s>,
     at: At,
     /// The stack begins here; below lie the stacks that clones will give back.
     stack_base: usize,
@@ -211,7 +247,9 @@ impl<'s> Walk<'s, '_> {
         loop {
             let Some((action, rest)) = self.list.split_first() else {
                 match self.frames.pop() {
-                    Some(Frame::Resume { rest, at }) => (self.list, self.at) = (rest, at),
+                    Some(Frame::Resume { rest, owner, at }) => {
+                        (self.list, self.owner, self.at) = (rest, owner, at);
+                    }
                     Some(Frame::EndClone { op, stack_base }) => self.end_clone(op, stack_base),
                     None => return Ok(()),
                 }
@@ -232,7 +270,8 @@ impl<'s> Walk<'s, '_> {
                     Ok(())
                 }
             },
-            Action::Controller { max_len, reason, .. } => self.controller(*max_len, *reason),
+            Action::Controller { max_len, reason, pause: false, .. } => self.controller(*max_len, *reason, 0),
+            Action::Controller { max_len, reason, .. } => self.pause(*max_len, *reason),
             Action::Resubmit { port, table } => {
                 let port = port.filter(|port| *port != PortNo::IN_PORT);
                 self.resubmit(table.unwrap_or(self.at.table), port)
@@ -291,7 +330,7 @@ impl<'s> Walk<'s, '_> {
         if self.out.hits.len() <= MAX_RESUBMITS {
             self.out.hits.push(flow.stats);
         }
-        self.list = &flow.actions;
+        (self.list, self.owner) = (&flow.actions, Some(&flow.actions));
         self.at = At { cookie: flow.options.cookie, table, depth };
         true
     }
@@ -304,11 +343,11 @@ impl<'s> Walk<'s, '_> {
             return Err(DropReason::TooMany);
         }
         self.resubmits += 1;
-        let (rest, at) = (self.list, self.at);
+        let (rest, owner, at) = (self.list, self.owner, self.at);
         let depth = at.depth + u8::from(table <= at.table);
         // A list that has nothing left needs no way back.
         if self.enter(table, depth, in_port) && !rest.is_empty() {
-            return self.push_frame(Frame::Resume { rest, at });
+            return self.push_frame(Frame::Resume { rest, owner, at });
         }
         Ok(())
     }
@@ -338,7 +377,7 @@ impl<'s> Walk<'s, '_> {
                 }
                 return Ok(());
             }
-            PortNo::CONTROLLER => return self.controller(u16::MAX, 1),
+            PortNo::CONTROLLER => return self.controller(u16::MAX, 1, 0),
             PortNo::NONE => return Ok(()),
             _ if is_in_port(port) => {
                 self.seen.to_in_port = true;
@@ -360,8 +399,53 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    fn controller(&mut self, max_len: u16, reason: u8) -> Step {
-        self.send(Op::Controller { max_len, reason, table: self.at.table, cookie: self.at.cookie })
+    fn controller(&mut self, max_len: u16, reason: u8, frozen: u32) -> Step {
+        self.send(Op::Controller { max_len, reason, table: self.at.table, cookie: self.at.cookie, frozen })
+    }
+
+    // Leaving and coming back.
+
+    /// Shows the packet to the controller, and leaves all that was still to be done to it for when it comes back.
+    fn pause(&mut self, max_len: u16, reason: u8) -> Step {
+        let frozen = self.freeze()?;
+        self.controller(max_len, reason, frozen)?;
+        self.leave();
+        Ok(())
+    }
+
+    /// Keeps all that is needed to go on from here: the number of the context among those of this translation, from 1.
+    fn freeze(&mut self) -> Result<u32, DropReason> {
+        let mut context = Context::default();
+        for (word, bits) in frozen::kept() {
+            self.out.record.read(word, bits);
+        }
+        context.keep(self.key);
+        let stack = self.out.stack.get(self.stack_base..).unwrap_or_default();
+        context.stack.try_extend_from_slice(stack).map_err(|_| DropReason::ActionLimit)?;
+        let own = self.frames.iter().rposition(|frame| matches!(frame, Frame::EndClone { .. }));
+        let outer = self.frames.iter().skip(own.map_or(0, |at| at + 1)).filter_map(|frame| match frame {
+            Frame::Resume { rest, owner, at } => Some((*rest, *owner, *at)),
+            Frame::EndClone { .. } => None,
+        });
+        for (rest, owner, at) in outer.chain([(self.list, self.owner, self.at)]) {
+            let Some(owner) = owner.filter(|_| !rest.is_empty()) else { continue };
+            let rest = Rest { actions: Arc::clone(owner), done: owner.len() - rest.len(), at };
+            context.rests.try_push(rest).map_err(|_| DropReason::ActionLimit)?;
+        }
+        self.out.frozen.try_push(context).map_err(|_| DropReason::ActionLimit)?;
+        Ok(self.out.frozen.len() as u32)
+    }
+
+    /// Goes on where a packet left.
+    fn thaw(&mut self, context: &'s Context) {
+        context.restore(self.key);
+        self.out.stack.extend_from_slice(&context.stack);
+        // No more than there is room for frames.
+        self.frames.extend(context.rests.iter().map(|rest| Frame::Resume {
+            rest: rest.actions.get(rest.done..).unwrap_or_default(),
+            owner: Some(&rest.actions),
+            at: rest.at,
+        }));
     }
 
     fn send(&mut self, op: Op) -> Step {
@@ -509,20 +593,20 @@ impl<'s> Walk<'s, '_> {
         Ok(())
     }
 
-    fn begin_clone(&mut self, inner: &'s [Action]) -> Step {
+    fn begin_clone(&mut self, inner: &'s Arc<[Action]>) -> Step {
         if self.out.keys.len() >= MAX_CLONES {
             return Err(DropReason::ActionLimit);
         }
         self.out.keys.push(Kept { key: *self.key, provenance: self.out.record.provenance() });
         if !self.list.is_empty() {
-            self.push_frame(Frame::Resume { rest: self.list, at: self.at })?;
+            self.push_frame(Frame::Resume { rest: self.list, owner: self.owner, at: self.at })?;
         }
         let (op, stack_base) = (self.out.ops.len(), self.stack_base);
         self.push_frame(Frame::EndClone { op, stack_base })?;
         // The clone works on a copy of the stack, above the one it leaves alone.
         self.stack_base = self.out.stack.len();
         self.out.stack.extend_from_within(stack_base..);
-        self.list = inner;
+        (self.list, self.owner) = (inner, Some(inner));
         self.emit(Op::Clone { ops: 0 })
     }
 
@@ -544,6 +628,10 @@ impl<'s> Walk<'s, '_> {
     /// Ends what was still to be done to this copy of the packet.
     fn halt(&mut self, reason: DropReason) {
         self.seen.halt.get_or_insert(reason);
+        self.leave();
+    }
+
+    fn leave(&mut self) {
         self.list = &[];
         while let Some(Frame::Resume { .. }) = self.frames.last() {
             self.frames.pop();

@@ -5,9 +5,10 @@ use super::*;
 use crate::packet::PortRef;
 use crate::pipeline::flow::FlowOptions;
 use crate::pipeline::flowmod::Command;
+use crate::pipeline::frozen::Contexts;
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, FlowMod, Match, PortView, Ports, Tables};
-use Action::{Clone as Copied, DecTtl, Load, Output, PopVlan, PushVlan};
+use Action::{DecTtl, Load, Output, PopVlan, PushVlan};
 
 /// Flows of (table, priority, match on in_port, actions); ports 1 to 4, of which 4 does not flood.
 fn snapshot(flows: &[(u8, u16, Option<u16>, &[Action])]) -> Snapshot {
@@ -75,7 +76,7 @@ fn with(field: Field, value: u128) -> FlowKey {
 
 fn run(snapshot: &Snapshot, key: FlowKey) -> Vec<Op> {
     let mut out = Translation::default();
-    translate(snapshot, &mut key.clone(), Start::default(), &mut out);
+    translate(snapshot, &mut key.clone(), Start::Table(0), &mut out);
     out.ops().to_vec()
 }
 
@@ -116,8 +117,8 @@ fn a_drop_says_why() {
     assert_eq!(run(&snapshot(&[]), udp()), [Op::Drop(DropReason::NoMatch)]);
     let ends = snapshot(&[(0, 1, None, &[goto(1), goto(2)]), (2, 1, None, &[])]);
     assert_eq!(run(&ends, udp()), [Op::Drop(DropReason::Explicit)]);
-    let controller = Op::Controller { max_len: 64, reason: 1, table: 0, cookie: 7 };
-    let asked = Action::Controller { max_len: 64, reason: 1, id: 0 };
+    let controller = Op::Controller { max_len: 64, reason: 1, table: 0, cookie: 7, frozen: 0 };
+    let asked = Action::Controller { max_len: 64, reason: 1, id: 0, pause: false };
     assert_eq!(drop(&[asked]), [controller]);
 }
 
@@ -129,10 +130,10 @@ fn resubmit_looks_up_with_another_port_and_sends_with_the_true_one() {
         (1, 1, Some(3), &[out(3), out(1), Output(PortNo::FLOOD)]),
     ]);
     let mut result = Translation::default();
-    translate(&tables, &mut udp(), Start { table: 0 }, &mut result);
+    translate(&tables, &mut udp(), Start::Table(0), &mut result);
     assert_eq!(result.ops(), [to(3), to(2), to(3), to(3)]);
     assert_eq!(result.hits(), [StatsId(0), StatsId(1)]);
-    translate(&tables, &mut with(Field::InPort, 3), Start { table: 1 }, &mut result);
+    translate(&tables, &mut with(Field::InPort, 3), Start::Table(1), &mut result);
     assert_eq!(result.ops(), [to(1), to(1), to(2)]);
     assert_eq!(result.hits(), [StatsId(1)]);
 }
@@ -149,10 +150,10 @@ fn only_resubmits_backwards_count_against_the_depth() {
 
     let mut result = Translation::default();
     let round = snapshot(&[(0, 1, None, &[out(2), goto(0)])]);
-    translate(&round, &mut udp(), Start::default(), &mut result);
+    translate(&round, &mut udp(), Start::Table(0), &mut result);
     assert_eq!(result.ops(), [Op::Drop(DropReason::TooDeep)]);
     assert_eq!(result.hits().len(), 65);
-    translate(&snapshot(&[]), &mut udp(), Start::default(), &mut result);
+    translate(&snapshot(&[]), &mut udp(), Start::Table(0), &mut result);
     assert_eq!(result.hits().len(), 0);
 }
 
@@ -189,7 +190,7 @@ fn fields_that_the_packet_lacks_are_not_written() {
     let wide = Subfield::whole(Field::NwTos);
     let moved = Action::Move { src: wide, dst: Subfield { field: Field::Reg0, start: 8, bits: 8 } };
     let mut key = with(Field::NwEcn, 3);
-    translate(&snapshot(&[(0, 1, None, &[moved])]), &mut key, Start::default(), &mut Translation::default());
+    translate(&snapshot(&[(0, 1, None, &[moved])]), &mut key, Start::Table(0), &mut Translation::default());
     assert_eq!(key.get(Field::Reg0), 0);
 }
 
@@ -225,7 +226,7 @@ fn vlan_fields_push_change_and_pop_tags() {
 fn tags_move_in_and_out() {
     let mut key = udp();
     let actions = [PushVlan(0x88a8), PushVlan(0x8100)];
-    translate(&snapshot(&[(0, 1, None, &actions)]), &mut key, Start::default(), &mut Translation::default());
+    translate(&snapshot(&[(0, 1, None, &actions)]), &mut key, Start::Table(0), &mut Translation::default());
     let tags = |key: &FlowKey| {
         [Field::VlanTpid, Field::VlanTci, Field::InnerVlanTpid, Field::InnerVlanTci]
             .map(|field| key.get(field))
@@ -233,12 +234,7 @@ fn tags_move_in_and_out() {
     assert_eq!(tags(&key), [0x8100, 0x1000, 0x88a8, 0x1000]);
     assert_eq!(ops(&[PushVlan(0x8100), out(2)], key), [Op::Drop(DropReason::TooManyVlans)]);
     assert_eq!(ops(&[out(3), PushVlan(0x8100), out(2)], key), [to(3)]);
-    translate(
-        &snapshot(&[(0, 1, None, &[PopVlan])]),
-        &mut key,
-        Start::default(),
-        &mut Translation::default(),
-    );
+    translate(&snapshot(&[(0, 1, None, &[PopVlan])]), &mut key, Start::Table(0), &mut Translation::default());
     assert_eq!(tags(&key), [0x88a8, 0x1000, 0, 0]);
 }
 
@@ -252,7 +248,7 @@ fn an_expired_ttl_ends_the_list_it_stands_in() {
     assert_eq!(nested(with(Field::NwTtl, 1)), [to(3)]);
     assert_eq!(ops(&[DecTtl, out(2)], with(Field::NwTtl, 1)), [Op::Drop(DropReason::TtlExpired)]);
     assert_eq!(nested(with(Field::EthType, 0x0806)), [to(2), to(3)]);
-    let apart = [Copied(vec![out(4), DecTtl, out(2)]), out(3)];
+    let apart = [copied(vec![out(4), DecTtl, out(2)]), out(3)];
     assert_eq!(ops(&apart, with(Field::NwTtl, 0)), [Op::Clone { ops: 1 }, to(4), to(3)]);
     assert_eq!(ops(&apart, udp()), [Op::Clone { ops: 3 }, to(4), Op::DecTtl, to(2), to(3)]);
     assert_eq!(ops(&[out(2), DecTtl, out(3)], with(Field::NwTtl, 1)), [to(2)]);
@@ -263,12 +259,12 @@ fn a_clone_gives_back_key_and_stack() {
     let (ttl, reg) = (Subfield::whole(Field::NwTtl), Subfield::whole(Field::Reg0));
     let (push, pop) = (Action::PushStack(ttl), Action::PopStack(reg));
     let inner = vec![pop.clone(), Action::PushStack(reg), Action::PushStack(reg), PushVlan(0x8100), out(2)];
-    let actions = [push.clone(), Copied(inner), pop.clone(), Action::OutputField(reg)];
+    let actions = [push.clone(), copied(inner), pop.clone(), Action::OutputField(reg)];
     let expected = [Op::Clone { ops: 2 }, Op::PushVlan { tpid: 0x8100 }, to(2), to(3)];
     assert_eq!(ops(&actions, with(Field::NwTtl, 3)), expected);
     // One that sends nothing is left out, what goes before it is not.
     let set = Action::Mod { kind: ModKind::NwTtl, value: 9 };
-    let quiet = [set.clone(), Copied(vec![set, Copied(vec![])]), out(2)];
+    let quiet = [set.clone(), copied(vec![set, copied(vec![])]), out(2)];
     assert_eq!(ops(&quiet, udp()), [tagged(Field::NwTtl, 9, 0xff), to(2)]);
 }
 
@@ -282,7 +278,7 @@ fn stack_and_clones_are_bounded() {
     // From an empty stack nothing is popped.
     let (value, dst) = (2, reg);
     assert_eq!(ops(&[Load { value, dst }, Action::PopStack(reg), Action::OutputField(reg)], udp()), [to(2)]);
-    let nest = |depth| (0..depth).fold(out(2), |inner, _| Copied(vec![inner]));
+    let nest = |depth| (0..depth).fold(out(2), |inner, _| copied(vec![inner]));
     assert_eq!(ops(&[nest(MAX_CLONES)], udp()).len(), MAX_CLONES + 1);
     assert_eq!(ops(&[out(2), nest(MAX_CLONES + 1)], udp()), limit);
 }
@@ -298,10 +294,150 @@ fn the_memory_is_kept() {
     };
     let before = sizes(&result);
     let reg = Action::PushStack(Subfield::whole(Field::Reg0));
-    let nest = (0..20).fold(out(2), |inner, _| Copied(vec![reg.clone(), inner, goto(0), out(3)]));
+    let nest = (0..20).fold(out(2), |inner, _| copied(vec![reg.clone(), inner, goto(0), out(3)]));
     let tables = snapshot(&[(0, 1, None, &[goto(1), nest]), (1, 1, None, &[out(2), goto(1), out(2)])]);
     for table in [0, 1, 2] {
-        translate(&tables, &mut udp(), Start { table }, &mut result);
+        translate(&tables, &mut udp(), Start::Table(table), &mut result);
         assert_eq!(sizes(&result), before);
     }
+}
+
+fn copied(inner: Vec<Action>) -> Action {
+    Action::Clone(inner.into())
+}
+
+fn controller(pause: bool) -> Action {
+    Action::Controller { max_len: 64, reason: 1, id: 0, pause }
+}
+
+/// Lists of three tables that use all that a context has to keep.
+fn lists() -> [Vec<Action>; 3] {
+    let reg = |field| Subfield::whole(field);
+    let load = |field, value| Load { value, dst: Subfield::whole(field) };
+    let metadata = Action::WriteMetadata { value: 7, mask: u64::MAX };
+    let first = vec![
+        load(Field::Reg0, 3),
+        Action::PushStack(reg(Field::Reg0)),
+        metadata,
+        goto(1),
+        out(2),
+        Action::PopStack(reg(Field::Reg1)),
+        Action::OutputField(reg(Field::Reg1)),
+        DecTtl,
+        out(3),
+    ];
+    let second = vec![
+        Action::Move { src: reg(Field::NwSrc), dst: reg(Field::Reg4) },
+        load(Field::TunId, 5),
+        DecTtl,
+        goto(2),
+        PushVlan(0x8100),
+        out(4),
+    ];
+    let third = vec![
+        load(Field::Reg0, 4),
+        Action::Move { src: reg(Field::Reg4), dst: reg(Field::NwDst) },
+        Action::Move { src: Subfield { bits: 32, ..reg(Field::TunId) }, dst: reg(Field::PktMark) },
+        out(3),
+    ];
+    [first, second, third]
+}
+
+fn tables(lists: &[Vec<Action>; 3]) -> Snapshot {
+    let [first, second, third] = lists;
+    snapshot(&[(0, 1, None, first), (1, 1, None, second), (2, 1, None, third)])
+}
+
+/// The key of the packet of a key when it comes in again by the port, to a context.
+fn again(key: &FlowKey, frozen: u32) -> FlowKey {
+    let mut again = *key;
+    for (word, _) in frozen::kept() {
+        again.words[word] = 0;
+    }
+    again.set(Field::InPort, 1);
+    again.set(Field::RecircId, u128::from(frozen));
+    again
+}
+
+fn without_drop(ops: &[Op]) -> Vec<Op> {
+    ops.iter().filter(|op| !matches!(op, Op::Drop(_))).copied().collect()
+}
+
+/// Translates until the packet pauses, and what is done once it came back. All operations, as if it had never left.
+fn in_two_parts(snapshot: &Snapshot, mut key: FlowKey) -> Vec<Op> {
+    let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
+    translate(snapshot, &mut key, Start::Table(0), &mut out);
+    out.number_frozen(|context| contexts.number(context, 0).unwrap());
+    let mut ops = without_drop(out.ops());
+    let frozen = ops.iter_mut().find_map(|op| match op {
+        Op::Controller { frozen, .. } => Some(std::mem::take(frozen)),
+        _ => None,
+    });
+    let frozen = frozen.expect("it pauses");
+    let context = contexts.get(frozen, 0).unwrap();
+    translate(snapshot, &mut again(&key, frozen), Start::Frozen(context), &mut out);
+    ops.extend(without_drop(out.ops()));
+    ops
+}
+
+#[test]
+fn a_packet_that_comes_back_goes_on_as_if_it_had_never_left() {
+    for (table, list) in lists().iter().enumerate() {
+        for place in 0..=list.len() {
+            let [straight, paused] = [false, true].map(|pause| {
+                let mut lists = lists();
+                lists[table].insert(place, controller(pause));
+                tables(&lists)
+            });
+            let mut key = with(Field::NwSrc, 0x0a00_0001);
+            key.set(Field::NwTtl, 9);
+            let whole = without_drop(&run(&straight, key));
+            assert_eq!(in_two_parts(&paused, key), whole, "before action {place} of table {table}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_pauses_leaves_the_rest_alone_and_keeps_its_own() {
+    let reg = Subfield::whole(Field::Reg0);
+    let inner = vec![Load { value: 2, dst: reg }, controller(true), Action::OutputField(reg)];
+    let snapshot =
+        snapshot(&[(0, 1, None, &[Load { value: 3, dst: reg }, copied(inner), Action::OutputField(reg)])]);
+    let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
+    translate(&snapshot, &mut key, Start::Table(0), &mut result);
+    result.number_frozen(|context| contexts.number(context, 0).unwrap());
+    let [Op::Clone { ops: 1 }, Op::Controller { frozen, .. }, last] = *result.ops() else {
+        panic!("{:?}", result.ops());
+    };
+    assert_eq!(last, to(3));
+    let context = contexts.get(frozen, 0).unwrap();
+    translate(&snapshot, &mut again(&udp(), frozen), Start::Frozen(context), &mut result);
+    assert_eq!(result.ops(), [to(2)]);
+}
+
+#[test]
+fn equal_contexts_share_a_number_and_old_numbers_find_nothing() {
+    let mut contexts = Contexts::new(1);
+    let context = |value| {
+        let mut context = Context::default();
+        context.keep(&with(Field::Reg0, value));
+        context
+    };
+    let number = contexts.number(&context(1), 0).unwrap();
+    assert_eq!(contexts.number(&context(1), 0), Some(number));
+    assert_ne!(contexts.number(&context(2), 0), Some(number));
+    contexts.hold(number, 1);
+    // As many as there may be; then none that was used a moment ago goes, nor one that a megaflow names.
+    for value in 3..=frozen::MAX_CONTEXTS as u128 {
+        assert!(contexts.number(&context(value), 0).is_some());
+    }
+    assert_eq!(contexts.number(&context(9999), 0), None);
+    for value in 0..frozen::MAX_CONTEXTS as u128 - 1 {
+        assert!(contexts.number(&context(10_000 + value), 60_000).is_some());
+    }
+    assert_eq!(contexts.number(&context(20_000), 60_000), None);
+    assert!(contexts.get(number, 0).is_some_and(|kept| *kept == context(1)));
+    contexts.hold(number, -1);
+    let later = contexts.number(&context(20_000), 120_000).unwrap();
+    assert!(later != number && contexts.get(later, 0).is_some());
 }

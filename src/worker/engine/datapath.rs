@@ -7,7 +7,6 @@ use super::perf::since;
 use super::*;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
-use crate::worker::stage::exceeds_mtu;
 
 impl<B: Backend> Datapath for Engine<B> {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
@@ -238,26 +237,14 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn inject(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
-        let port = self.port(number)?;
-        let name = self.known(number).map(|known| known.spec.name.clone()).unwrap_or_default();
-        let room = port.slot.device.frame_room();
-        if frame.len() > room {
-            return Err(PortError::Device(format!(
-                "a frame of {} bytes does not fit the buffers of port \"{name}\", which hold {room}; inject a \
-                 shorter one, or add the port with a larger `mtu`",
-                frame.len()
-            )));
-        }
-        check_length(frame, port.slot.mtu.load(Ordering::Relaxed), &name)?;
-        let packet = port.slot.device.packet(frame).ok_or_else(|| {
-            PortError::Device(format!(
-                "port \"{name}\" has no packet buffer left; try again when the traffic is less"
-            ))
-        })?;
-        let owner = port.rxqs.iter().find_map(|rxq| rxq.owner).unwrap_or(0);
-        let request = Request::Inject { packet, port: number, at: port.slot.at, table: 0 };
-        let worker = self.workers.get_mut(usize::from(owner)).ok_or(PortError::NoSuchWorker(owner))?;
-        worker.mailbox.requests.push(request).map_err(|_| PortError::MailboxFull(owner))
+        let (packet, at) = self.packet_for(number, frame)?;
+        let owner = self.port(number)?.rxqs.iter().find_map(|rxq| rxq.owner).unwrap_or(0);
+        self.ask(owner, Request::Inject { packet, port: number, at, table: 0 })
+    }
+
+    fn resume(&mut self, to: Continuation, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
+        let (packet, at) = self.packet_for(number, frame)?;
+        self.ask(to.worker, Request::Resume { packet, port: number, at, frozen: to.frozen })
     }
 
     fn sync(&mut self) -> u64 {
@@ -355,22 +342,4 @@ impl<B: Backend> Datapath for Engine<B> {
             self.backend.free();
         }
     }
-}
-
-/// Refuses to inject what no port would receive.
-fn check_length(frame: &[u8], mtu: u16, name: &str) -> Result<(), PortError> {
-    let len = frame.len();
-    if len < ETHERNET {
-        return Err(PortError::Device(format!(
-            "a frame of {len} bytes is shorter than an Ethernet header, which has {ETHERNET}; give the whole frame"
-        )));
-    }
-    if exceeds_mtu(frame, mtu) {
-        return Err(PortError::Device(format!(
-            "a frame of {len} bytes is longer than the MTU {mtu} of port \"{name}\" allows, which is {} and 4 for each \
-             VLAN tag; inject a shorter one, or raise the MTU with `millrace port set-mtu {name} MTU`",
-            usize::from(mtu) + ETHERNET
-        )));
-    }
-    Ok(())
 }

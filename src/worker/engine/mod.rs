@@ -3,6 +3,7 @@
 
 mod datapath;
 mod errands;
+mod frames;
 mod perf;
 
 use std::collections::VecDeque;
@@ -17,8 +18,8 @@ use crate::config::PortSpec;
 use crate::config::conflict::conflict;
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
-    Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus, Totals,
-    WorkerStatus,
+    Continuation, Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
+    Totals, WorkerStatus,
 };
 use crate::ident::WorkerId;
 use crate::packet::{PortNo, PortRef};
@@ -38,8 +39,6 @@ use crate::worker::thread::{CpuUse, own_tid};
 use crate::worker::wait::Waiting;
 use errands::ErrandDesk;
 
-/// Bytes of an Ethernet header.
-const ETHERNET: usize = 14;
 /// Packets for the controller that wait on the control thread.
 const PACKET_INS: usize = 1024;
 
@@ -321,7 +320,7 @@ impl<B: Backend> Engine<B> {
     }
 
     fn take_reports(&mut self) {
-        for worker in &mut self.workers {
+        for (number, worker) in (0..).zip(&mut self.workers) {
             for _ in 0..REPORTS {
                 let Ok(report) = worker.mailbox.reports.pop() else { break };
                 if self.packet_ins.len() == PACKET_INS {
@@ -333,6 +332,7 @@ impl<B: Backend> Engine<B> {
                     cookie: report.info.cookie,
                     reason: report.info.reason,
                     total_len: report.total_len,
+                    continuation: Continuation::new(number, report.info.frozen),
                     data: report.data.to_vec(),
                 };
                 self.packet_ins.push_back(packet_in);

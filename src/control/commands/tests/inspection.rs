@@ -242,7 +242,7 @@ fn megaflows_are_dumped_in_our_words() {
 fn operations_are_told_as_actions() {
     bench(async |mut bench| {
         let set = Op::Set { field: Field::NwDst, value: 1, mask: u128::from(u32::MAX) };
-        let controller = Op::Controller { max_len: 128, reason: 1, table: 3, cookie: 7 };
+        let controller = Op::Controller { max_len: 128, reason: 1, table: 3, cookie: 7, frozen: 0 };
         let copy = Op::Clone { ops: 3 };
         let out = |number| Op::Output(place(PortNo(number)));
         let push = Op::PushVlan { tpid: 0x8100 };

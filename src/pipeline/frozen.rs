@@ -1,0 +1,177 @@
+//! Packets that leave the tables in the middle and come back: what the tables knew of such a packet beside its bytes, and
+//! what was still to be done to it.
+//!
+//! The invariants:
+//! - A [`Context`] is complete: whoever goes on from it needs neither the flows that led to it nor the packet as it was.
+//! - Equal contexts have one number, so that packets which come back with one share their megaflows.
+//! - A number is not used again for another context: a packet that comes back too late finds nothing.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use foldhash::quality::FixedState;
+
+use super::translate::{At, MAX_STACK};
+use crate::action::Action;
+use crate::classifier::cache::Buckets;
+use crate::packet::FlowKey;
+use crate::packet::key::{KEY_WORDS, w};
+
+/// Lists of actions that may be left to be done.
+pub const MAX_RESTS: usize = 32;
+/// Contexts that a worker keeps. A power of two.
+pub const MAX_CONTEXTS: usize = 1024;
+/// Milliseconds for which a context is kept after it was last used, whoever needs room.
+const HELD_MS: u64 = 10_000;
+/// Words of the key that are not the packet's: the port, the mark, metadata and registers, tunnel and connection.
+const WORDS: usize = 2 + KEY_WORDS - w::METADATA;
+/// The part of the first word that is the port.
+const IN_PORT: u64 = 0xffff_ffff << 32;
+
+/// The words that a context keeps, with their bits.
+pub(super) fn kept() -> impl Iterator<Item = (usize, u64)> {
+    let context = [(w::CONTEXT, IN_PORT), (w::MARK, u64::MAX)];
+    context.into_iter().chain((w::METADATA..KEY_WORDS).map(|word| (word, u64::MAX)))
+}
+
+/// A list of actions of which the first have been done.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// All of them.
+    pub(super) actions: Arc<[Action]>,
+    /// How many were done.
+    pub(super) done: usize,
+    /// Where they stand.
+    pub(super) at: At,
+}
+
+impl PartialEq for Rest {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.actions, &other.actions) && self.done == other.done && self.at == other.at
+    }
+}
+
+impl Rest {
+    fn hash(&self, state: &mut impl Hasher) {
+        (self.actions.as_ptr().addr(), self.done, self.at).hash(state);
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context {
+    words: [u64; WORDS],
+    pub(super) stack: ArrayVec<u128, MAX_STACK>,
+    /// The innermost last.
+    pub(super) rests: ArrayVec<Rest, MAX_RESTS>,
+}
+
+impl Context {
+    /// Keeps what a key says beside the packet.
+    pub(super) fn keep(&mut self, key: &FlowKey) {
+        for (own, (word, bits)) in self.words.iter_mut().zip(kept()) {
+            *own = key.words().get(word).map_or(0, |word| word & bits);
+        }
+    }
+
+    /// Gives it back to a key that a packet was parsed into.
+    pub(super) fn restore(&self, key: &mut FlowKey) {
+        for (own, (word, bits)) in self.words.iter().zip(kept()) {
+            if let Some(word) = key.words.get_mut(word) {
+                *word = *word & !bits | own;
+            }
+        }
+    }
+
+    fn hash(&self, hasher: &FixedState) -> u64 {
+        let mut state = hasher.build_hasher();
+        (self.words, &*self.stack).hash(&mut state);
+        self.rests.iter().for_each(|rest| rest.hash(&mut state));
+        state.finish()
+    }
+}
+
+struct Slot {
+    context: Context,
+    hash: u64,
+    number: u32,
+    /// Programs of megaflows that name it.
+    users: u32,
+    used_ms: u64,
+}
+
+/// The contexts of a worker, by number. All memory is set aside at first.
+pub struct Contexts {
+    slots: Vec<Slot>,
+    index: Buckets,
+    hasher: FixedState,
+    /// Where the search for one that may go goes on.
+    hand: usize,
+}
+
+impl Contexts {
+    /// None yet.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            slots: Vec::with_capacity(MAX_CONTEXTS),
+            index: Buckets::new(MAX_CONTEXTS),
+            hasher: FixedState::with_seed(seed),
+            hand: 0,
+        }
+    }
+
+    /// The number of a context. None where all are in use.
+    pub fn number(&mut self, context: &Context, now_ms: u64) -> Option<u32> {
+        let hash = context.hash(&self.hasher);
+        let slots = &self.slots;
+        let same = |at: u32| slots.get(at as usize).is_some_and(|slot| slot.context == *context);
+        if let Some(slot) = self.index.find(hash, same).and_then(|at| self.slots.get_mut(at as usize)) {
+            slot.used_ms = now_ms;
+            return Some(slot.number);
+        }
+        let (at, number) = if self.slots.len() < MAX_CONTEXTS {
+            (self.slots.len(), (self.slots.len() | MAX_CONTEXTS) as u32)
+        } else {
+            let at = self.idle(now_ms)?;
+            let slot = self.slots.get(at)?;
+            self.index.remove(slot.hash, at as u32);
+            (at, slot.number.wrapping_add(MAX_CONTEXTS as u32).max(MAX_CONTEXTS as u32))
+        };
+        let slot = Slot { context: Context::clone(context), hash, number, users: 0, used_ms: now_ms };
+        match self.slots.get_mut(at) {
+            Some(place) => *place = slot,
+            None => self.slots.push(slot),
+        }
+        self.index.insert(hash, at as u32).then_some(number)
+    }
+
+    /// A place whose context nobody has used for long.
+    fn idle(&mut self, now_ms: u64) -> Option<usize> {
+        let found = (0..MAX_CONTEXTS).map(|n| (self.hand + n) % MAX_CONTEXTS).find(|at| {
+            let slot = self.slots.get(*at);
+            slot.is_some_and(|slot| slot.users == 0 && now_ms.saturating_sub(slot.used_ms) >= HELD_MS)
+        })?;
+        self.hand = found + 1;
+        Some(found)
+    }
+
+    fn slot(&mut self, number: u32) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(number as usize % MAX_CONTEXTS)?;
+        (slot.number == number).then_some(slot)
+    }
+
+    /// The context of a number, which is used now.
+    pub fn get(&mut self, number: u32, now_ms: u64) -> Option<&Context> {
+        let slot = self.slot(number)?;
+        slot.used_ms = now_ms;
+        Some(&slot.context)
+    }
+
+    /// One user more or less.
+    pub fn hold(&mut self, number: u32, by: i32) {
+        if let Some(slot) = self.slot(number) {
+            slot.users = slot.users.saturating_add_signed(by);
+        }
+    }
+}
