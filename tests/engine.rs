@@ -59,6 +59,53 @@ fn what_reaches_the_controller_is_a_copy() {
 }
 
 #[test]
+fn a_packet_that_pauses_goes_on_where_it_left_when_it_is_told_to() {
+    let (mut switch, wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    add(&mut switch, &memory("p3"));
+    set_flows(
+        &mut switch,
+        &[
+            "in_port=1 actions=load:3->NXM_NX_REG0[],resubmit(,1),output:NXM_NX_REG0[]",
+            "table=1 actions=mod_nw_dst:10.0.0.9,controller(pause),mod_nw_dst:10.0.0.10,output:2",
+        ],
+    );
+    let (wire2, wire3) = (wires.of("p2").unwrap(), wires.of("p3").unwrap());
+    for number in 0..3 {
+        switch.inject(p1, &numbered(0, number, 60)).unwrap();
+    }
+    let totals = assert_accounts(&mut switch, &[]);
+    assert_eq!((totals.injected, totals.consumed, totals.transmitted), (3, 3, 0));
+    let paused = switch.packet_ins(10);
+    let by: Vec<_> = paused.iter().map(|packet| packet.continuation.unwrap()).collect();
+    assert!(by.len() == 3 && by.iter().all(|other| *other == by[0]), "one context: {by:?}");
+    assert_eq!(paused[1].data[30..34], [10, 0, 0, 9]);
+    // The flows that led to it need not be there any more, and the controller may change the packet.
+    set_flows(&mut switch, &["priority=9 actions=drop"]);
+    for packet in &paused[..2] {
+        switch.resume(by[0], p1, &packet.data).unwrap();
+    }
+    let mut changed = paused[2].data.clone();
+    changed[45] = 77;
+    switch.resume(by[0], p1, &changed).unwrap();
+    let totals = assert_accounts(&mut switch, &[]);
+    assert_eq!((totals.injected, totals.copied, totals.transmitted), (6, 3, 6));
+    for number in [0, 1, 77] {
+        for wire in [&wire2, &wire3] {
+            let packet = wire.take().unwrap();
+            assert_eq!(packet.data()[30..34], [10, 0, 0, 10]);
+            assert_eq!(number_of(packet.data()), (0, number));
+        }
+    }
+    let cache = &switch.perf()[usize::from(by[0].worker)].cache;
+    assert_eq!((cache.misses, cache.megaflow_hits), (2, 4), "both ways are cached: {cache:?}");
+    let nobodys = millrace::datapath::Continuation { frozen: by[0].frozen + 1, ..by[0] };
+    switch.resume(nobodys, p1, &changed).unwrap();
+    assert_accounts(&mut switch, &[("context_gone", 1)]);
+}
+
+#[test]
 fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
     let (mut switch, _wires) = start(1);
     let p1 = add(&mut switch, &millrace::config::PortSpec { mtu: 1600, ..memory("p1") });

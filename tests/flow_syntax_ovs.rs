@@ -92,6 +92,8 @@ fn actions_are_printed_alike() {
             "actions=controller(max_len=100,reason=no_match,id=5)",
             "actions=controller(reason=invalid_ttl)",
             "actions=controller(id=5)",
+            "actions=controller(pause),2",
+            "actions=controller(max_len=100,id=5,pause)",
             "actions=resubmit:3,resubmit(3,4),resubmit(,4),resubmit(3),resubmit(3,255),resubmit(in_port,3),resubmit(LOCAL,3)",
             "table=1,actions=goto_table:3",
             "actions=2,write_metadata:16,goto_table:3",
