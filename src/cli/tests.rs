@@ -125,6 +125,7 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["ofctl", "dump-ports", "p1"], json!(["ofctl/dump-ports", ["p1"]]))]
 #[case(&["ofctl", "dump-ports-desc"], json!(["ofctl/dump-ports-desc", []]))]
 #[case(&["ofctl", "show"], json!(["ofctl/show", []]))]
+#[case(&["ofctl", "resume", "0.1024", "p1", "0001"], json!(["ofctl/resume", ["0.1024", "p1", "0001"]]))]
 #[case(&["ofctl", "monitor"], json!(["ofctl/monitor", []]))]
 #[case(&["drops"], json!(["drops", []]))]
 #[case(&["stats"], json!(["stats", []]))]

@@ -53,6 +53,12 @@ impl PartialEq for Rest {
 }
 
 impl Rest {
+    /// The last `left` actions of a list. It keeps the list, whatever becomes of its flow; the price is a counter that
+    /// workers share, paid once for a packet that leaves the tables and is not in the caches.
+    pub(super) fn of(list: &Arc<[Action]>, left: usize, at: At) -> Self {
+        Self { actions: Arc::clone(list), done: list.len().saturating_sub(left), at }
+    }
+
     fn hash(&self, state: &mut impl Hasher) {
         (self.actions.as_ptr().addr(), self.done, self.at).hash(state);
     }

@@ -60,7 +60,7 @@ impl Actions<'_> {
                 Op::Controller { max_len, reason, cookie, frozen, .. } => {
                     let cookie = value(Form::Hex, (*cookie).into(), 1, 1);
                     self.text(format!(
-                        "userspace(pid=0,controller(reason={reason},dont_send=0,continuation={},recirc_id={frozen:#x},\
+                        "userspace(pid=0,controller(reason={reason},dont_send=0,continuation={},recirc_id={frozen},\
                          rule_cookie={cookie},controller_id=0,max_len={max_len}))",
                         u8::from(*frozen != 0)
                     ));

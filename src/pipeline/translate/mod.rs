@@ -429,7 +429,7 @@ impl<'s> Walk<'s, '_> {
         });
         for (rest, owner, at) in outer.chain([(self.list, self.owner, self.at)]) {
             let Some(owner) = owner.filter(|_| !rest.is_empty()) else { continue };
-            let rest = Rest { actions: Arc::clone(owner), done: owner.len() - rest.len(), at };
+            let rest = Rest::of(owner, rest.len(), at);
             context.rests.try_push(rest).map_err(|_| DropReason::ActionLimit)?;
         }
         self.out.frozen.try_push(context).map_err(|_| DropReason::ActionLimit)?;
