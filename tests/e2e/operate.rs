@@ -190,3 +190,29 @@ fn counters_and_drops_by_name() {
     switch.ok(&["stats", "--clear"]);
     switch.end(&Drops::none());
 }
+
+/// What the controller is shown waits with all that the flows had written, and goes on where it left the tables.
+#[test]
+fn a_ping_waits_until_the_controller_lets_it_go_on() {
+    let mut lab = Lab::new();
+    let (one, two) = (lab.host(1), lab.host(2));
+    one.knows(two.ip, &two.mac);
+    two.knows(one.ip, &one.mac);
+    let switch = Switch::start(&lab, &Setup::new().joined(&one.iface, &two.iface));
+    switch.flows(&[
+        "priority=50000,in_port=1,icmp,actions=load:7->NXM_NX_REG0[],controller(pause),resubmit(,1)",
+        "table=1,reg0=7,actions=output:2",
+    ]);
+    thread::scope(|scope| {
+        let ping = scope.spawn(|| one.ok(&["ping", "-c", "1", "-W", "15", &two.ip.to_string()]));
+        let (continuation, frame) = wait_for("the packet is shown to the controller", SOON, || {
+            let shown = switch.json(&["ofctl", "monitor"]);
+            let packet = shown["packets"].as_array()?.first()?.clone();
+            Some((packet["continuation"].as_str()?.to_owned(), packet["data"].as_str()?.to_owned()))
+        });
+        assert!(!ping.is_finished(), "it waits");
+        switch.ok(&["ofctl", "resume", &continuation, "1", &frame]);
+        assert!(ping.join().expect("the ping").contains(" 0% packet loss"));
+    });
+    switch.end(&Drops::none());
+}
