@@ -17,7 +17,9 @@ from .fault import Fault
 ORDERS = ("sequential", "random", "zipf", "train4")
 RIGS = ("pcap-null", "vhost")
 KINDS = ("forward", "misses", "updates")
-RULES = ("port", "dl_dst", "five_tuple", "tables", "ttl")
+RULES = ("port", "dl_dst", "five_tuple", "tables", "ttl", "explosion")
+# What the rule set `explosion` allows: a target port, a source address, a source port, and their bits.
+ALLOWED = ((80, 16), (0x0A00000A, 32), (12345, 16))
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Traffic:
     packets: int = 0
     # A capture to take instead of making one.
     pcap: str = ""
+    # Whether it is made against the rule set of that name; the ranges of address and ports do not count then.
+    explosion: bool = False
     src_mac: Range = Range(0x020000000001, 0x020000000001)
     dst_mac: Range = Range(0x020000000102, 0x020000000102)
     src_ip: Range = Range(0x0A000001, 0x0A0000FB)
@@ -82,7 +86,9 @@ class Traffic:
     ttl: Range = Range(64, 64)
 
     def distinct(self) -> int:
-        """How many different 5-tuples the ranges give."""
+        """How many different 5-tuples there are."""
+        if self.explosion:
+            return math.prod(bits for _, bits in ALLOWED)
         return math.lcm(*(r.count for r in (self.src_ip, self.dst_ip, self.src_port, self.dst_port)))
 
 

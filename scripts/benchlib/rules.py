@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from .profile import Range, Rules, Traffic
+from .profile import ALLOWED, Range, Rules, Traffic
 
 _DECOYS = 8
 
@@ -81,12 +81,21 @@ def _ttl(traffic: Traffic, rules: Rules) -> Iterator[str]:
     yield f"ip,nw_dst={covering(traffic.dst_ip)},actions={rewrite}"
 
 
+def _explosion(traffic: Traffic, rules: Rules) -> Iterator[str]:
+    """An ACL of three rules that each look at another field; everything is sent on, allowed or not."""
+    (dst_port, _), (source, _), (src_port, _) = ALLOWED
+    for priority, match in ((30, f"tp_dst={dst_port}"), (20, f"nw_src={_ip(source)}"), (10, f"tp_src={src_port}")):
+        yield f"priority={priority},udp,{match},actions=output:2"
+    yield "priority=1,actions=output:2"
+
+
 _SETS: dict[str, Callable[[Traffic, Rules], Iterator[str]]] = {
     "port": _port,
     "dl_dst": _dl_dst,
     "five_tuple": _five_tuple,
     "tables": _tables,
     "ttl": _ttl,
+    "explosion": _explosion,
 }
 
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from .profile import Traffic
+from .profile import ALLOWED, Traffic
 
 # A peer's pool holds no more buffers than 262143, and its ports need some of them.
 MOST_PACKETS = 240_000
@@ -49,11 +49,25 @@ def _checksum(words: bytes) -> int:
     return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
 
 
+def _explosion(flow: int) -> tuple[int, int, int]:
+    """Tuple space explosion (Csikor et al., CoNEXT 2019), co-located: for every length of a prefix of each field a value
+    that leaves the allowed one after so many bits, in all combinations. Each needs a mask of its own."""
+    values = []
+    for value, bits in ALLOWED:
+        flow, after = divmod(flow, bits)
+        rest = bits - after - 1
+        values.append((value ^ 1 << rest) >> rest << rest)
+    return values[0], values[1], values[2]
+
+
 def frame(traffic: Traffic, flow: int, ttl: int) -> bytes:
     """A packet of a flow. The UDP checksum is left out, as IPv4 allows; a TCP one is right for its zeros."""
     protocol = _TCP if traffic.protocol == "tcp" else _UDP
     source, target = traffic.src_ip.at(flow), traffic.dst_ip.at(flow)
-    ports = struct.pack("!HH", traffic.src_port.at(flow), traffic.dst_port.at(flow))
+    src_port, dst_port = traffic.src_port.at(flow), traffic.dst_port.at(flow)
+    if traffic.explosion:
+        dst_port, source, src_port = _explosion(flow)
+    ports = struct.pack("!HH", src_port, dst_port)
     length = traffic.frame - 14
     if protocol == _UDP:
         transport = ports + struct.pack("!HH", length - 20, 0)
