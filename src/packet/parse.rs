@@ -3,7 +3,6 @@
 //! What is malformed stops the parse where it stands; what was read before stays, and the packet is forwarded by
 //! that. Nothing is read behind the frame, nor behind the end that an IP header gives for its datagram.
 
-use wide::u8x16;
 use zerocopy::FromBytes;
 
 use super::headers::{
@@ -79,23 +78,20 @@ fn plain_ipv4(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> bool {
     let (Some(head), true) = (frame.first_chunk::<HEAD>(), frame.len() <= MAX_FRAME) else {
         return false;
     };
-    let bytes =
-        |at: usize| head.get(at..).and_then(|rest| rest.first_chunk::<16>()).copied().unwrap_or_default();
-    let [_, _, _, _, t0, t1, vihl, _, l0, l1, _, _, f0, f1, _, proto] = bytes(8);
-    let end = IP + usize::from(u16::from_be_bytes([l0, l1]));
-    // Of the fragment's fields "do not fragment" is no matter.
-    let plain = ([t0, t1, vihl] == [0x08, 0x00, 0x45]) & (u16::from_be_bytes([f0 & 0x3f, f1]) == 0);
+    // Eight bytes at a time: what stands where in a word is said by the shifts below.
+    let word =
+        |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b));
+    let type_to_id = word(12);
+    let frag_to_src = word(20);
+    let end = IP + usize::from((type_to_id >> 16) as u16);
+    // Ethernet type, version and header length; and of the fragment's fields all but "do not fragment".
+    let plain = (type_to_id >> 40 == 0x08_0045) & (frag_to_src >> 48 & 0x3fff == 0);
     if !plain || end > frame.len() {
         return false;
     }
-    // Two words at a time: what byte of sixteen each byte is, the lowest first. O is zero.
-    const O: u8 = 0x80;
-    let pick = |at: usize, from: [u8; 16]| u8x16::from(bytes(at)).shuffle(u8x16::from(from));
-    let eth = pick(0, [13, 12, 5, 4, 3, 2, 1, 0, O, O, 11, 10, 9, 8, 7, 6]);
-    let vlan_nw = pick(26, [O, O, O, O, O, O, O, O, 7, 6, 5, 4, 3, 2, 1, 0]);
-    let misc_tp = pick(8, [O, O, O, O, O, 14, 7, 15, O, O, O, O, O, O, O, O])
-        | pick(26, [O, O, O, O, O, O, O, O, O, O, O, O, 11, 10, 9, 8]);
-    let [misc, mut tp] = two(misc_tp);
+    let proto = (frag_to_src >> 32) as u8;
+    // The ports are the upper half of what begins with them.
+    let mut tp = word(L4) & 0xffff_ffff_0000_0000;
     let header = match proto {
         ip_proto::UDP => size_of::<Udp>(),
         ip_proto::TCP => {
@@ -118,18 +114,14 @@ fn plain_ipv4(frame: &[u8], meta: &mut PacketMeta, key: &mut FlowKey) -> bool {
     meta.payload = (L4 + header) as u16;
     meta.l3_end = end as u16;
     let words = &mut key.words;
-    [words[w::ETH_DST], words[w::ETH_SRC]] = two(eth);
-    [words[w::VLAN], words[w::NW]] = two(vlan_nw);
-    [words[w::NW_MISC], words[w::TP]] = [misc, tp];
+    words[w::ETH_DST] = word(0) & !0xffff | u64::from(eth_type::IPV4);
+    words[w::ETH_SRC] = word(6) & !0xffff;
+    words[w::VLAN] = 0;
+    words[w::NW] = word(26);
+    let (proto, ttl) = (frag_to_src >> 32 & 0xff, frag_to_src >> 40 & 0xff);
+    words[w::NW_MISC] = proto << 56 | (type_to_id >> 32 & 0xff) << 48 | ttl << 40;
+    words[w::TP] = tp;
     true
-}
-
-/// The two words of a vector.
-#[inline(always)]
-fn two(vector: u8x16) -> [u64; 2] {
-    let bytes = vector.to_array();
-    let half = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
-    [u64::from_le_bytes(half(0)), u64::from_le_bytes(half(8))]
 }
 
 /// Any frame.

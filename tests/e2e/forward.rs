@@ -109,7 +109,16 @@ fn iperf3_udp_loses_nothing_at_a_moderate_rate() {
     let (packets, lost) =
         (sum["packets"].as_u64().expect("packets"), sum["lost_packets"].as_u64().expect("lost"));
     assert!(packets > 4000, "iperf3 sent {packets} datagrams in 3 s at 20 Mbit/s");
-    assert_eq!(lost, 0, "of {packets} datagrams: {sum}");
+    // What waits in the receiver's socket for a program that does not run is no matter of the switch.
+    let unread = two.udp_not_read();
+    assert!(
+        lost <= unread,
+        "{lost} of {packets} datagrams are lost, and the receiver left {unread} unread: {sum}\n{}\n{}\n{}{}",
+        switch.ok(&["stats"]),
+        switch.ok(&["port", "list"]),
+        one.ok(&["ip", "-s", "link"]),
+        two.ok(&["ip", "-s", "link"])
+    );
     assert!(switch.packets("in_port=1") >= packets, "the flow counted fewer packets than iperf3 sent");
     switch.end(&Drops::none());
 }

@@ -120,6 +120,17 @@ impl Host {
         ip(&format!("-n {} route add {address} dev eth0", self.ns));
     }
 
+    /// Datagrams that its kernel received for a socket whose buffer was full.
+    pub fn udp_not_read(&self) -> u64 {
+        let text = self.ok(&["cat", "/proc/net/snmp"]);
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
+        let mut columns = names.split(' ').zip(values.split(' '));
+        let (_, value) =
+            columns.find(|(name, _)| *name == "RcvbufErrors").expect("RcvbufErrors in /proc/net/snmp");
+        value.parse().expect("a number")
+    }
+
     /// Pings, and every answer has to come.
     pub fn pings(&self, address: impl std::fmt::Display, count: u32, size: u32) {
         let (address, count, size) = (address.to_string(), count.to_string(), size.to_string());
