@@ -105,6 +105,52 @@ fn a_packet_that_pauses_goes_on_where_it_left_when_it_is_told_to() {
     assert_accounts(&mut switch, &[("context_gone", 1)]);
 }
 
+/// A frame of 60 bytes with this type and nothing in it.
+fn of_type(eth_type: [u8; 2]) -> Vec<u8> {
+    let mut frame = vec![2; 60];
+    frame[12..14].copy_from_slice(&eth_type);
+    frame
+}
+
+#[test]
+fn what_goes_from_port_to_port_is_passed_on_whatever_it_is() {
+    let (mut switch, wires) = start(1);
+    for name in ["p1", "p2", "p3"] {
+        add(&mut switch, &memory(name));
+    }
+    set_flows(&mut switch, &["in_port=1 actions=output:2"]);
+    let (wire1, wire2, wire3) = (wires.of("p1").unwrap(), wires.of("p2").unwrap(), wires.of("p3").unwrap());
+    let frames =
+        [numbered(0, 1, 60), of_type([8, 6]), of_type([0x86, 0xdd]), of_type([0x81, 0]), vec![9; 1514]];
+    for round in 0..3 {
+        for frame in &frames {
+            assert!(wire1.feed(0, frame));
+        }
+        eventually("the frames of the round", || switch.totals().received == 5 * (round + 1));
+    }
+    assert_accounts(&mut switch, &[]);
+    for frame in frames.iter().cycle().take(15) {
+        assert_eq!(wire2.take().unwrap().data(), frame);
+    }
+    let cache = &switch.perf()[0].cache;
+    assert!(cache.misses <= 2 && cache.misses + cache.megaflow_hits == 15, "one form or two: {cache:?}");
+    // What is no plain frame is looked at all the same.
+    assert!(wire1.feed(0, &[2; 13]) && wire1.feed(0, &[2; 1600]));
+    assert_accounts(&mut switch, &[("runt", 1), ("mtu_exceeded", 1)]);
+    // And from the answer to a change on, all is.
+    set_flows(&mut switch, &["in_port=1 actions=output:2", "priority=40000,in_port=1,udp actions=output:3"]);
+    for _ in 0..2 {
+        assert!(wire1.feed(0, &numbered(0, 2, 60)) && wire1.feed(0, &of_type([8, 6])));
+    }
+    eventually("the frames after the change", || switch.totals().received == 21);
+    assert_accounts(&mut switch, &[("runt", 1), ("mtu_exceeded", 1)]);
+    for _ in 0..2 {
+        assert_eq!(number_of(wire3.take().unwrap().data()), (0, 2));
+        assert_eq!(wire2.take().unwrap().data(), of_type([8, 6]));
+    }
+    assert!(wire2.take().is_none() && wire3.take().is_none());
+}
+
 #[test]
 fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
     let (mut switch, _wires) = start(1);

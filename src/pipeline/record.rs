@@ -42,8 +42,8 @@ pub enum Dep {
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recorded {
-    /// The bits of the entering key that decided something. Port, frozen context and Ethernet type always count;
-    /// metadata and registers never do, since they start as the frozen context has them.
+    /// The bits of the entering key that decided something. Port and frozen context always count, the Ethernet type where
+    /// any other bit does; metadata and registers never do, since they start as the frozen context has them.
     pub mask: FlowMask,
     /// The entering TTL must be at least this; 0 asks for nothing. It is never 1, and 0 where the mask has the TTL.
     pub min_ttl: u8,
@@ -53,6 +53,14 @@ pub struct Recorded {
     pub deps: Vec<Dep>,
     /// Whether the result may be kept. False where more was consulted than is remembered.
     pub cacheable: bool,
+}
+
+impl Recorded {
+    /// Whether nothing of a packet decided anything but where it comes from.
+    pub fn is_of_port_alone(&self) -> bool {
+        let mut others = self.mask.words().iter().enumerate().filter(|(word, _)| *word != w::CONTEXT);
+        self.min_ttl == 0 && others.all(|(_, bits)| *bits == 0)
+    }
 }
 
 /// Where the bits of the key at hand come from. `clone` keeps it and gives it back.
@@ -128,7 +136,6 @@ impl Recorder {
         recorded.mask = FlowMask::default();
         recorded.mask.set_exact(Field::InPort);
         recorded.mask.set_exact(Field::RecircId);
-        recorded.mask.set_exact(Field::EthType);
         recorded.rewritten = FlowMask::default();
         recorded.min_ttl = 0;
         recorded.deps.clear();
@@ -141,6 +148,9 @@ impl Recorder {
     pub(super) fn finish(&mut self) {
         if self.ttl_is_matched() {
             self.recorded.min_ttl = 0;
+        }
+        if !self.recorded.is_of_port_alone() {
+            self.recorded.mask.set_exact(Field::EthType);
         }
     }
 

@@ -3,9 +3,9 @@
 use arrayvec::ArrayVec;
 
 use super::device::{Backend, Device};
-use super::stage::Outputs;
+use super::stage::{ETHERNET, Outputs};
 use super::state::{Poll, State};
-use super::wait::Waiting;
+use super::wait::{MISSES, Waiting};
 use crate::action::execute::{Straight, execute};
 use crate::ident::BURST;
 use crate::packet::key::w;
@@ -16,9 +16,6 @@ use crate::pipeline::stats::StatsWriter;
 use crate::pipeline::translate::{Start, Translation, translate};
 use crate::rcu::Guard;
 
-/// Packets of a port that are translated in one go; the others wait. So a port whose packets are all new takes from the
-/// others no more than the time of these.
-const MISSES: usize = 16;
 /// EtherType of a tag that the driver took out of the frame.
 const TPID: [u8; 2] = [0x81, 0x00];
 
@@ -239,6 +236,9 @@ impl<B: Backend> Burst<'_, B> {
     /// Parses, looks up and acts. Returns the bytes as they came.
     #[inline(always)]
     fn process(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
+        if let Some(bytes) = self.pass(packets, from) {
+            return bytes;
+        }
         let (bytes, odd) = self.parse(packets, from);
         if odd {
             *packets = self.straighten(std::mem::take(packets), from);
@@ -250,6 +250,34 @@ impl<B: Backend> Burst<'_, B> {
         self.cache.lookup(from.index(), keys, all & !*long, all & *long, found);
         self.act(packets, from);
         bytes
+    }
+
+    /// Sends a burst on of which nothing counts but the port it came in by: nothing of it need be read. None where that is
+    /// not so, or a packet is no plain frame. Returns the bytes.
+    #[inline(always)]
+    fn pass(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> Option<u64> {
+        let wire = self.cache.wire(from.index()).filter(|_| !self.waiting.has(from.index()))?;
+        let Some(Verdict::Output(at)) = self.cache.verdict(wire, &self.state.pipeline.log) else {
+            return None;
+        };
+        let slots = &mut *self.slots;
+        slots.prepare(from, packets.len());
+        let (mut bytes, mut shortest, mut longest, mut odd) = (0, u32::MAX, 0, false);
+        for (packet, meta) in packets.iter().zip(&mut slots.metas) {
+            B::Device::read_meta(packet, meta);
+            bytes += u64::from(meta.len);
+            shortest = shortest.min(meta.len);
+            longest = longest.max(meta.len);
+            odd |= meta.said.is_flagged() | !B::Device::is_linear(packet);
+        }
+        if odd || shortest < ETHERNET {
+            return None;
+        }
+        let count = packets.len() as u32;
+        self.cache.count_wire(wire, count, bytes, self.now_ms);
+        self.out.counters.perf.packets.add(u64::from(count));
+        self.out.output_burst(packets, &slots.metas, longest, at);
+        Some(bytes)
     }
 
     /// Parses packets into their places. Returns their bytes, and whether one of them is no plain frame. Apart from what
@@ -413,23 +441,30 @@ impl<B: Backend> Burst<'_, B> {
     fn unsure(&mut self, packet: PacketOf<B>, place: usize, from: From, misses: &mut usize, order: Order) {
         let (key, shape, len) = (self.slots.key(place), self.slots.shape(place), self.slots.meta(place).len);
         if order != Order::First && self.waiting.is_behind(from.index(), key) {
+            if order == Order::Counted {
+                self.cache.take_back_hit();
+            }
             return self.wait(packet, place, from);
         }
         let log = &self.state.pipeline.log;
         let found = self.cache.find(from.index(), key, shape);
-        if found.is_some() && order != Order::Counted {
-            self.cache.count_hit();
-        }
         let verdict = found.and_then(|found| self.cache.hit(found, 1, u64::from(len), self.now_ms, log));
+        // A packet is counted once, when its wait is over.
+        let waits = verdict.is_none() && *misses == 0;
+        match order {
+            Order::Counted if waits => self.cache.take_back_hit(),
+            Order::First | Order::Told if found.is_some() && !waits => self.cache.count_hit(),
+            _ => {}
+        }
+        if waits {
+            return self.wait(packet, place, from);
+        }
         if let Some(verdict) = verdict {
             let meta = self.slots.meta(place);
             return match verdict {
                 Verdict::Output(at) => self.out.output_all(std::iter::once((packet, meta)), at),
                 Verdict::Run(program) => execute(packet, meta, self.cache.ops(program), &mut self.out),
             };
-        }
-        if *misses == 0 {
-            return self.wait(packet, place, from);
         }
         *misses -= 1;
         let began = B::tsc();

@@ -3,19 +3,25 @@
 use rtrb::Producer;
 
 use super::mailbox::{Errand, Row};
+use super::wait;
 use crate::pipeline::cache::{FlowCache, Seen};
 use crate::pipeline::stats::StatsWriter;
 
 /// Megaflows that are looked at in one turn.
 const SLICE: u32 = 64;
+/// Turns after which no packet waits any more that waited before them.
+const DRAIN: u32 = wait::TURNS + 1;
 
 /// What is under way.
 #[derive(Default)]
 pub struct Errands {
     errand: Option<Box<Errand>>,
-    /// The request to say when counts have reached the flows: the one under way, and the last that came after it.
+    /// The last request to say when all is done, not begun yet.
+    asked: Option<u64>,
+    /// The one for which packets go first that wait, and the turns that this may still take.
+    draining: Option<(u64, u32)>,
+    /// The one for which counts are on their way to the flows.
     adding: Option<u64>,
-    next: Option<u64>,
 }
 
 impl Errands {
@@ -25,26 +31,35 @@ impl Errands {
     }
 
     /// Takes on a [`super::mailbox::Request::Sync`].
-    pub fn sync(&mut self, token: u64, cache: &mut FlowCache) {
-        if self.adding.is_some() {
-            self.next = Some(token);
-        } else {
-            cache.add_all();
-            self.adding = Some(token);
-        }
+    pub fn sync(&mut self, token: u64) {
+        self.asked = Some(token);
     }
 
-    /// The request for which all is done now.
+    /// Goes on with such requests, once a turn, and gives the one for which all is done now.
     #[inline(always)]
-    pub fn synced(&mut self, cache: &mut FlowCache) -> Option<u64> {
-        if self.adding.is_none() || !cache.is_added() {
-            return None;
+    pub fn synced(&mut self, none_waits: bool, cache: &mut FlowCache) -> Option<u64> {
+        if self.is_syncing() { self.step(none_waits, cache) } else { None }
+    }
+
+    #[cold]
+    fn step(&mut self, none_waits: bool, cache: &mut FlowCache) -> Option<u64> {
+        if self.draining.is_none() {
+            self.draining = self.asked.take().map(|token| (token, DRAIN));
         }
-        let done = self.adding.take();
-        if let Some(next) = self.next.take() {
-            self.sync(next, cache);
+        if let Some((token, turns)) = self.draining {
+            let drained = none_waits || turns == 0;
+            self.draining = Some((token, turns.saturating_sub(1)));
+            if drained && self.adding.is_none() {
+                cache.add_all();
+                self.adding = Some(token);
+                self.draining = None;
+            }
         }
-        done
+        if self.adding.is_some() && cache.is_added() { self.adding.take() } else { None }
+    }
+
+    fn is_syncing(&self) -> bool {
+        self.asked.is_some() || self.draining.is_some() || self.adding.is_some()
     }
 
     /// Does a slice. True while there is something to do.
@@ -56,7 +71,7 @@ impl Errands {
         stats: &mut StatsWriter,
         back: &mut Producer<Box<Errand>>,
     ) -> bool {
-        let Some(mut errand) = self.errand.take() else { return self.adding.is_some() };
+        let Some(mut errand) = self.errand.take() else { return self.is_syncing() };
         if !slice(&mut errand, now_ms, cache, stats) {
             self.errand = Some(errand);
         } else if let Err(rtrb::PushError::Full(errand)) = back.push(errand) {
@@ -94,4 +109,27 @@ fn slice(errand: &mut Errand, now_ms: u64, cache: &mut FlowCache, stats: &mut St
     };
     errand.at = cache.dump(at, SLICE, show);
     full || errand.at.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::cache::CacheSizes;
+
+    #[test]
+    fn an_answer_waits_for_the_packets_that_wait_and_not_for_those_after_them() {
+        let sizes = CacheSizes { megaflows: 64, emc_entries: 64, ..CacheSizes::default() };
+        let mut cache = FlowCache::new(sizes, 1);
+        let mut errands = Errands::default();
+        errands.sync(7);
+        assert_eq!(errands.synced(true, &mut cache), Some(7), "nothing waits");
+        assert_eq!(errands.synced(true, &mut cache), None, "an answer is given once");
+        errands.sync(8);
+        for _ in 0..wait::TURNS {
+            assert_eq!(errands.synced(false, &mut cache), None, "a packet that waited may still wait");
+            errands.sync(9);
+        }
+        let answers: Vec<u64> = (0..3 * DRAIN).filter_map(|_| errands.synced(false, &mut cache)).collect();
+        assert_eq!(answers, [8, 9], "new packets that wait hold no answer up for good");
+    }
 }

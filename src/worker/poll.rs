@@ -155,7 +155,7 @@ impl<B: Backend> Worker<B> {
                 }
                 Request::Sync(token) => {
                     burst.out.flush();
-                    self.errands.sync(token, burst.cache);
+                    self.errands.sync(token);
                 }
                 Request::Errand(errand) => self.errands.take(errand),
             }
@@ -164,7 +164,7 @@ impl<B: Backend> Worker<B> {
         self.cache.upkeep(now_ms, &mut self.flow_stats);
         worked |=
             self.errands.go_on(now_ms, &mut self.cache, &mut self.flow_stats, &mut self.mailbox.errands);
-        let synced = self.errands.synced(&mut self.cache);
+        let synced = self.errands.synced(self.waiting.is_empty(), &mut self.cache);
         if now_ms != self.shown_ms || synced.is_some() {
             self.shown_ms = now_ms;
             self.counters.perf.show(&self.cache, self.waiting.len());

@@ -20,7 +20,7 @@ const TX_TRIES: usize = 8;
 /// How long a worker tries for a transmit queue that another holds.
 const TX_WAIT: Duration = Duration::from_micros(500);
 /// Frame bytes beyond the MTU: Ethernet header; tags are added to it as they stand in the frame.
-const ETHERNET: u32 = 14;
+pub const ETHERNET: u32 = 14;
 /// A VLAN tag.
 const TAG: u32 = 4;
 

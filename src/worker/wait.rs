@@ -11,6 +11,11 @@ use crate::packet::{FlowKey, PortNo, PortRef};
 
 /// Packets of a port that may wait.
 const ROOM: usize = 256;
+/// Packets of a port that are translated in one go; the others wait. So a port whose packets are all new takes from the
+/// others no more than the time of these.
+pub const MISSES: usize = 16;
+/// Turns after which a packet that waits has gone.
+pub const TURNS: u32 = (ROOM / MISSES) as u32;
 /// Counters of waiting packets by hash.
 const HASHES: usize = 1024;
 

@@ -55,31 +55,14 @@ impl ExactMatch {
         (candidates != 0).then(|| line.numbers[candidates.trailing_zeros() as usize % WAYS])
     }
 
-    /// The megaflow that `is_it` accepts among those that packets with this hash met.
-    #[inline]
-    pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let line = self.lines.get(hash as usize & self.mask)?;
-        let mut candidates = Self::candidates(line, Self::tag(hash));
-        while candidates != 0 {
-            let number = line.numbers[candidates.trailing_zeros() as usize % WAYS];
-            if is_it(number) {
-                return Some(number);
-            }
-            candidates &= candidates - 1;
-        }
-        None
-    }
-
-    /// Remembers a megaflow; where the line is full, some other entry is forgotten.
+    /// Remembers a megaflow in the place of what had this hash before; where the line is full, some other entry is
+    /// forgotten.
     #[inline]
     pub fn insert(&mut self, hash: u64, number: u32) {
         let tag = Self::tag(hash);
         let Some(line) = self.lines.get_mut(hash as usize & self.mask) else { return };
-        let mut places = line.tags.iter().zip(&line.numbers);
-        if places.any(|(own, other)| *own == tag && *other == number) {
-            return;
-        }
-        let free = line.tags.iter().position(|own| *own == 0);
+        let same = line.tags.iter().position(|own| *own == tag);
+        let free = same.or_else(|| line.tags.iter().position(|own| *own == 0));
         self.turn = self.turn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let place = free.unwrap_or((self.turn >> 24) as usize) % WAYS;
         (line.tags[place], line.numbers[place]) = (tag, number);

@@ -20,7 +20,7 @@ pub const NONE: u32 = u32::MAX;
 /// Packets that are looked up together.
 const BATCH: usize = 32;
 /// Ports that may have megaflows.
-const PORTS: usize = 256;
+pub const PORTS: usize = 256;
 /// Subtables that a port may have, whatever its limits say.
 const MAX_MASKS: usize = 256;
 /// Subtables of a port beside those it may have: that of the whole key, with and without the TTL.

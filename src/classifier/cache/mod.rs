@@ -19,4 +19,4 @@ mod tests;
 pub use buckets::Buckets;
 pub use exact::ExactMatch;
 pub use hash::{Seed, address_hash, flow_hash, long_flow_hash};
-pub use megaflows::{Limits, Megaflows, NONE, Refused, Slot, TtlGuard, places};
+pub use megaflows::{Limits, Megaflows, NONE, PORTS, Refused, Slot, TtlGuard, places};

@@ -186,9 +186,9 @@ proptest! {
         for (hash, number) in steps {
             let hash = hash | hash << 40;
             cache.insert(hash, number);
-            prop_assert_eq!(cache.find(hash, |other| other == number), Some(number));
-            prop_assert!(cache.guess(hash).is_some());
-            prop_assert_eq!(cache.find(hash ^ 1 << 50, |_| true), None);
+            // Not what had the hash before: its megaflow may be gone.
+            prop_assert_eq!(cache.guess(hash), Some(number));
+            prop_assert_eq!(cache.guess(hash ^ 1 << 50), None);
         }
     }
 }

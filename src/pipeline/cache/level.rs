@@ -92,11 +92,8 @@ impl<const N: usize> Level<N> {
         let mut missed = 0;
         for place in places(todo) {
             let key = &keys[place];
-            let mut answer = guesses[place];
-            if answer != NONE && !self.flows.is_met(answer, key) {
-                let known = self.exact.find(hashes[place], |number| self.flows.is_met(number, key));
-                answer = known.unwrap_or(NONE);
-            }
+            let guess = guesses[place];
+            let answer = if self.flows.is_met(guess, key) { guess } else { NONE };
             found[place] = answer;
             missed |= u32::from(answer == NONE) << place;
         }

@@ -22,7 +22,7 @@ use super::stats::{StatsId, StatsWriter};
 use super::translate::Translation;
 use crate::action::Op;
 pub use crate::classifier::cache::NONE;
-use crate::classifier::cache::{Limits, Seed};
+use crate::classifier::cache::{Limits, PORTS, Seed};
 use crate::packet::key::{KEY_WORDS, SHORT_WORDS};
 use crate::packet::parse::Shape;
 use crate::packet::{FlowKey, PortRef};
@@ -138,9 +138,17 @@ struct Packed(u64);
 
 impl Packed {
     const OUTPUT: u64 = 1 << 32;
+    /// Whatever comes in by the port is sent on.
+    const ALL: u64 = 1 << 33;
 
-    fn output(at: PortRef) -> Self {
-        Self(Self::OUTPUT | u64::from(at.slot) << 16 | u64::from(at.generation))
+    fn output(at: PortRef, all: bool) -> Self {
+        let all = if all { Self::ALL } else { 0 };
+        Self(Self::OUTPUT | all | u64::from(at.slot) << 16 | u64::from(at.generation))
+    }
+
+    #[inline(always)]
+    fn is_for_all(self) -> bool {
+        self.0 & Self::ALL != 0
     }
 
     fn run(program: u32) -> Self {
@@ -200,6 +208,8 @@ pub struct Miss<'a> {
 pub struct FlowCache {
     short: Level<SHORT_WORDS>,
     long: Level<KEY_WORDS>,
+    /// By place of the port: the megaflow of the short form that may be the only one. Looked at before it is believed.
+    wires: Box<[u32]>,
     shared: Shared,
     upkeep: Upkeep,
 }
@@ -217,6 +227,7 @@ impl FlowCache {
         Self {
             short: Level::new(limits(1), sizes.emc_entries, seed_of(1)),
             long: Level::new(limits(LONG_SHARE), sizes.emc_entries / LONG_SHARE, seed_of(2)),
+            wires: [NONE; PORTS].into(),
             shared: Shared {
                 // Most megaflows do what others do, and pass flows of their own.
                 programs: Interner::new(lists / 4, lists, seed),
@@ -267,6 +278,22 @@ impl FlowCache {
         }
     }
 
+    /// The megaflow that sends on, as it is, whatever comes in by a port; what is cached beside it is of the past.
+    #[inline(always)]
+    pub fn wire(&self, port: usize) -> Option<u32> {
+        let number = *self.wires.get(port)?;
+        let slot = self.short.flows.get(number)?;
+        (slot.port() == port && slot.value.verdict.is_for_all()).then_some(number)
+    }
+
+    /// Counts a burst that [`FlowCache::wire`] served.
+    #[inline(always)]
+    pub fn count_wire(&mut self, number: u32, packets: u32, bytes: u64, now_ms: u64) {
+        self.shared.counts.megaflow_hits += u64::from(packets);
+        self.shared.counts.probes += u64::from(packets);
+        self.short.count(number, packets, bytes, now_ms);
+    }
+
     /// The megaflow that one packet meets, uncounted.
     pub fn find(&self, port: usize, key: &FlowKey, shape: Shape) -> Option<u32> {
         match shape {
@@ -278,6 +305,11 @@ impl FlowCache {
     /// Counts a hit of a megaflow that [`FlowCache::find`] found.
     pub fn count_hit(&mut self) {
         self.shared.counts.megaflow_hits += 1;
+    }
+
+    /// Takes a hit back that [`FlowCache::lookup`] counted, of a packet that will be looked up again.
+    pub fn take_back_hit(&mut self) {
+        self.shared.counts.megaflow_hits = self.shared.counts.megaflow_hits.saturating_sub(1);
     }
 
     /// Differs from what it was before if a number that was found then may mean another megaflow now.
@@ -368,7 +400,15 @@ impl FlowCache {
         let number = made.and_then(|cached| {
             let recorded = translation.recorded();
             let put = match miss.shape {
-                Shape::Short => self.short.put(miss, recorded, cached, shared, stats),
+                Shape::Short => {
+                    let number = self.short.put(miss, recorded, cached, shared, stats);
+                    if let Some(wire) = self.wires.get_mut(miss.port)
+                        && cached.verdict.is_for_all()
+                    {
+                        *wire = number.unwrap_or(NONE);
+                    }
+                    number
+                }
                 Shape::Long => self.long.put(miss, recorded, cached, shared, stats).map(|n| n | LONG),
             };
             if put.is_none() {
@@ -444,7 +484,7 @@ impl Shared {
             return None;
         };
         let verdict = match ops {
-            [Op::Output(port)] => Packed::output(*port),
+            [Op::Output(port)] => Packed::output(*port, recorded.is_of_port_alone()),
             _ => Packed::run(program),
         };
         Some(Cached {

@@ -67,10 +67,11 @@ fn record(flows: &[&str], key: FlowKey) -> Recorded {
     out.recorded().clone()
 }
 
-/// The mask that has what always counts, and these.
+/// The mask that has these and what counts with them.
 fn mask(fields: &[(Field, u128)]) -> FlowMask {
     let mut mask = FlowMask::default();
-    [Field::InPort, Field::RecircId, Field::EthType].iter().for_each(|field| mask.set_exact(*field));
+    [Field::InPort, Field::RecircId].iter().for_each(|field| mask.set_exact(*field));
+    fields.iter().for_each(|_| mask.set_exact(Field::EthType));
     fields.iter().for_each(|(field, bits)| mask.set(*field, mask.get(*field) | bits));
     mask
 }
@@ -80,6 +81,8 @@ fn assert_reads(flows: &[&str], key: FlowKey, fields: &[(Field, u128)]) {
     assert_eq!(record(flows, key).mask, mask(fields), "{flows:?}");
 }
 
+/// What counts with any other field, here alone.
+const TYPE: (Field, u128) = (Field::EthType, 0xffff);
 const TAGGED: (Field, u128) = (Field::VlanTci, 0x1000);
 const ALL: u128 = u128::MAX;
 
@@ -87,7 +90,7 @@ const ALL: u128 = u128::MAX;
 fn one_record_serves_every_ttl_that_does_not_expire() {
     let two = ["table=0,ip actions=dec_ttl,goto_table:1", "table=1 actions=dec_ttl,2"];
     let far = record(&two, ttl(64));
-    assert_eq!((far.mask, far.min_ttl), (mask(&[]), 3));
+    assert_eq!((far.mask, far.min_ttl), (mask(&[TYPE]), 3));
     assert_eq!(far.rewritten.get(Field::NwTtl), 0xff);
     assert_eq!(record(&two, ttl(3)), far);
     for few in [0, 1, 2] {
@@ -96,10 +99,10 @@ fn one_record_serves_every_ttl_that_does_not_expire() {
     }
     // A clone gives back the TTL that it lowered.
     let clone = record(&["actions=clone(dec_ttl,dec_ttl,2),dec_ttl,3"], ttl(64));
-    assert_eq!((clone.mask, clone.min_ttl), (mask(&[]), 3));
+    assert_eq!((clone.mask, clone.min_ttl), (mask(&[TYPE]), 3));
     // Not IP: there is nothing to lower.
     let arp = record(&["actions=dec_ttl,2"], with(&[(Field::EthType, 0x0806), (Field::NwTtl, 0)]));
-    assert_eq!((arp.mask, arp.min_ttl), (mask(&[]), 0));
+    assert_eq!((arp.mask, arp.min_ttl), (mask(&[TYPE]), 0));
 }
 
 #[test]
@@ -113,11 +116,11 @@ fn a_ttl_that_is_looked_at_is_matched_and_one_that_is_set_is_not() {
     assert_eq!(looks(&after, ttl(64)), (exact, 0));
     let moved = ["ip actions=dec_ttl,move:NXM_NX_IP_TTL[0..3]->NXM_NX_REG0[0..3],dec_ttl,2"];
     assert_eq!(looks(&moved, ttl(64)), (exact, 0));
-    assert_eq!(looks(&["ip actions=mod_nw_ttl:9,dec_ttl,2"], ttl(1)), (mask(&[]), 0));
+    assert_eq!(looks(&["ip actions=mod_nw_ttl:9,dec_ttl,2"], ttl(1)), (mask(&[TYPE]), 0));
     // A TTL of which a part was set is read as a whole.
     assert_eq!(looks(&["ip actions=load:3->NXM_NX_IP_TTL[0..3],dec_ttl,2"], ttl(64)), (exact, 0));
     // What a clone set is not set after it, what it has read stays recorded.
-    assert_eq!(looks(&["ip actions=clone(mod_nw_ttl:9,dec_ttl,2),dec_ttl,3"], ttl(64)), (mask(&[]), 2));
+    assert_eq!(looks(&["ip actions=clone(mod_nw_ttl:9,dec_ttl,2),dec_ttl,3"], ttl(64)), (mask(&[TYPE]), 2));
     let inside = ["ip actions=clone(push:NXM_NX_IP_TTL[],2),dec_ttl,3"];
     assert_eq!(looks(&inside, ttl(64)), (exact, 0));
 }
@@ -159,7 +162,7 @@ fn what_was_overwritten_is_not_matched() {
         recorded
     };
     let all = flows("mod_dl_dst:02:00:00:01:02:03");
-    assert_eq!(all.mask, mask(&[]));
+    assert_eq!(all.mask, mask(&[TYPE]));
     assert_eq!(all.rewritten.get(Field::EthDst), 0xffff_ffff_ffff);
     let low = flows("load:3->NXM_OF_ETH_DST[0..7]");
     assert_eq!(low.mask, mask(&[(Field::EthDst, 0xffff_ffff_ff00)]));
@@ -185,7 +188,7 @@ fn registers_and_metadata_are_never_matched_and_copies_into_them_are_reads() {
     case("push:NXM_NX_REG3[],pop:NXM_NX_REG0[]", &[]);
     case("move:NXM_OF_IP_SRC[0..7]->NXM_NX_REG0[0..7]", &[(Field::NwSrc, 0xff)]);
     case("push:NXM_OF_ETH_SRC[4..7],pop:NXM_NX_REG0[0..3]", &[(Field::EthSrc, 0xf0)]);
-    case("move:NXM_NX_REG0[]->NXM_OF_IP_SRC[],move:NXM_OF_IP_SRC[]->NXM_OF_IP_DST[]", &[]);
+    case("move:NXM_NX_REG0[]->NXM_OF_IP_SRC[],move:NXM_OF_IP_SRC[]->NXM_OF_IP_DST[]", &[TYPE]);
     case("output:NXM_OF_ETH_DST[0..15]", &[(Field::EthDst, 0xffff)]);
     case("move:NXM_OF_IP_TOS[2..7]->NXM_NX_REG0[0..5]", &[(Field::NwTos, 0xfc)]);
     let wide = "set_field:::1->ipv6_src,move:NXM_NX_CT_LABEL[60..67]->NXM_NX_XXREG2[0..7]";
@@ -199,16 +202,16 @@ fn registers_and_metadata_are_never_matched_and_copies_into_them_are_reads() {
 fn what_a_field_needs_to_be_there_is_read() {
     let proto = [(Field::NwProto, 0xff), (Field::IpFrag, 2)];
     assert_reads(&["!udp actions=mod_tp_dst:80,2"], udp(), &proto);
-    assert_reads(&["!udp actions=mod_tp_dst:80,2"], with(&[(Field::EthType, 0x0806)]), &[]);
+    assert_reads(&["!udp actions=mod_tp_dst:80,2"], with(&[(Field::EthType, 0x0806)]), &[TYPE]);
     assert_reads(&["!udp actions=mod_tp_dst:80,2"], with(&[(Field::IpFrag, 3)]), &[(Field::IpFrag, 2)]);
     assert_reads(&["!dl_vlan=1 actions=set_vlan_vid:5,2"], udp(), &[TAGGED]);
-    assert_reads(&["!ip actions=mod_nw_dst:10.0.0.9,mod_dl_src:02:00:00:00:00:01,2"], udp(), &[]);
+    assert_reads(&["!ip actions=mod_nw_dst:10.0.0.9,mod_dl_src:02:00:00:00:00:01,2"], udp(), &[TYPE]);
     let moved =
         ["!icmp6,icmp_type=136,icmp_code=0 actions=move:NXM_NX_ND_TARGET[0..15]->NXM_NX_REG0[0..15],2"];
     let nd = [(Field::EthType, 0x86dd), (Field::NwProto, 58), (Field::Icmpv6Type, 136), (Field::UdpDst, 0)];
     let needs = [(Field::Icmpv6Type, 0xff), (Field::Icmpv6Code, 0xff), (Field::NdTarget, 0xffff)];
     assert_reads(&moved, with(&nd), &[&proto[..], &needs].concat());
-    assert_reads(&moved, udp(), &[]);
+    assert_reads(&moved, udp(), &[TYPE]);
 }
 
 #[test]
