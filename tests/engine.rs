@@ -152,6 +152,83 @@ fn what_goes_from_port_to_port_is_passed_on_whatever_it_is() {
 }
 
 #[test]
+fn a_packet_that_came_back_makes_no_way_for_those_that_come_in() {
+    let (mut switch, wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    for name in ["p2", "p3"] {
+        add(&mut switch, &memory(name));
+    }
+    set_flows(
+        &mut switch,
+        &["priority=9,in_port=1,udp actions=controller(pause),output:2", "priority=8,in_port=1 actions=3"],
+    );
+    switch.inject(p1, &numbered(0, 1, 60)).unwrap();
+    assert_accounts(&mut switch, &[]);
+    let paused = switch.packet_ins(1).remove(0);
+    switch.resume(paused.continuation.unwrap(), p1, &paused.data).unwrap();
+    assert_accounts(&mut switch, &[]);
+    let wire1 = wires.of("p1").unwrap();
+    for _ in 0..2 {
+        assert!(wire1.feed(0, &of_type([8, 6])));
+        eventually("it has come", || wires.of("p3").unwrap().take().is_some());
+    }
+    assert_eq!(number_of(wires.of("p2").unwrap().take().unwrap().data()), (0, 1));
+    assert!(wires.of("p2").unwrap().take().is_none());
+}
+
+#[test]
+fn what_came_back_to_another_port_meets_the_changes_for_that_port() {
+    let (mut switch, wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    for name in ["p2", "p3"] {
+        add(&mut switch, &memory(name));
+    }
+    let flows = [
+        "in_port=1 actions=set_field:7->in_port,controller(pause),resubmit(,1)",
+        "table=1,priority=1 actions=2",
+        "table=1,priority=9,in_port=7 actions=3",
+    ];
+    let stats = std::sync::Arc::clone(switch.flow_stats());
+    let before = tables(&stats, &flows[..2]);
+    let generation = switch.publish_tables(before.clone());
+    wait(&switch, generation);
+    switch.inject(p1, &numbered(0, 1, 60)).unwrap();
+    assert_accounts(&mut switch, &[]);
+    let paused = switch.packet_ins(1).remove(0);
+    let back = paused.continuation.unwrap();
+    for _ in 0..2 {
+        switch.resume(back, p1, &paused.data).unwrap();
+        assert_accounts(&mut switch, &[]);
+        assert!(wires.of("p2").unwrap().take().is_some());
+    }
+    let mut batch = millrace::pipeline::Batch::new(&before, &stats, std::time::Instant::now());
+    batch.apply(&change(millrace::pipeline::flowmod::Command::Add, flows[2])).unwrap();
+    let generation = switch.publish_tables(batch.commit().0);
+    wait(&switch, generation);
+    switch.resume(back, p1, &paused.data).unwrap();
+    assert_accounts(&mut switch, &[]);
+    assert!(wires.of("p3").unwrap().take().is_some(), "the change concerns it");
+}
+
+#[test]
+fn a_port_at_the_place_of_another_does_not_inherit_its_way() {
+    let (mut switch, wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["in_port=1 actions=2"]);
+    for _ in 0..2 {
+        assert!(wires.of("p1").unwrap().feed(0, &numbered(0, 1, 60)));
+        eventually("it has come", || wires.of("p2").unwrap().take().is_some());
+    }
+    remove(&mut switch, p1);
+    let p9 = add(&mut switch, &millrace::config::PortSpec { number: Some(PortNo(9)), ..memory("p9") });
+    assert_eq!(p9, PortNo(9));
+    assert!(wires.of("p9").unwrap().feed(0, &numbered(0, 1, 60)));
+    eventually("it has come", || !switch.totals().drops.is_empty());
+    assert_accounts(&mut switch, &[("no_match", 1)]);
+}
+
+#[test]
 fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
     let (mut switch, _wires) = start(1);
     let p1 = add(&mut switch, &millrace::config::PortSpec { mtu: 1600, ..memory("p1") });

@@ -4,7 +4,8 @@
 //! The invariants:
 //! - A [`Context`] is complete: whoever goes on from it needs neither the flows that led to it nor the packet as it was.
 //! - Equal contexts have one number, so that packets which come back with one share their megaflows.
-//! - A number is not used again for another context: a packet that comes back too late finds nothing.
+//! - A number comes to mean another context only after four million others at its place: a packet that comes back too late
+//!   finds nothing. After a restart numbers begin anew.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub const MAX_RESTS: usize = 32;
 pub const MAX_CONTEXTS: usize = 1024;
 /// Milliseconds for which a context is kept after it was last used, whoever needs room.
 const HELD_MS: u64 = 10_000;
+/// Milliseconds without a search after one in vain: it takes long, and a sender may ask for one with every packet.
+const PAUSE_MS: u64 = 100;
 /// Words of the key that are not the packet's: the port, the mark, metadata and registers, tunnel and connection.
 const WORDS: usize = 2 + KEY_WORDS - w::METADATA;
 /// The part of the first word that is the port.
@@ -114,6 +117,10 @@ pub struct Contexts {
     hasher: FixedState,
     /// Where the search for one that may go goes on.
     hand: usize,
+    /// The time, as last told.
+    now_ms: u64,
+    /// Until then no search: the last one found none.
+    none_until_ms: u64,
 }
 
 impl Contexts {
@@ -124,7 +131,14 @@ impl Contexts {
             index: Buckets::new(MAX_CONTEXTS),
             hasher: FixedState::with_seed(seed),
             hand: 0,
+            now_ms: 0,
+            none_until_ms: 0,
         }
+    }
+
+    /// Time passes.
+    pub fn tell(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
     }
 
     /// The number of a context. None where all are in use.
@@ -142,7 +156,7 @@ impl Contexts {
             let at = self.idle(now_ms)?;
             let slot = self.slots.get(at)?;
             self.index.remove(slot.hash, at as u32);
-            (at, slot.number.wrapping_add(MAX_CONTEXTS as u32).max(MAX_CONTEXTS as u32))
+            (at, next(slot.number))
         };
         let slot = Slot { context: Context::clone(context), hash, number, users: 0, used_ms: now_ms };
         match self.slots.get_mut(at) {
@@ -154,10 +168,15 @@ impl Contexts {
 
     /// A place whose context nobody has used for long.
     fn idle(&mut self, now_ms: u64) -> Option<usize> {
+        if now_ms < self.none_until_ms {
+            return None;
+        }
+        self.none_until_ms = now_ms + PAUSE_MS;
         let found = (0..MAX_CONTEXTS).map(|n| (self.hand + n) % MAX_CONTEXTS).find(|at| {
             let slot = self.slots.get(*at);
             slot.is_some_and(|slot| slot.users == 0 && now_ms.saturating_sub(slot.used_ms) >= HELD_MS)
         })?;
+        self.none_until_ms = 0;
         self.hand = found + 1;
         Some(found)
     }
@@ -174,10 +193,21 @@ impl Contexts {
         Some(&slot.context)
     }
 
-    /// One user more or less.
+    /// One user more or less, and used until now.
     pub fn hold(&mut self, number: u32, by: i32) {
+        let now_ms = self.now_ms;
         if let Some(slot) = self.slot(number) {
             slot.users = slot.users.saturating_add_signed(by);
+            slot.used_ms = slot.used_ms.max(now_ms);
         }
+    }
+}
+
+/// The number of the next context at the place of one. Never 0, and never below [`MAX_CONTEXTS`].
+fn next(number: u32) -> u32 {
+    let count = MAX_CONTEXTS as u32;
+    match number.wrapping_add(count) {
+        low if low < count => low + count,
+        number => number,
     }
 }

@@ -51,12 +51,12 @@ pub struct Recorded {
     pub rewritten: FlowMask,
     /// What was consulted, sorted, each once. Incomplete where the result is not to be kept.
     pub deps: Vec<Dep>,
-    /// Whether the result may be kept. False where more was consulted than is remembered.
+    /// Whether the result may be kept. False where more was consulted than is remembered, or there is no number for a context.
     pub cacheable: bool,
 }
 
 impl Recorded {
-    /// Whether nothing of a packet decided anything but where it comes from.
+    /// Whether nothing of a packet decided anything but where it comes from, and what it comes back to.
     pub fn is_of_port_alone(&self) -> bool {
         let mut others = self.mask.words().iter().enumerate().filter(|(word, _)| *word != w::CONTEXT);
         self.min_ttl == 0 && others.all(|(_, bits)| *bits == 0)
@@ -141,6 +141,14 @@ impl Recorder {
         recorded.deps.clear();
         recorded.cacheable = true;
         self.now = if comes_back { Provenance::thawed() } else { Provenance::fresh() };
+        if comes_back {
+            // Lookups see what the context gives back, not what the key entered with.
+            for (word, bits) in frozen::kept() {
+                if let Some(rewritten) = recorded.rewritten.words.get_mut(word) {
+                    *rewritten |= bits;
+                }
+            }
+        }
         self.entered_ttl = key.get(Field::NwTtl) as u8;
     }
 
@@ -166,6 +174,11 @@ impl Recorder {
     /// The key is again what it was then.
     pub(super) fn restore(&mut self, then: Provenance) {
         self.now = then;
+    }
+
+    /// The result is not to be kept.
+    pub(super) fn forget(&mut self) {
+        self.recorded.cacheable = false;
     }
 
     /// A table, port or set of ports is consulted.

@@ -116,14 +116,12 @@ impl From {
 }
 
 /// What is known of a packet that is looked up by itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// It has waited longest of all of its port.
-    First,
-    /// Whether one of its flow waits is still to be told.
-    Told,
-    /// The same, and a megaflow was found for it and counted.
-    Counted,
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// It need not wait for others of its flow: it has waited longest of all of its port, or goes another way than they.
+    first: bool,
+    /// A megaflow was found for it and counted before.
+    counted: bool,
 }
 
 /// What is needed to process a burst.
@@ -180,7 +178,7 @@ impl<B: Backend> Burst<'_, B> {
         self.out.counters.perf.packets.add(1);
         let Some(packet) = self.single(packet, 0, from) else { return };
         if table == 0 {
-            return self.unsure(packet, 0, from, &mut 1, Order::Told);
+            return self.unsure(packet, 0, from, &mut 1, Known::default());
         }
         // Megaflows are of packets that begin in the first table.
         let _ = self.translate(0, table);
@@ -206,7 +204,7 @@ impl<B: Backend> Burst<'_, B> {
         meta.frozen = frozen;
         key.words[w::CONTEXT] |= u64::from(frozen);
         // Packets of its flow that wait are to go a way that this one has left.
-        self.unsure(packet, 0, from, &mut 1, Order::First);
+        self.unsure(packet, 0, from, &mut 1, Known { first: true, counted: false });
     }
 
     /// Translates packets that wait, as many of each port as may be at once. True if there were any.
@@ -217,14 +215,14 @@ impl<B: Backend> Burst<'_, B> {
         for index in 0..self.waiting.ports() {
             let mut misses = MISSES;
             while misses > 0
-                && let Some((packet, number, at)) = self.waiting.pop(index)
+                && let Some((packet, number, at, counted)) = self.waiting.pop(index)
             {
                 self.out.counters.account.staged.sub(1);
                 let from = From { number, at };
                 if self.state.topology.port(at).is_none() {
                     self.out.discard(packet, DropReason::PortGone);
                 } else if let Some(packet) = self.single(packet, 0, from) {
-                    self.unsure(packet, 0, from, &mut misses, Order::First);
+                    self.unsure(packet, 0, from, &mut misses, Known { first: true, counted });
                 }
             }
         }
@@ -256,10 +254,10 @@ impl<B: Backend> Burst<'_, B> {
     /// not so, or a packet is no plain frame. Returns the bytes.
     #[inline(always)]
     fn pass(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> Option<u64> {
-        let wire = self.cache.wire(from.index()).filter(|_| !self.waiting.has(from.index()))?;
-        let Some(Verdict::Output(at)) = self.cache.verdict(wire, &self.state.pipeline.log) else {
+        let (wire, at) = self.cache.wire(from.index(), from.number, &self.state.pipeline.log)?;
+        if self.waiting.has(from.index()) {
             return None;
-        };
+        }
         let slots = &mut *self.slots;
         slots.prepare(from, packets.len());
         let (mut bytes, mut shortest, mut longest, mut odd) = (0, u32::MAX, 0, false);
@@ -347,9 +345,8 @@ impl<B: Backend> Burst<'_, B> {
                 Some(Verdict::Run(program)) => self.execute(packets, (place, end), program),
                 None => {
                     if let Some(packet) = packets.pop_at(0) {
-                        let known = self.slots.found[place % BURST] != NONE;
-                        let order = if known { Order::Counted } else { Order::Told };
-                        self.unsure(packet, place, from, &mut misses, order);
+                        let counted = self.slots.found[place % BURST] != NONE;
+                        self.unsure(packet, place, from, &mut misses, Known { first: false, counted });
                     }
                 }
             }
@@ -438,26 +435,21 @@ impl<B: Backend> Burst<'_, B> {
 
     /// A packet for which no megaflow was found, or one that may be another by now, or that may have to wait.
     #[cold]
-    fn unsure(&mut self, packet: PacketOf<B>, place: usize, from: From, misses: &mut usize, order: Order) {
+    fn unsure(&mut self, packet: PacketOf<B>, place: usize, from: From, misses: &mut usize, known: Known) {
         let (key, shape, len) = (self.slots.key(place), self.slots.shape(place), self.slots.meta(place).len);
-        if order != Order::First && self.waiting.is_behind(from.index(), key) {
-            if order == Order::Counted {
-                self.cache.take_back_hit();
-            }
-            return self.wait(packet, place, from);
+        if !known.first && self.waiting.is_behind(from.index(), key) {
+            return self.wait(packet, place, from, known.counted);
         }
         let log = &self.state.pipeline.log;
         let found = self.cache.find(from.index(), key, shape);
         let verdict = found.and_then(|found| self.cache.hit(found, 1, u64::from(len), self.now_ms, log));
-        // A packet is counted once, when its wait is over.
-        let waits = verdict.is_none() && *misses == 0;
-        match order {
-            Order::Counted if waits => self.cache.take_back_hit(),
-            Order::First | Order::Told if found.is_some() && !waits => self.cache.count_hit(),
-            _ => {}
+        if verdict.is_none() && *misses == 0 {
+            return self.wait(packet, place, from, known.counted);
         }
-        if waits {
-            return self.wait(packet, place, from);
+        match (found.is_some(), known.counted) {
+            (true, false) => self.cache.count_hit(),
+            (false, true) => self.cache.count_gone(),
+            _ => {}
         }
         if let Some(verdict) = verdict {
             let meta = self.slots.meta(place);
@@ -482,8 +474,8 @@ impl<B: Backend> Burst<'_, B> {
         execute(packet, self.slots.meta(place), self.translation.ops(), &mut self.out);
     }
 
-    fn wait(&mut self, packet: PacketOf<B>, place: usize, from: From) {
-        match self.waiting.push(packet, self.slots.key(place), from.number, from.at) {
+    fn wait(&mut self, packet: PacketOf<B>, place: usize, from: From, counted: bool) {
+        match self.waiting.push(packet, self.slots.key(place), from.number, from.at, counted) {
             Ok(()) => self.out.counters.account.staged.add(1),
             Err(packet) => self.out.discard(packet, DropReason::MissQueueFull),
         }

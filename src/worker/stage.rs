@@ -222,6 +222,11 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
         let mut data = ArrayVec::new();
         // Never longer than the room: cut to it just above.
         let _ = data.try_extend_from_slice(frame.get(..len).unwrap_or_default());
+        let mut info = info;
+        if len < frame.len() {
+            // A part of a packet cannot come back as the packet.
+            info.frozen = 0;
+        }
         let report = Report { in_port: meta.in_port, info, total_len: frame.len() as u32, data };
         match self.reports.push(report) {
             Ok(()) => self.counters.account.packet_ins.add(1),

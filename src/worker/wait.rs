@@ -24,6 +24,7 @@ struct One<P> {
     number: PortNo,
     at: PortRef,
     hash: u16,
+    counted: bool,
 }
 
 /// See the module.
@@ -73,8 +74,15 @@ impl<P> Waiting<P> {
         self.has(slot) && self.hashes.get(self.hash(key)).is_some_and(|count| *count > 0)
     }
 
-    /// Lets a packet wait; gives it back if as many of its port wait as may.
-    pub fn push(&mut self, packet: P, key: &FlowKey, number: PortNo, at: PortRef) -> Result<(), P> {
+    /// Lets a packet wait, for which a megaflow was counted or not; gives it back if as many of its port wait as may.
+    pub fn push(
+        &mut self,
+        packet: P,
+        key: &FlowKey,
+        number: PortNo,
+        at: PortRef,
+        counted: bool,
+    ) -> Result<(), P> {
         let hash = self.hash(key);
         let Some(queue) = self.queues.get_mut(usize::from(at.slot)) else { return Err(packet) };
         if queue.len() == ROOM {
@@ -83,7 +91,7 @@ impl<P> Waiting<P> {
         if queue.is_empty() && !self.ports.contains(&at.slot) {
             self.ports.push(at.slot);
         }
-        queue.push_back(One { packet, number, at, hash: hash as u16 });
+        queue.push_back(One { packet, number, at, hash: hash as u16, counted });
         if let Some(count) = self.hashes.get_mut(hash) {
             *count += 1;
         }
@@ -96,15 +104,15 @@ impl<P> Waiting<P> {
         self.ports.len()
     }
 
-    /// The packet of the `index`-th port that has waited longest, with the port.
-    pub fn pop(&mut self, index: usize) -> Option<(P, PortNo, PortRef)> {
+    /// The packet of the `index`-th port that has waited longest, with the port, and whether a megaflow was counted for it.
+    pub fn pop(&mut self, index: usize) -> Option<(P, PortNo, PortRef, bool)> {
         let slot = usize::from(*self.ports.get(index)?);
-        let One { packet, number, at, hash } = self.queues.get_mut(slot)?.pop_front()?;
+        let One { packet, number, at, hash, counted } = self.queues.get_mut(slot)?.pop_front()?;
         if let Some(count) = self.hashes.get_mut(usize::from(hash)) {
             *count -= 1;
         }
         self.len -= 1;
-        Some((packet, number, at))
+        Some((packet, number, at, counted))
     }
 
     /// Forgets the ports whose packets no longer wait.
@@ -135,16 +143,16 @@ mod tests {
         let at = |slot| PortRef { slot, generation: 0 };
         assert!(!waiting.is_behind(1, &key(1)));
         for n in 0..3 {
-            assert_eq!(waiting.push(n, &key(1), PortNo(9), at(1)), Ok(()));
+            assert_eq!(waiting.push(n, &key(1), PortNo(9), at(1), n == 1), Ok(()));
         }
-        assert_eq!(waiting.push(7, &key(2), PortNo(8), at(2)), Ok(()));
+        assert_eq!(waiting.push(7, &key(2), PortNo(8), at(2), true), Ok(()));
         assert!(waiting.is_behind(1, &key(1)) && waiting.has(2) && !waiting.has(3));
         assert_eq!((waiting.ports(), waiting.len()), (2, 4));
         let order: Vec<_> = std::iter::from_fn(|| waiting.pop(0)).map(|(n, ..)| n).collect();
         assert_eq!(order, [0, 1, 2]);
         waiting.settle();
         assert!(!waiting.has(1) && !waiting.is_behind(1, &key(1)));
-        assert_eq!(waiting.pop(0), Some((7, PortNo(8), at(2))));
+        assert_eq!(waiting.pop(0), Some((7, PortNo(8), at(2), true)));
         waiting.settle();
         assert!(waiting.is_empty() && waiting.ports() == 0);
     }
@@ -153,7 +161,7 @@ mod tests {
     fn only_so_many_of_a_port_wait() {
         let mut waiting = Waiting::new(1);
         let at = PortRef { slot: 3, generation: 0 };
-        let refused = (0..ROOM + 2).filter(|n| waiting.push(*n, &key(1), PortNo(1), at).is_err());
+        let refused = (0..ROOM + 2).filter(|n| waiting.push(*n, &key(1), PortNo(1), at, false).is_err());
         assert_eq!(refused.collect::<Vec<_>>(), [ROOM, ROOM + 1]);
     }
 }

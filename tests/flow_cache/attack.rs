@@ -163,3 +163,29 @@ fn the_attack_makes_a_mask_for_nearly_every_combination() {
     assert_eq!(packets.len(), 8192);
     assert!(masks.len() > 4000, "{}", masks.len());
 }
+
+#[test]
+fn what_is_narrowed_for_want_of_masks_is_no_way_for_all() {
+    let mut lab = lab();
+    let mut runner = TestRunner::deterministic();
+    let mut noise = || any::<u128>().new_tree(&mut runner).unwrap().current();
+    for packets in colocated(&mut noise).chunks(32) {
+        lab.burst(packets);
+    }
+    // As many masks as may be, none of which is used any more.
+    lab.change([change(Command::Delete, "udp"), change(Command::Add, "priority=0 actions=3")]);
+    lab.see();
+    lab.pass(200);
+    let narrowed = lab.counts().narrowed;
+    for port in [7, 8, 7] {
+        lab.burst(&[packet(ATTACKED, [port, 1, 1])]);
+    }
+    assert!(lab.counts().narrowed > narrowed, "{:?}", lab.counts());
+    // The lab holds every answer against the tables.
+    lab.change([change(Command::Add, "priority=9,udp,tp_dst=22 actions=drop")]);
+    lab.see();
+    for port in [7, 22, 8, 22] {
+        lab.burst(&[packet(ATTACKED, [port, 1, 1])]);
+    }
+    lab.settle();
+}

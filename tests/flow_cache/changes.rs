@@ -179,3 +179,31 @@ fn a_worker_that_missed_more_than_the_log_keeps_trusts_nothing() {
     assert_eq!(switch.go(), moved(EACH, 0));
     switch.lab.settle();
 }
+
+#[test]
+fn a_wire_holds_until_something_but_the_port_counts() {
+    let mut lab = Lab::new(CacheSizes::default(), ports(at(PortNo(UPLINK))));
+    let udp = |flow| Packet::of_frame(1, &numbered(flow, 0, 64)).unwrap();
+    let go = |lab: &mut Lab| {
+        let before = lab.wired;
+        lab.burst(&[udp(0), udp(1)]);
+        lab.burst(&[udp(1)]);
+        lab.wired - before
+    };
+    lab.change([add(&format!("in_port=1 actions={UPLINK}"))]);
+    lab.see();
+    assert_eq!(go(&mut lab), 1, "the first burst finds it");
+    assert_eq!(go(&mut lab), 3);
+    // Another port's flows are no concern of it, those that look at the packet are.
+    lab.change([add("priority=40000,in_port=2,udp actions=drop")]);
+    lab.see();
+    assert_eq!(go(&mut lab), 3);
+    lab.change([add("priority=40000,in_port=1,udp,tp_src=1001 actions=drop")]);
+    lab.see();
+    assert_eq!(go(&mut lab), 0);
+    lab.change([change(Command::Delete, "udp")]);
+    lab.see();
+    go(&mut lab);
+    assert_eq!(go(&mut lab), 3);
+    lab.settle();
+}

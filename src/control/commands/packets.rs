@@ -57,7 +57,9 @@ struct Resumed {
 impl fmt::Display for Resumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.not_yet_done_on.as_slice() {
-            [] => f.write_str("resumed"),
+            [] => f.write_str(
+                "resumed; `millrace stats` counts it as context_gone if its continuation was gone",
+            ),
             [worker, ..] => write!(f, "resumed, not yet processed by worker {worker}"),
         }
     }
@@ -75,7 +77,9 @@ pub fn resume(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let frame = hex(frame)?;
         let result = switch.state_mut().datapath.resume(to, port, &frame);
         result.map_err(|error| CommandError::Argument(error.to_string()))?;
-        done(Resumed { not_yet_done_on: switch.in_step().await })
+        let mut not_yet_done_on = switch.in_step().await;
+        not_yet_done_on.retain(|worker| *worker == to.worker);
+        done(Resumed { not_yet_done_on })
     })
 }
 

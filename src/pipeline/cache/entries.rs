@@ -118,6 +118,7 @@ impl<const N: usize> Level<N> {
         if let Some(word) = narrow.get_mut(w::NW_MISC) {
             *word &= !TTL | mask.get(w::NW_MISC).copied().unwrap_or(0);
         }
+        let cached = Cached { verdict: cached.verdict.for_some(), ..cached };
         let put = self.put_masked(miss, &narrow, recorded.min_ttl, cached, shared, stats).ok();
         shared.counts.narrowed += u64::from(put.is_some());
         put

@@ -25,7 +25,7 @@ pub use crate::classifier::cache::NONE;
 use crate::classifier::cache::{Limits, PORTS, Seed};
 use crate::packet::key::{KEY_WORDS, SHORT_WORDS};
 use crate::packet::parse::Shape;
-use crate::packet::{FlowKey, PortRef};
+use crate::packet::{FlowKey, PortNo, PortRef};
 use intern::Interner;
 use level::Level;
 pub use upkeep::Seen;
@@ -105,7 +105,7 @@ pub struct Counts {
     pub emc_hits: u64,
     /// Found in the megaflow subtables.
     pub megaflow_hits: u64,
-    /// Found but stale.
+    /// Found but stale, or gone while the packet waited.
     pub stale: u64,
     /// Subtables probed.
     pub probes: u64,
@@ -144,6 +144,11 @@ impl Packed {
     fn output(at: PortRef, all: bool) -> Self {
         let all = if all { Self::ALL } else { 0 };
         Self(Self::OUTPUT | all | u64::from(at.slot) << 16 | u64::from(at.generation))
+    }
+
+    /// The same for some of the packets.
+    fn for_some(self) -> Self {
+        Self(self.0 & !Self::ALL)
     }
 
     #[inline(always)]
@@ -278,12 +283,29 @@ impl FlowCache {
         }
     }
 
-    /// The megaflow that sends on, as it is, whatever comes in by a port; what is cached beside it is of the past.
+    /// The megaflow that sends on, as it is, whatever comes in by the port at this place and of this number, and where to.
+    /// What is cached beside it says the same, or is of the past.
     #[inline(always)]
-    pub fn wire(&self, port: usize) -> Option<u32> {
-        let number = *self.wires.get(port)?;
-        let slot = self.short.flows.get(number)?;
-        (slot.port() == port && slot.value.verdict.is_for_all()).then_some(number)
+    pub fn wire(&mut self, port: usize, number: PortNo, log: &ChangeLog) -> Option<(u32, PortRef)> {
+        let wire = self.wires.get(port).copied().filter(|wire| *wire != NONE)?;
+        match self.check_wire(port, number, wire, log) {
+            Some(Verdict::Output(at)) => Some((wire, at)),
+            _ => {
+                self.wires.iter_mut().skip(port).take(1).for_each(|wire| *wire = NONE);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn check_wire(&mut self, port: usize, number: PortNo, wire: u32, log: &ChangeLog) -> Option<Verdict> {
+        let slot = self.short.flows.get(wire)?;
+        // The place may have another port by now, the number another megaflow, and one for packets that come back to a
+        // frozen context serves no others.
+        let fresh = u64::from(number.0) << 32;
+        let is_it =
+            slot.port() == port && slot.key().first() == Some(&fresh) && slot.value.verdict.is_for_all();
+        if is_it { self.short.verdict(wire, log, &mut self.shared) } else { None }
     }
 
     /// Counts a burst that [`FlowCache::wire`] served.
@@ -307,9 +329,9 @@ impl FlowCache {
         self.shared.counts.megaflow_hits += 1;
     }
 
-    /// Takes a hit back that [`FlowCache::lookup`] counted, of a packet that will be looked up again.
-    pub fn take_back_hit(&mut self) {
-        self.shared.counts.megaflow_hits = self.shared.counts.megaflow_hits.saturating_sub(1);
+    /// Of a packet that waited, the megaflow that was found and counted is gone.
+    pub fn count_gone(&mut self) {
+        self.shared.counts.stale += 1;
     }
 
     /// Differs from what it was before if a number that was found then may mean another megaflow now.
@@ -365,10 +387,11 @@ impl FlowCache {
         Some(verdict)
     }
 
-    /// Numbers the contexts that a translation left behind; 0 where no number is left. Before its operations are used.
+    /// Numbers the contexts that a translation left behind; where no number is left, the packet cannot come back, which the
+    /// next ones may again. Before its operations are used.
     pub fn freeze(&mut self, translation: &mut Translation, now_ms: u64) {
         let contexts = &mut self.shared.contexts;
-        translation.number_frozen(|context| contexts.number(context, now_ms).unwrap_or(0));
+        translation.number_frozen(|context| contexts.number(context, now_ms));
     }
 
     /// The context of a number, if it is still there.
@@ -402,10 +425,10 @@ impl FlowCache {
             let put = match miss.shape {
                 Shape::Short => {
                     let number = self.short.put(miss, recorded, cached, shared, stats);
-                    if let Some(wire) = self.wires.get_mut(miss.port)
+                    if let (Some(wire), Some(number)) = (self.wires.get_mut(miss.port), number)
                         && cached.verdict.is_for_all()
                     {
-                        *wire = number.unwrap_or(NONE);
+                        *wire = number;
                     }
                     number
                 }

@@ -39,6 +39,7 @@ impl FlowCache {
     #[inline]
     pub fn upkeep(&mut self, now_ms: u64, stats: &mut StatsWriter) {
         if now_ms != self.upkeep.last_ms {
+            self.shared.contexts.tell(now_ms);
             self.slice(now_ms, stats);
         }
         if !self.is_added() {

@@ -97,13 +97,18 @@ impl Translation {
         &self.ops
     }
 
-    /// Gives the contexts that the packet leaves behind their numbers, of which 0 is none.
-    pub fn number_frozen(&mut self, mut number: impl FnMut(&Context) -> u32) {
+    /// Gives the contexts that the packet leaves behind their numbers; 0 where there is none, and then the result is not to be
+    /// kept.
+    pub fn number_frozen(&mut self, mut number: impl FnMut(&Context) -> Option<u32>) {
         for op in &mut self.ops {
             if let Op::Controller { frozen, .. } = op
                 && let Some(context) = self.frozen.get((*frozen as usize).wrapping_sub(1))
             {
-                *frozen = number(context);
+                let number = number(context);
+                *frozen = number.unwrap_or(0);
+                if number.is_none() {
+                    self.record.forget();
+                }
             }
         }
         self.frozen.clear();
@@ -271,7 +276,7 @@ impl<'s> Walk<'s, '_> {
                 }
             },
             Action::Controller { max_len, reason, pause: false, .. } => self.controller(*max_len, *reason, 0),
-            Action::Controller { max_len, reason, .. } => self.pause(*max_len, *reason),
+            Action::Controller { reason, .. } => self.pause(*reason),
             Action::Resubmit { port, table } => {
                 let port = port.filter(|port| *port != PortNo::IN_PORT);
                 self.resubmit(table.unwrap_or(self.at.table), port)
@@ -406,9 +411,10 @@ impl<'s> Walk<'s, '_> {
     // Leaving and coming back.
 
     /// Shows the packet to the controller, and leaves all that was still to be done to it for when it comes back.
-    fn pause(&mut self, max_len: u16, reason: u8) -> Step {
+    fn pause(&mut self, reason: u8) -> Step {
         let frozen = self.freeze()?;
-        self.controller(max_len, reason, frozen)?;
+        // All of it, since all of it is to come back.
+        self.controller(u16::MAX, reason, frozen)?;
         self.leave();
         Ok(())
     }

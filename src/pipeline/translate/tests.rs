@@ -307,7 +307,7 @@ fn copied(inner: Vec<Action>) -> Action {
 }
 
 fn controller(pause: bool) -> Action {
-    Action::Controller { max_len: 64, reason: 1, id: 0, pause }
+    Action::Controller { max_len: u16::MAX, reason: 1, id: 0, pause }
 }
 
 /// Lists of three tables that use all that a context has to keep.
@@ -367,7 +367,7 @@ fn without_drop(ops: &[Op]) -> Vec<Op> {
 fn in_two_parts(snapshot: &Snapshot, mut key: FlowKey) -> Vec<Op> {
     let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
     translate(snapshot, &mut key, Start::Table(0), &mut out);
-    out.number_frozen(|context| contexts.number(context, 0).unwrap());
+    out.number_frozen(|context| contexts.number(context, 0));
     let mut ops = without_drop(out.ops());
     let frozen = ops.iter_mut().find_map(|op| match op {
         Op::Controller { frozen, .. } => Some(std::mem::take(frozen)),
@@ -405,7 +405,7 @@ fn a_copy_that_pauses_leaves_the_rest_alone_and_keeps_its_own() {
         snapshot(&[(0, 1, None, &[Load { value: 3, dst: reg }, copied(inner), Action::OutputField(reg)])]);
     let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
     translate(&snapshot, &mut key, Start::Table(0), &mut result);
-    result.number_frozen(|context| contexts.number(context, 0).unwrap());
+    result.number_frozen(|context| contexts.number(context, 0));
     let [Op::Clone { ops: 1 }, Op::Controller { frozen, .. }, last] = *result.ops() else {
         panic!("{:?}", result.ops());
     };

@@ -7,10 +7,7 @@ use crate::datapath::PortError;
 use crate::packet::{PortNo, PortRef};
 use crate::worker::device::{Backend, Device};
 use crate::worker::mailbox::Request;
-use crate::worker::stage::exceeds_mtu;
-
-/// Bytes of an Ethernet header.
-const ETHERNET: usize = 14;
+use crate::worker::stage::{self, exceeds_mtu};
 
 impl<B: Backend> Engine<B> {
     /// A packet with these bytes in a buffer of a port, and the port's place.
@@ -51,6 +48,7 @@ impl<B: Backend> Engine<B> {
 
 /// Refuses to inject what no port would receive.
 fn check_length(frame: &[u8], mtu: u16, name: &str) -> Result<(), PortError> {
+    const ETHERNET: usize = stage::ETHERNET as usize;
     let len = frame.len();
     if len < ETHERNET {
         return Err(PortError::Device(format!(
