@@ -29,15 +29,15 @@ pub enum Action {
     Load {
         /// What is written.
         dst: FieldRef,
-        /// The value; where it has a mask only those bits are written.
+        /// The value; where it has a mask only those bits are written, and bits beyond the field are cut off.
         value: Constant,
     },
     /// `icmp4.frag_mtu = 1500;`: a field of the reply under construction that no match can name.
     LoadReply {
         /// What is written.
         field: ReplyField,
-        /// The value.
-        value: Constant,
+        /// The value, which fits the field.
+        value: u32,
     },
     /// `field = field;`
     Move {
