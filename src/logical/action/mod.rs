@@ -14,7 +14,6 @@
 //! an action that makes another packet are that packet's affair and go no further.
 
 mod ast;
-mod constant;
 mod kind;
 mod options;
 mod parse;
@@ -29,7 +28,6 @@ pub use ast::{
     LookupBinding, LookupBindingIp, Nat, NatZone, Next, NextForm, ObsPoint, OptionValue, Pipeline, PortRange,
     PutBinding, PutOptions, ReplyField, Sample, Select, Severity, SnatFlag, Transport, TriggerEvent, Verdict,
 };
-pub use constant::{Constant, ConstantSet};
 pub use kind::{Kind, Meanwhile, Release, Row, Support, TABLE};
 pub use options::{
     DHCP_OPTIONS, DHCPV6_OPTIONS, Event, ND_RA_OPTIONS, OptionDef, OptionKind, empty_lb, nd_ra,

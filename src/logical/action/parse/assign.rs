@@ -7,8 +7,8 @@ use super::{Parser, fail};
 use crate::logical::action::ast::{
     Action, DhcpRelay, GetFdb, LookupBinding, LookupBindingIp, ReplyField, Select,
 };
-use crate::logical::action::constant::Constant;
 use crate::logical::error::SyntaxError;
+use crate::logical::expr::Constant;
 use crate::logical::lex::{Kind as Token, Number};
 use crate::logical::symbol::FieldRef;
 
@@ -41,7 +41,7 @@ impl Parser<'_, '_> {
         self.cursor.advance();
         self.cursor.expect(&Token::Assign)?;
         let span = self.cursor.span();
-        let value = match self.constant()? {
+        let value = match Constant::parse(&mut self.cursor)? {
             Constant::Number(Number { value, mask: None, .. }) if value < 1 << field.width() => value as u32,
             _ => {
                 let sentence = format!("{} takes one number of {} bits; write that", field.name(), field.width());
@@ -53,24 +53,8 @@ impl Parser<'_, '_> {
 
     fn load(&mut self, dst: Located) -> Result<Action, SyntaxError> {
         self.check_writable(&dst)?;
-        let span = self.cursor.span();
-        let value = self.constant()?;
-        let symbol = dst.field.symbol;
-        match &value {
-            Constant::Number(_) if symbol.is_string() => {
-                fail(span, format!("{} holds a port's name; write it in double quotes", symbol.name))
-            }
-            Constant::Text(_) if !symbol.is_string() => {
-                fail(span, format!("{} holds a number; write one without quotes", symbol.name))
-            }
-            Constant::Number(number) if number.width() > symbol.width() => {
-                let (needed, width) = (number.width(), symbol.width());
-                let sentence =
-                    format!("the constant has {needed} bits and {} only {width}; write a smaller one", symbol.name);
-                fail(span, sentence)
-            }
-            _ => Ok(Action::Load { dst: dst.field, value }),
-        }
+        let value = Constant::parse_for(&mut self.cursor, &dst.field)?;
+        Ok(Action::Load { dst: dst.field, value })
     }
 
     fn move_field(&mut self, dst: Located) -> Result<Action, SyntaxError> {

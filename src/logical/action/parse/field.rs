@@ -1,10 +1,9 @@
 //! What all actions share: fields and what may be done to them, constants, numbers, words, lists.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::{Parser, Scope, fail};
-use crate::logical::action::constant::{Constant, ConstantSet, address};
 use crate::logical::action::prereqs::Prerequisite;
 use crate::logical::error::SyntaxError;
 use crate::logical::lex::{Format, Kind as Token, Number};
@@ -74,44 +73,6 @@ impl<'a> Parser<'a, '_> {
         fail(field.span.clone(), sentence)
     }
 
-    /// One constant.
-    pub(super) fn constant(&mut self) -> Result<Constant, SyntaxError> {
-        let constant = match self.cursor.kind() {
-            Token::Number(number) => Constant::Number(*number),
-            Token::Str(text) => Constant::Text(text.as_ref().into()),
-            Token::Macro(_) | Token::PortGroup(_) => {
-                return fail(self.cursor.span(), "sets belong in a match; write the constants themselves");
-            }
-            Token::Template(name) => {
-                let sentence = format!("the variable {name} has no value here; write that in its place");
-                return fail(self.cursor.span(), sentence);
-            }
-            _ => return Err(self.cursor.unexpected("a constant")),
-        };
-        self.cursor.advance();
-        Ok(constant)
-    }
-
-    /// One constant, or several of a sort in braces.
-    pub(super) fn constant_set(&mut self) -> Result<ConstantSet, SyntaxError> {
-        let in_curlies = self.cursor.accept(&Token::LeftCurly);
-        let mut values = vec![self.constant()?];
-        if in_curlies {
-            self.cursor.accept(&Token::Comma);
-            while !self.cursor.accept(&Token::RightCurly) {
-                let span = self.cursor.span();
-                let value = self.constant()?;
-                let first_is_text = values.first().is_some_and(|first| first.text().is_some());
-                if first_is_text != value.text().is_some() {
-                    return fail(span, "strings and numbers do not mix; write one sort");
-                }
-                values.push(value);
-                self.cursor.accept(&Token::Comma);
-            }
-        }
-        Ok(ConstantSet { values, in_curlies })
-    }
-
     /// A string.
     pub(super) fn string(&mut self, expected: &str) -> Result<Box<str>, SyntaxError> {
         match self.cursor.kind() {
@@ -147,7 +108,7 @@ impl<'a> Parser<'a, '_> {
     /// An IPv4 or IPv6 address.
     pub(super) fn address(&mut self) -> Result<IpAddr, SyntaxError> {
         match self.cursor.kind() {
-            Token::Number(number) if let Some(address) = address(*number) => {
+            Token::Number(number) if let Some(address) = address(number) => {
                 self.cursor.advance();
                 Ok(address)
             }
@@ -158,7 +119,7 @@ impl<'a> Parser<'a, '_> {
     /// An IPv4 address.
     pub(super) fn ipv4(&mut self) -> Result<Ipv4Addr, SyntaxError> {
         match self.cursor.kind() {
-            Token::Number(number) if let Some(IpAddr::V4(address)) = address(*number) => {
+            Token::Number(number) if let Some(IpAddr::V4(address)) = address(number) => {
                 self.cursor.advance();
                 Ok(address)
             }
@@ -200,6 +161,15 @@ impl<'a> Parser<'a, '_> {
         self.cursor.expect(&Token::Id(name))?;
         self.cursor.expect(&Token::Assign)?;
         Ok(())
+    }
+}
+
+/// The address that a number was written as.
+fn address(number: &Number) -> Option<IpAddr> {
+    match *number {
+        Number { value, mask: None, format: Format::Ipv4 } => Some(Ipv4Addr::from_bits(value as u32).into()),
+        Number { value, mask: None, format: Format::Ipv6 } => Some(Ipv6Addr::from_bits(value).into()),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads actions.
 //!
-//! One pass over the tokens with two of them in view. `field` has what all actions share: fields, constants, lists.
+//! One pass over the tokens with two of them in view. `field` has what all actions share.
 //! `assign` has what begins with a field and `=`, the other modules what begins with the action's own word.
 
 mod assign;

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::{Parser, fail};
 use crate::logical::action::ast::{Action, OptionValue, PutOptions, TriggerEvent};
-use crate::logical::action::constant::Constant;
 use crate::logical::action::options::{
     Event, ND_RA_OPTIONS, OFFERIP, OptionDef, Takes, empty_lb, nd_ra,
 };
 use crate::logical::error::SyntaxError;
+use crate::logical::expr::{Constant, ConstantSet};
 use crate::logical::lex::{Format, Kind as Token, Number};
 use crate::logical::symbol::FieldRef;
 
@@ -32,14 +32,10 @@ impl Parser<'_, '_> {
     pub(super) fn put_nd_ra_opts(&mut self, dst: FieldRef, span: Range<usize>) -> Result<Action, SyntaxError> {
         let options = self.options(ND_RA_OPTIONS, "router advertisement")?;
         let (mut slla, mut prefix, mut stateful) = (false, false, false);
-        for OptionValue { option, value } in &options {
-            let value = value.single();
-            let text = value.and_then(Constant::text);
-            let number = value.and_then(Constant::number);
-            let written = |format, masked| {
-                number.is_some_and(|number| number.format == format && number.mask.is_some() == masked)
-            };
-            let (good, expected) = match option.code {
+        for option in &options {
+            let (text, number) = (option.text(), option.number());
+            let written = |format| number.is_some_and(|number| number.format == format);
+            let (good, expected) = match option.option.code {
                 nd_ra::ADDR_MODE => {
                     stateful |= text == Some("dhcpv6_stateful");
                     let good = matches!(text, Some("slaac" | "dhcpv6_stateful" | "dhcpv6_stateless"));
@@ -50,18 +46,19 @@ impl Parser<'_, '_> {
                 }
                 nd_ra::SLLA => {
                     slla = true;
-                    (number.is_some_and(|number| number.format == Format::Ethernet), "one Ethernet address")
+                    (written(Format::Ethernet), "one Ethernet address")
                 }
                 nd_ra::PREFIX => {
                     prefix = true;
-                    (written(Format::Ipv6, true), "one IPv6 prefix with its length")
+                    let masked = number.is_some_and(|number| number.mask.is_some());
+                    (written(Format::Ipv6) && masked, "one IPv6 prefix with its length")
                 }
-                nd_ra::MTU => (number.is_some_and(|number| number.format == Format::Decimal), "one decimal number"),
-                nd_ra::RDNSS => (number.is_some_and(|number| number.format == Format::Ipv6), "one IPv6 address"),
+                nd_ra::MTU => (written(Format::Decimal), "one decimal number"),
+                nd_ra::RDNSS => (written(Format::Ipv6), "one IPv6 address"),
                 _ => (text.is_some(), "one string"),
             };
             if !good {
-                return fail(span, format!("the value of {} is no good; write {expected}", option.name));
+                return fail(span, bad_value(option, expected));
             }
         }
         if !slla {
@@ -86,15 +83,15 @@ impl Parser<'_, '_> {
         let span = self.cursor.advance().span;
         self.cursor.accept(&Token::Comma);
         let options = self.options(event.options(), event.name())?;
-        for OptionValue { option, value } in &options {
-            let text = value.single().and_then(Constant::text);
-            let (good, expected) = match option.code {
+        for option in &options {
+            let text = option.text();
+            let (good, expected) = match option.option.code {
                 empty_lb::VIP => (text.and_then(endpoint).is_some(), "an IP address, with a port behind a colon"),
                 empty_lb::PROTOCOL => (matches!(text, Some("tcp" | "udp" | "sctp")), "\"tcp\", \"udp\" or \"sctp\""),
                 _ => (text.is_some_and(is_uuid), "a uuid"),
             };
             if !good {
-                return fail(span, format!("the value of {} is no good; write {expected}", option.name));
+                return fail(span, bad_value(option, expected));
             }
         }
         Ok(Action::TriggerEvent(TriggerEvent { event, options }))
@@ -114,8 +111,8 @@ impl Parser<'_, '_> {
             self.cursor.advance();
             self.cursor.expect(&Token::Assign)?;
             let span = self.cursor.span();
-            let value = self.constant_set()?;
-            let is_text = value.values.first().is_some_and(|first| first.text().is_some());
+            let value = ConstantSet::parse(&mut self.cursor)?;
+            let is_text = matches!(value.constants.first(), Some(Constant::Text(_)));
             match (option.kind.takes(), is_text) {
                 (Takes::String, false) => return fail(span, format!("{name} is a string; put it in double quotes")),
                 (Takes::Number, true) => return fail(span, format!("{name} is no string; write it without quotes")),
@@ -126,6 +123,10 @@ impl Parser<'_, '_> {
         }
         Ok(options)
     }
+}
+
+fn bad_value(option: &OptionValue, expected: &str) -> String {
+    format!("{} cannot be {}; write {expected}", option.option.name, option.value)
 }
 
 /// `IP`, `IPv4:PORT` or `[IPv6]:PORT`; the port is 0 where there is none.
