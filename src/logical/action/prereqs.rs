@@ -38,7 +38,10 @@ impl Prerequisites {
     pub fn expr(&self) -> Option<Expr> {
         let texts = self.0.iter().flat_map(|prereq| match prereq {
             Prerequisite::Action(text) => [(false, *text), (true, "")],
-            Prerequisite::Field(symbol) => [(true, symbol.prereqs), (true, symbol.root().0.prereqs)],
+            Prerequisite::Field(symbol) => {
+                let (root, _) = symbol.root();
+                [(true, symbol.prereqs), (true, if root == *symbol { "" } else { root.prereqs })]
+            }
         });
         let exprs = texts.filter(|(_, text)| !text.is_empty());
         // A text without expression cannot be (a test reads them all); it would have to match nothing.
