@@ -1,10 +1,9 @@
 //! The match that actions imply.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::logical::expr::Expr;
-use crate::logical::symbol::{Symbol, symbols};
+use crate::logical::symbol::Symbol;
 
 /// One thing that must hold of a packet for the actions to make sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,29 +21,33 @@ pub struct Prerequisites(pub Vec<Prerequisite>);
 /// What actions ask for.
 pub(super) const OF_ACTIONS: [&str; 7] = ["ip", "ip4", "ip6", "tcp", "udp", "sctp", "nd_ns"];
 
-/// The expressions of all texts that prerequisites have: those of actions as they are, those of fields annotated.
-static EXPRS: LazyLock<HashMap<(bool, &'static str), Expr>> = LazyLock::new(|| {
-    let of_actions = OF_ACTIONS.into_iter().filter_map(|text| Some(((false, text), Expr::parse(text, &()).ok()?)));
-    let of_fields = symbols().iter().filter(|symbol| !symbol.prereqs.is_empty()).filter_map(|symbol| {
-        let annotated = Expr::parse(symbol.prereqs, &()).and_then(|expr| expr.annotate()).ok()?;
-        Some(((true, symbol.prereqs), annotated))
-    });
-    of_actions.chain(of_fields).collect()
+/// What actions ask for, read once.
+static EXPRS: LazyLock<Vec<(&str, Expr)>> = LazyLock::new(|| {
+    OF_ACTIONS.into_iter().filter_map(|text| Some((text, Expr::parse(text, &()).ok()?))).collect()
 });
+
+impl Prerequisite {
+    /// Itself as matches, the second for the field that the first one's is a part of.
+    fn exprs(self) -> [Option<Expr>; 2] {
+        match self {
+            Prerequisite::Action(text) => {
+                let known = EXPRS.iter().find(|(known, _)| *known == text);
+                // What is not there cannot be met; a test sees to it that all is there.
+                [Some(known.map_or(Expr::Bool(false), |(_, expr)| expr.clone())), None]
+            }
+            Prerequisite::Field(symbol) => {
+                let (root, _) = symbol.root();
+                let of_root = if root == symbol { None } else { root.implied() };
+                [symbol.implied().cloned(), of_root.cloned()]
+            }
+        }
+    }
+}
 
 impl Prerequisites {
     /// All of it as one match, in the form OVN prints: what fields ask for over fields alone, what actions ask for by
     /// its name. `None` where nothing is asked for.
     pub fn expr(&self) -> Option<Expr> {
-        let texts = self.0.iter().flat_map(|prereq| match prereq {
-            Prerequisite::Action(text) => [(false, *text), (true, "")],
-            Prerequisite::Field(symbol) => {
-                let (root, _) = symbol.root();
-                [(true, symbol.prereqs), (true, if root == *symbol { "" } else { root.prereqs })]
-            }
-        });
-        let exprs = texts.filter(|(_, text)| !text.is_empty());
-        // A text without expression cannot be (a test reads them all); it would have to match nothing.
-        exprs.map(|text| EXPRS.get(&text).cloned().unwrap_or(Expr::Bool(false))).reduce(Expr::and)
+        self.0.iter().flat_map(|prereq| prereq.exprs()).flatten().reduce(Expr::and)
     }
 }

@@ -9,7 +9,7 @@ use crate::logical::error::SyntaxError;
 use crate::logical::lex::{Format, Kind as Token, Number};
 use crate::logical::symbol::{FieldRef, Kind, Writable};
 
-/// A field and where its name stood.
+/// A field and where it stood.
 pub(super) struct Located {
     pub(super) field: FieldRef,
     pub(super) span: Range<usize>,
@@ -18,8 +18,9 @@ pub(super) struct Located {
 impl<'a> Parser<'a, '_> {
     /// A field; what it presupposes is noted.
     pub(super) fn field(&mut self) -> Result<Located, SyntaxError> {
-        let span = self.cursor.span();
+        let start = self.cursor.span().start;
         let field = FieldRef::parse(&mut self.cursor)?;
+        let span = start..self.cursor.previous_end();
         match field.symbol.kind {
             Kind::Predicate(_) => {
                 let sentence =
