@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::SyntaxError;
-use super::lex::{Kind, Lexer, Token};
+use super::lex::{Format, Kind, Lexer, Number, Token};
 
 /// The token that comes next, and the ones behind it.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ pub struct Cursor<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
     current: Token<'a>,
+    previous_end: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -18,7 +19,7 @@ impl<'a> Cursor<'a> {
     pub fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let current = lexer.token();
-        Self { text, lexer, current }
+        Self { text, lexer, current, previous_end: 0 }
     }
 
     /// The token that comes next.
@@ -31,14 +32,20 @@ impl<'a> Cursor<'a> {
         self.current.span.clone()
     }
 
+    /// Where the last token that was taken ended.
+    pub fn previous_end(&self) -> usize {
+        self.previous_end
+    }
+
     /// The token behind it.
     pub fn second(&self) -> Kind<'a> {
-        self.lexer.clone().token().kind
+        { self.lexer }.token().kind
     }
 
     /// Takes the token.
     pub fn advance(&mut self) -> Token<'a> {
         let next = self.lexer.token();
+        self.previous_end = self.current.span.end;
         std::mem::replace(&mut self.current, next)
     }
 
@@ -69,7 +76,6 @@ impl<'a> Cursor<'a> {
 
     /// A decimal number of at most 31 bits.
     pub fn small_integer(&mut self) -> Result<u32, SyntaxError> {
-        use super::lex::{Format, Number};
         match self.current.kind {
             Kind::Number(Number { value, mask: None, format: Format::Decimal }) if value <= 0x7fff_ffff => {
                 self.advance();

@@ -10,6 +10,8 @@ use super::lex::{Kind, Lexer, Number};
 pub struct AddressSet {
     name: String,
     members: Vec<Number>,
+    /// The masks that occur.
+    masks: Vec<u128>,
     width: u16,
 }
 
@@ -24,7 +26,10 @@ impl AddressSet {
         members.sort_unstable_by_key(|number| (number.value, number.mask, number.format as u8));
         members.dedup();
         let width = members.iter().map(Number::width).max().unwrap_or(0);
-        Self { name: name.to_owned(), members, width }
+        let mut masks: Vec<_> = members.iter().filter_map(|number| number.mask).collect();
+        masks.sort_unstable();
+        masks.dedup();
+        Self { name: name.to_owned(), members, masks, width }
     }
 
     /// Its name, without the dollar.
@@ -35,6 +40,11 @@ impl AddressSet {
     /// The constants.
     pub fn members(&self) -> &[Number] {
         &self.members
+    }
+
+    /// Whether a constant asks for none of the low `width` bits.
+    pub fn has_everything(&self, width: u16) -> bool {
+        self.masks.iter().any(|mask| mask.checked_shl(128 - u32::from(width)).unwrap_or(0) == 0)
     }
 
     /// The width of the widest.

@@ -5,8 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::constant::{Constant, ConstantSet};
 use super::options::{Event, OptionDef};
+use crate::logical::expr::{Constant, ConstantSet};
+use crate::logical::lex::Number;
 use crate::logical::symbol::FieldRef;
 
 /// A pipeline of a logical datapath.
@@ -430,6 +431,24 @@ pub struct OptionValue {
     pub option: OptionDef,
     /// Its value.
     pub value: ConstantSet,
+}
+
+impl OptionValue {
+    /// The value as one string, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self.value.constants.as_slice() {
+            [Constant::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value as one number, if it is one.
+    pub fn number(&self) -> Option<Number> {
+        match self.value.constants.as_slice() {
+            [Constant::Number(number)] => Some(*number),
+            _ => None,
+        }
+    }
 }
 
 /// Arguments of `dhcp_relay_req_chk` and `dhcp_relay_resp_chk`.

@@ -17,6 +17,7 @@ mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use super::symbol::Symbol;
 pub use super::error::SyntaxError;
 pub use constant::{Constant, ConstantSet};
 pub use microflow::parse_microflow;
-pub use normal::{Clause, Conjunction, Normal, TooLarge};
+pub use normal::{Clause, Conjunction, Normal, NormalizeError};
 pub use parse::MAX_DEPTH;
 
 /// A match.
@@ -187,10 +188,10 @@ impl Expr {
     pub fn not(self) -> Expr {
         match self {
             Expr::Bool(value) => Expr::Bool(!value),
-            Expr::Test(test) => Expr::Test(Test { relop: test.relop.inverted(), ..test }),
+            Expr::Test(test) => Test { relop: test.relop.inverted(), ..test }.canonical(),
             Expr::Resident { port, negated } => Expr::Resident { port, negated: !negated },
-            Expr::And(list) => Expr::Or(list.into_iter().map(Expr::not).collect()),
-            Expr::Or(list) => Expr::And(list.into_iter().map(Expr::not).collect()),
+            Expr::And(list) => Join::Or.all(list.into_iter().map(Expr::not)),
+            Expr::Or(list) => Join::And.all(list.into_iter().map(Expr::not)),
         }
     }
 }
@@ -240,6 +241,13 @@ impl Join {
             && !second.is_empty()
     }
 
+    /// All of these as one expression.
+    fn all(self, exprs: impl Iterator<Item = Expr>) -> Expr {
+        let mut list = Vec::with_capacity(exprs.size_hint().0);
+        exprs.for_each(|expr| self.extend(&mut list, expr));
+        self.close(list)
+    }
+
     /// The expression with these operands.
     fn close(self, mut list: Vec<Expr>) -> Expr {
         match (list.len(), self) {
@@ -257,6 +265,21 @@ impl Test {
         let mut items = SmallVec::new();
         items.push(Item::Value(value));
         Self { symbol, relop, items }
+    }
+
+    /// The same as an expression in which a single bit is never asked to differ from a value, but to be the other one.
+    fn canonical(self) -> Expr {
+        let is_bit = |item: &Item| matches!(item, Item::Value(Masked { mask, .. }) if mask.is_power_of_two());
+        if self.relop != Relop::Ne || !self.items.iter().any(is_bit) {
+            return Expr::Test(self);
+        }
+        let Test { symbol, relop, items } = self;
+        Join::And.all(items.into_iter().map(|item| match item {
+            Item::Value(Masked { value, mask }) if mask.is_power_of_two() => {
+                Expr::Test(Test::value(symbol, Relop::Eq, Masked { value: value ^ mask, mask }))
+            }
+            item => Expr::Test(Test { symbol, relop, items: [item].into_iter().collect() }),
+        }))
     }
 
     /// Whether it has no constants at all, as with an address set that is empty.

@@ -17,6 +17,9 @@ pub enum BadValue {
     /// Out of range.
     #[error("{0} is out of range; it may be from {1} to {2}")]
     Range(i64, i64, i64),
+    /// A member or key twice.
+    #[error("it holds something twice")]
+    Twice,
     /// None of the words that are allowed.
     #[error("\"{0}\" is not allowed; write one of {1}")]
     Word(String, String),
@@ -157,7 +160,10 @@ impl<T: Scalar> Cell for BTreeSet<T> {
     }
 
     fn from_datum(datum: Datum) -> Result<Self, BadValue> {
-        set_of(datum, T::KIND)?.into_iter().map(T::from_atom).collect()
+        let atoms = set_of(datum, T::KIND)?;
+        let count = atoms.len();
+        let set: BTreeSet<T> = atoms.into_iter().map(T::from_atom).collect::<Result<_, _>>()?;
+        if set.len() == count { Ok(set) } else { Err(BadValue::Twice) }
     }
 }
 
@@ -170,8 +176,11 @@ impl<K: Scalar, V: Scalar> Cell for BTreeMap<K, V> {
 
     fn from_datum(datum: Datum) -> Result<Self, BadValue> {
         match datum {
-            Datum::Map(map) => {
-                map.into_iter().map(|(key, value)| Ok((K::from_atom(key)?, V::from_atom(value)?))).collect()
+            Datum::Map(pairs) => {
+                let count = pairs.len();
+                let pair = |(key, value)| Ok((K::from_atom(key)?, V::from_atom(value)?));
+                let map: Self = pairs.into_iter().map(pair).collect::<Result<_, BadValue>>()?;
+                if map.len() == count { Ok(map) } else { Err(BadValue::Twice) }
             }
             Datum::Set(_) => Err(BadValue::Kind("a map")),
         }

@@ -73,6 +73,9 @@ impl Database {
     pub fn commit(&mut self, transaction: Transaction) -> Result<usize, Refusal> {
         let (next, touched) = self.now.apply(transaction)?;
         let count = touched.len();
+        if count == 0 {
+            return Ok(0);
+        }
         self.now = next;
         self.commits += 1;
         self.logged += count;

@@ -8,7 +8,8 @@
 //! [`tables`] declares the tables, [`schema`] makes row structs of the declaration, [`cell`] and [`datum`] are the
 //! types of columns. [`store`] is the snapshot and what it can be asked, `index` what makes asking cheap,
 //! [`transaction`] changes it, [`database`] holds the newest snapshot and tells subscribers which rows changed,
-//! [`dump`] reads what `ovsdb-client dump` wrote, [`sbctl`] prints as `ovn-sbctl` does.
+//! [`dump`] reads what `ovsdb-client dump` wrote, [`text`] writes values as OVS's tools do, [`sbctl`] answers as
+//! `ovn-sbctl` does.
 
 pub mod cell;
 pub mod database;
@@ -19,6 +20,7 @@ pub mod sbctl;
 pub mod schema;
 pub mod store;
 pub mod tables;
+pub mod text;
 pub mod transaction;
 pub mod uuid;
 

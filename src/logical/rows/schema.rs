@@ -239,3 +239,10 @@ impl TableDef {
         Self { name, columns: &[], unique: &[], root: true, max_rows: usize::MAX }
     }
 }
+
+impl Table {
+    /// The number of a column, by its name.
+    pub fn column(self, name: &str) -> Option<usize> {
+        self.def().columns.iter().position(|column| column.name == name)
+    }
+}

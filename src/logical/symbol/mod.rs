@@ -94,6 +94,16 @@ impl PartialEq for Symbol {
 
 impl Eq for Symbol {}
 
+/// The symbols that stand for whole fields, by the field.
+static ROOTS: LazyLock<HashMap<Field, &'static Symbol, foldhash::fast::FixedState>> = LazyLock::new(|| {
+    let whole = |symbol: &'static Symbol| match symbol.kind {
+        Kind::Field { field, width, .. } if width == field.bits() => Some((field, symbol)),
+        _ => None,
+    };
+    // The first of a field stays: arp.spa and not rarp.spa, but no part of those has a name.
+    symbols().iter().rev().filter_map(whole).collect()
+});
+
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Symbol, foldhash::fast::FixedState>> =
     LazyLock::new(|| symbols().iter().map(|symbol| (symbol.name, symbol)).collect());
 
@@ -121,7 +131,7 @@ impl Symbol {
     pub fn root(&'static self) -> (&'static Symbol, u16) {
         match self.kind {
             Kind::Field { field, offset, width } if width < field.bits() => {
-                (table::whole(field).unwrap_or(self), offset)
+                (ROOTS.get(&field).copied().unwrap_or(self), offset)
             }
             _ => (self, 0),
         }

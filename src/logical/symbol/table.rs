@@ -1,4 +1,5 @@
-//! The one table of symbols, a line each: OVN 23.03's, and the flags of later releases.
+//! The one table of symbols, a line each: OVN 23.03's, and the flags of later releases. A text in it uses only symbols
+//! above it, so that no expansion leads back to where it began.
 
 use super::{Kind, Level, Symbol, Writable};
 use crate::packet::Field;
@@ -7,12 +8,6 @@ use crate::packet::field::Maskable;
 /// All symbols.
 pub fn symbols() -> &'static [Symbol] {
     SYMBOLS
-}
-
-/// The symbol that stands for the whole of `field`, if one does.
-pub(super) fn whole(field: Field) -> Option<&'static Symbol> {
-    let bits = field.bits();
-    SYMBOLS.iter().find(|symbol| symbol.kind == Kind::Field { field, offset: 0, width: bits })
 }
 
 const fn level(field: Field) -> Level {
@@ -143,12 +138,12 @@ static SYMBOLS: &[Symbol] = &[
     part("ct_label.obs_unused", F::CtLabel, 0, 96, ""),
     part("ct_label.acl_id", F::CtLabel, 80, 16, ""),
     field("ct_state", F::CtState, ""),
+    part("ct.trk", F::CtState, 5, 1, ""),
     part("ct.new", F::CtState, 0, 1, "ct.trk"),
     part("ct.est", F::CtState, 1, 1, "ct.trk"),
     part("ct.rel", F::CtState, 2, 1, "ct.trk"),
     part("ct.rpl", F::CtState, 3, 1, "ct.trk"),
     part("ct.inv", F::CtState, 4, 1, "ct.trk"),
-    part("ct.trk", F::CtState, 5, 1, ""),
     part("ct.snat", F::CtState, 6, 1, "ct.trk"),
     part("ct.dnat", F::CtState, 7, 1, "ct.trk"),
 
