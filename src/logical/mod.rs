@@ -12,6 +12,8 @@ pub mod expr;
 pub mod lex;
 pub mod microflow;
 pub mod names;
+pub mod rows;
 pub mod symbol;
+pub mod trace;
 
 pub use error::SyntaxError;

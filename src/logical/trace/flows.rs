@@ -84,16 +84,17 @@ impl Flows {
 
 fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>) -> Result<Flow, Unread> {
     let unread = |what, error| Unread { uuid, pipeline: row.pipeline.name(), table: row.table_id, what, error };
-    let bad_match = |error| unread("match", error);
-    let matches = Expr::parse(&row.matches, view).map_err(bad_match)?;
+    let matches = Expr::parse(&row.matches, view).map_err(|error| unread("match", error))?;
     let pipeline = match row.pipeline {
         Pipeline::Ingress => action::Pipeline::Ingress,
         Pipeline::Egress => action::Pipeline::Egress,
     };
     let context = Context { tables: TABLES, ..Context::at(pipeline, row.table_id) };
     let actions = parse_actions(&row.actions, &context).map_err(|error| unread("action", error))?;
-    let prereqs = actions.prereqs.to_expr().map_err(|error| unread("action", error))?;
-    let matches = matches.and(prereqs).annotate().map_err(bad_match)?;
+    let matches = match actions.prereqs.expr() {
+        Some(prereqs) => matches.and(prereqs).annotate(),
+        None => matches.annotate(),
+    };
     let goes_on = match actions.list.as_slice() {
         [Action::Next(next)] => u16::from(next.table) == u16::from(row.table_id) + 1,
         _ => false,

@@ -20,12 +20,21 @@ impl Form {
     /// All of them, in the order in which they are printed.
     pub const ALL: [Form; 3] = [Form::Detailed, Form::Summary, Form::Minimal];
 
-    /// Its name, as option and in a headline.
+    /// Its name, that of the option.
     pub fn name(self) -> &'static str {
         match self {
             Form::Detailed => "detailed",
             Form::Summary => "summary",
             Form::Minimal => "minimal",
+        }
+    }
+
+    /// Its name in a headline.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Form::Detailed => "Detailed",
+            Form::Summary => "Summary",
+            Form::Minimal => "Minimal",
         }
     }
 
