@@ -264,6 +264,8 @@ impl Display for Backend {
             write!(f, "{}:", Quoted(lport))?;
         }
         match (self.ip, self.port) {
+            // Behind a colon an address that begins with two could not be told from it.
+            (IpAddr::V6(ip), 0) if self.lport.is_some() => write!(f, "[{ip}]"),
             (ip, 0) => ip.fmt(f),
             (IpAddr::V4(ip), port) => write!(f, "{ip}:{port}"),
             (IpAddr::V6(ip), port) => write!(f, "[{ip}]:{port}"),
