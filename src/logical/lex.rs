@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use crate::packet::Mac;
+use crate::packet::addr::Ipv6Text;
 
 /// A token and the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -478,7 +479,7 @@ fn plain(f: &mut fmt::Formatter<'_>, value: u128, format: Format) -> fmt::Result
         Format::Hex => write!(f, "{value:#x}"),
         Format::Ethernet => write!(f, "{}", Mac::from_u64(value as u64)),
         Format::Ipv4 => write!(f, "{}", Ipv4Addr::from_bits(value as u32)),
-        Format::Ipv6 => write!(f, "{}", Ipv6Addr::from_bits(value)),
+        Format::Ipv6 => write!(f, "{}", Ipv6Text(value)),
     }
 }
 
