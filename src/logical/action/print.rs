@@ -9,6 +9,7 @@ use super::ast::{
     Sample, Select, Severity, SnatFlag, Transport, TriggerEvent, Verdict,
 };
 use crate::logical::lex::Quoted;
+use crate::packet::addr::Ipv6Text;
 
 /// Prints a list of actions with a blank between them; an empty list is `drop;`.
 pub struct List<'a>(pub &'a [Action]);
@@ -223,9 +224,21 @@ impl Display for CtCommitArgs {
     }
 }
 
+/// Prints an address as the constants of the language are.
+struct Ip(IpAddr);
+
+impl Display for Ip {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.0 {
+            IpAddr::V4(ip) => ip.fmt(f),
+            IpAddr::V6(ip) => Ipv6Text(ip.to_bits()).fmt(f),
+        }
+    }
+}
+
 impl Display for Nat {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        self.ip.fmt(f)?;
+        Ip(self.ip).fmt(f)?;
         let Some(ports) = self.ports else { return Ok(()) };
         write!(f, ",{}", ports.first)?;
         match ports.last {
@@ -264,9 +277,11 @@ impl Display for Backend {
             write!(f, "{}:", Quoted(lport))?;
         }
         match (self.ip, self.port) {
-            (ip, 0) => ip.fmt(f),
-            (IpAddr::V4(ip), port) => write!(f, "{ip}:{port}"),
-            (IpAddr::V6(ip), port) => write!(f, "[{ip}]:{port}"),
+            // Behind a colon an address that begins with two could not be told from it.
+            (ip @ IpAddr::V6(_), 0) if self.lport.is_some() => write!(f, "[{}]", Ip(ip)),
+            (ip, 0) => Ip(ip).fmt(f),
+            (ip @ IpAddr::V4(_), port) => write!(f, "{}:{port}", Ip(ip)),
+            (ip @ IpAddr::V6(_), port) => write!(f, "[{}]:{port}", Ip(ip)),
         }
     }
 }
@@ -331,8 +346,8 @@ struct Endpoint((IpAddr, u16));
 impl Display for Endpoint {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self.0.0 {
-            IpAddr::V4(ip) => ip.fmt(f)?,
-            IpAddr::V6(ip) => write!(f, "[{ip}]")?,
+            ip @ IpAddr::V4(_) => Ip(ip).fmt(f)?,
+            ip @ IpAddr::V6(_) => write!(f, "[{}]", Ip(ip))?,
         }
         match self.0.1 {
             0 => Ok(()),

@@ -78,7 +78,7 @@ impl<'a> Parser<'a, '_> {
     pub(super) fn string(&mut self, expected: &str) -> Result<Box<str>, SyntaxError> {
         match self.cursor.kind() {
             Token::Str(text) => {
-                let text = text.as_ref().into();
+                let text = Box::from(&**text);
                 self.cursor.advance();
                 Ok(text)
             }

@@ -10,6 +10,7 @@ use crate::logical::action::ast::{
 use crate::logical::action::kind::TABLE;
 use crate::logical::error::SyntaxError;
 use crate::logical::lex::{Format, Kind as Token, Number};
+use crate::logical::symbol::lookup;
 
 /// The greatest queue OVN can name.
 const MAX_QUEUE: u64 = 0xf000;
@@ -251,6 +252,12 @@ impl Parser<'_, '_> {
 
     /// The error about a word that begins no action.
     pub(super) fn no_action(&self, word: &str, span: Range<usize>) -> SyntaxError {
+        if word == "drop" {
+            return SyntaxError::new(span, "drop stands alone; remove it, or the actions before it");
+        }
+        if lookup(word).is_some() {
+            return SyntaxError::new(span, format!("{word} alone does nothing; write = and a value behind it"));
+        }
         let near = TABLE
             .iter()
             .map(|row| (strsim::damerau_levenshtein(word, row.name), row.name))
@@ -259,7 +266,6 @@ impl Parser<'_, '_> {
         let sentence = match near {
             Some((0, _)) => format!("{word} yields a value; write a field and = before it"),
             Some((_, near)) => format!("there is no action {word}; did you mean {near}?"),
-            None if word == "drop" => "drop stands alone; remove it, or the actions before it".to_owned(),
             None => format!("there is no action {word}; ovn-sb(5) lists them under Logical_Flow"),
         };
         SyntaxError::new(span, sentence)

@@ -10,7 +10,7 @@ use super::{here, read};
 use crate::logical::cursor::Cursor;
 use crate::logical::expr::{Constant, ConstantSet};
 use crate::logical::lex::{Format, Number};
-use crate::logical::symbol::{FieldRef, Kind as SymbolKind, Level, Symbol, Writable, symbols};
+use crate::logical::symbol::{FieldRef, Kind as SymbolKind, Level, Symbol, Writable, lookup, symbols};
 
 fn field(text: &'static str) -> FieldRef {
     FieldRef::parse(&mut Cursor::new(text)).unwrap()
@@ -62,6 +62,15 @@ fn any_field(wanted: Option<Writable>) -> impl Strategy<Value = FieldRef> {
         .filter(|symbol| wanted.is_none_or(|wanted| symbol.writable == wanted))
         .collect();
     select(fields).prop_flat_map(part)
+}
+
+/// A field of the same width that can be written.
+fn as_wide(field: FieldRef) -> BoxedStrategy<FieldRef> {
+    if field.width == 0 {
+        return port().boxed();
+    }
+    let bits = FieldRef::whole(lookup("xxreg1").unwrap());
+    (0..=bits.width - field.width).prop_map(move |offset| FieldRef { offset, width: field.width, ..bits }).boxed()
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -179,14 +188,14 @@ fn next() -> impl Strategy<Value = Action> {
 
 /// Those of fields and packets.
 fn on_fields() -> BoxedStrategy<Action> {
-    let moves = (any_field(Some(Writable::Anywhere)), any_field(None)).prop_filter_map("widths", |(dst, src)| {
-        (dst.width == src.width).then_some(Action::Move { dst, src })
+    let moves = any_field(Some(Writable::Anywhere))
+        .prop_flat_map(|dst| as_wide(dst).prop_map(move |src| Action::Move { dst, src }));
+    let loads_of_any = any_field(None).prop_flat_map(|src| {
+        as_wide(src).prop_map(move |dst| Action::Move { dst, src })
     });
-    let exchanges = (any_field(Some(Writable::Anywhere)), any_field(Some(Writable::Anywhere)))
-        .prop_filter_map("widths", |(left, right)| {
-            (left.width == right.width).then_some(Action::Exchange(left, right))
-        });
-    let reply = (select(ReplyField::ALL.as_slice()), any::<u32>()).prop_map(|(field, value)| Action::LoadReply {
+    let exchanges = any_field(Some(Writable::Anywhere))
+        .prop_flat_map(|left| as_wide(left).prop_map(move |right| Action::Exchange(left, right)));
+    let reply = (select(ReplyField::ALL.to_vec()), any::<u32>()).prop_map(|(field, value)| Action::LoadReply {
         field,
         value: (u128::from(value) & ones(field.width())) as u32,
     });
@@ -214,6 +223,7 @@ fn on_fields() -> BoxedStrategy<Action> {
     prop_oneof![
         8 => load(Writable::Anywhere),
         8 => moves,
+        8 => loads_of_any,
         8 => exchanges,
         1 => reply,
         4 => next(),
@@ -323,7 +333,7 @@ fn with_arguments() -> BoxedStrategy<Action> {
         (bit(), any::<std::net::Ipv4Addr>(), any::<std::net::Ipv4Addr>())
             .prop_map(|(dst, relay, server)| DhcpRelay { dst, relay, server })
     };
-    let transport = || select(Transport::ALL.as_slice());
+    let transport = || select(Transport::ALL.to_vec());
     let affinity = (any::<bool>(), any::<[u128; 2]>(), any::<[u16; 2]>(), transport(), any::<u16>()).prop_map(
         |(v4, [vip, backend], [vip_port, backend_port], proto, timeout)| {
             let address = |bits: u128| -> std::net::IpAddr {
@@ -345,8 +355,8 @@ fn with_arguments() -> BoxedStrategy<Action> {
         .prop_map(|(liveness, child_ports)| Action::FwdGroup(FwdGroup { liveness, child_ports }));
     let log = (
         option::of(boxed_text()),
-        select(Verdict::ALL.as_slice()),
-        select(Severity::ALL.as_slice()),
+        select(Verdict::ALL.to_vec()),
+        select(Severity::ALL.to_vec()),
         option::of(boxed_text()),
     )
         .prop_map(|(name, verdict, severity, meter)| Action::Log(Log { name, verdict, severity, meter }));
