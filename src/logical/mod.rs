@@ -11,6 +11,7 @@ pub mod expr;
 pub mod lex;
 pub mod microflow;
 pub mod names;
+pub mod rows;
 pub mod symbol;
 
 pub use error::SyntaxError;
