@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::sbctl::SbctlArguments;
+
 /// Talks to a running millraced.
 #[derive(Debug, Parser)]
 #[command(
@@ -60,6 +62,8 @@ pub(super) enum Command {
     /// Flow tables, in the words of ovs-ofctl but without a bridge
     #[command(subcommand)]
     Ofctl(OfctlCommand),
+    /// Rows of logical networks, in the words of ovn-sbctl
+    Sbctl(SbctlArguments),
     /// Dropped packets, by reason
     Drops,
     /// What came in, what went out and what became of the rest

@@ -6,6 +6,7 @@
 mod args;
 mod frames;
 mod request;
+mod sbctl;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use clap::Parser;
 
 use crate::client::{Client, ClientError, DEFAULT_SOCKET};
 use args::{Arguments, Command, OfctlCommand, WorkerCommand};
+use sbctl::SbctlCommand;
 use frames::Source;
 use request::Request;
 
@@ -133,6 +135,10 @@ impl Session<'_, '_> {
                 }
                 request
             }
+            Command::Sbctl(arguments) => match arguments.command {
+                SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
+                _ => sbctl::request(arguments),
+            },
             Command::Drops => Request::bare("drops"),
             Command::Stats { clear: false } => Request::bare("stats"),
             Command::Stats { clear: true } => Request::bare("stats/clear"),

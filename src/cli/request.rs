@@ -161,27 +161,37 @@ impl NoBridge {
     }
 }
 
-/// The text of a file, or of standard input, no longer than a request.
+/// The text of a file of flows, or of standard input, no longer than a request.
 fn text_of(file: &str, input: &mut dyn Read) -> Result<String, Failure> {
+    let mend = "split it, and know that each part is a change of its own";
+    read_text(file, input, "a file of flows", MAX_REQUEST, mend)
+}
+
+/// The text of a file, or of standard input, no longer than it may be; `what` it is and how to `mend` its length.
+pub(super) fn read_text(
+    file: &str,
+    input: &mut dyn Read,
+    what: &str,
+    most: usize,
+    mend: &str,
+) -> Result<String, Failure> {
     let (from, name): (&mut dyn Read, _) = if file == "-" {
         (input, "standard input")
     } else {
         let open = File::open(file).map_err(|error| {
-            Failure::Usage(format!("cannot open {file}: {error}; give the path of a file of flows"))
+            Failure::Usage(format!("cannot open {file}: {error}; give the path of {what}"))
         })?;
         (&mut { open }, file)
     };
     let mut text = Vec::new();
-    from.take(MAX_REQUEST as u64 + 1)
+    from.take(most as u64 + 1)
         .read_to_end(&mut text)
-        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}; give a file of flows")))?;
-    if text.len() > MAX_REQUEST {
+        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}; give {what}")))?;
+    if text.len() > most {
         return Err(Failure::Usage(format!(
-            "{name} has more than {MAX_REQUEST} bytes, the most that one change may have; split it, and know that \
-             each part is a change of its own"
+            "{name} has more than {most} bytes, the most that one change may have; {mend}"
         )));
     }
-    String::from_utf8(text).map_err(|_| {
-        Failure::Usage(format!("{name} is not a text in UTF-8; give a file with one flow a line"))
-    })
+    String::from_utf8(text)
+        .map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
 }

@@ -1,92 +1,143 @@
 //! `lflow-list`: logical flows by datapath, pipeline and table, flows of groups under each of their datapaths.
 
-use std::cmp::Reverse;
-use std::fmt::Write as _;
+use std::cmp::{Ordering, Reverse};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use super::SbctlError;
 use super::names::record;
 use crate::logical::rows::cell::Pipeline;
 use crate::logical::rows::store::Store;
-use crate::logical::rows::tables::{AnyRow, DatapathBinding, LogicalFlow, Table};
+use crate::logical::rows::tables::{AnyRow, DatapathBinding, LogicalFlow, Pairs, Table};
 use crate::logical::rows::uuid::Uuid;
 
+/// Logical flows as they are listed.
+pub struct LflowList {
+    datapaths: Vec<Listed>,
+    with_uuid: bool,
+}
+
+/// A datapath and its flows that are listed, in order.
+struct Listed {
+    uuid: Uuid,
+    row: Arc<DatapathBinding>,
+    flows: Vec<(Uuid, Arc<LogicalFlow>)>,
+}
+
 /// `lflow-list [DATAPATH] [LFLOW…]`: all flows, those of a datapath, or those whose identifiers begin so.
-pub fn lflow_list(store: &Store, words: &[String], with_uuid: bool) -> Result<String, SbctlError> {
+pub fn lflow_list(store: &Store, words: &[String], with_uuid: bool) -> Result<LflowList, SbctlError> {
     let mut only = None;
     let mut wanted = words;
     if let [first, rest @ ..] = words
         && let Some((uuid, AnyRow::DatapathBinding(row))) = record(store, Table::DatapathBinding, first)?
     {
-        only = Some((uuid, &**row));
+        only = Some((uuid, row));
         wanted = rest;
     }
     if let Some(word) = wanted.iter().find(|word| !is_partial_uuid(word)) {
         return Err(SbctlError::NotAFlow(word.clone()));
     }
-    let mut datapaths: Vec<(Uuid, &DatapathBinding)> = match only {
+    let datapaths = match only {
         Some(only) => vec![only],
-        None => store.iter::<DatapathBinding>().map(|(uuid, row)| (uuid, &**row)).collect(),
+        None => store.iter::<DatapathBinding>().collect(),
     };
-    datapaths.sort_by_key(|(uuid, row)| (name(row).unwrap_or_default(), *uuid));
-    let mut out = String::new();
-    for (uuid, row) in datapaths {
-        list(&mut out, store, (uuid, row), wanted, with_uuid);
-    }
-    Ok(out)
-}
-
-fn list(
-    out: &mut String,
-    store: &Store,
-    (uuid, row): (Uuid, &DatapathBinding),
-    wanted: &[String],
-    with_uuid: bool,
-) {
     let is_wanted = |flow: Uuid| wanted.is_empty() || wanted.iter().any(|word| is_match(flow, word));
-    let flows = store.flows_of(uuid).filter(|(flow, _)| is_wanted(*flow));
-    let mut flows: Vec<(Uuid, &LogicalFlow)> = flows.map(|(uuid, flow)| (uuid, &**flow)).collect();
-    // The last only makes the order certain.
-    flows.sort_by(|(a_uuid, a), (b_uuid, b)| {
-        let key = |flow: &LogicalFlow| (flow.pipeline, flow.table_id, Reverse(flow.priority));
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.matches.cmp(&b.matches))
-            .then_with(|| a.actions.cmp(&b.actions))
-            .then_with(|| a_uuid.cmp(b_uuid))
+    let listed = datapaths.into_iter().map(|(uuid, row)| {
+        let flows = store.flows_of(uuid).filter(|(flow, _)| is_wanted(*flow));
+        let mut flows: Vec<_> = flows.map(|(uuid, flow)| (uuid, Arc::clone(flow))).collect();
+        flows.sort_by(|a, b| order(a, b));
+        Listed { uuid, row: Arc::clone(row), flows }
     });
-    let mut pipeline: Option<Pipeline> = None;
-    for (flow_uuid, flow) in flows {
-        if pipeline != Some(flow.pipeline) {
-            pipeline = Some(flow.pipeline);
-            let name = full_name(row);
-            out.push_str(&format!("Datapath: {name} ({uuid})  Pipeline: {}\n", flow.pipeline.name()));
+    let mut datapaths: Vec<Listed> = listed.collect();
+    datapaths.sort_by(|a, b| (name(&a.row), a.uuid).cmp(&(name(&b.row), b.uuid)));
+    Ok(LflowList { datapaths, with_uuid })
+}
+
+/// In the order in which a packet meets them, then by text. The identifier only makes the order certain.
+fn order((a_uuid, a): &(Uuid, Arc<LogicalFlow>), (b_uuid, b): &(Uuid, Arc<LogicalFlow>)) -> Ordering {
+    let place = |flow: &LogicalFlow| (flow.pipeline, flow.table_id, Reverse(flow.priority));
+    let places = place(a).cmp(&place(b));
+    places
+        .then_with(|| a.matches.cmp(&b.matches))
+        .then_with(|| a.actions.cmp(&b.actions))
+        .then_with(|| a_uuid.cmp(b_uuid))
+}
+
+impl fmt::Display for LflowList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Listed { uuid, row, flows } in &self.datapaths {
+            let mut pipeline: Option<Pipeline> = None;
+            for (flow_uuid, flow) in flows {
+                if pipeline != Some(flow.pipeline) {
+                    pipeline = Some(flow.pipeline);
+                    writeln!(f, "Datapath: {} ({uuid})  Pipeline: {}", full_name(row), flow.pipeline.name())?;
+                }
+                f.write_str("  ")?;
+                if self.with_uuid {
+                    write!(f, "uuid=0x{:08x}, ", flow_uuid.first_word())?;
+                }
+                writeln!(
+                    f,
+                    "table={:<2}({:<19}), priority={:<5}, match=({}), action=({})",
+                    flow.table_id,
+                    stage(flow),
+                    flow.priority,
+                    flow.matches,
+                    flow.actions
+                )?;
+            }
         }
-        out.push_str("  ");
-        if with_uuid {
-            out.push_str(&format!("uuid=0x{:08x}, ", flow_uuid.first_word()));
-        }
-        let stage = flow.external_ids.get("stage-name").map(String::as_str).unwrap_or_default();
-        // Writing to a text cannot fail.
-        let _ = writeln!(
-            out,
-            "table={:<2}({stage:<19}), priority={:<5}, match=({}), action=({})",
-            flow.table_id, flow.priority, flow.matches, flow.actions
-        );
+        Ok(())
     }
 }
 
-fn name(row: &DatapathBinding) -> Option<&str> {
-    row.external_ids.get("name").map(String::as_str)
+impl Serialize for LflowList {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct One<'a> {
+            uuid: String,
+            datapath: String,
+            datapath_name: &'a str,
+            pipeline: &'static str,
+            table: u8,
+            stage: &'a str,
+            priority: u16,
+            #[serde(rename = "match")]
+            matches: &'a str,
+            actions: &'a str,
+            external_ids: &'a Pairs,
+        }
+        out.collect_seq(self.datapaths.iter().flat_map(|listed| {
+            listed.flows.iter().map(|(uuid, flow)| One {
+                uuid: uuid.to_string(),
+                datapath: listed.uuid.to_string(),
+                datapath_name: name(&listed.row),
+                pipeline: flow.pipeline.name(),
+                table: flow.table_id,
+                stage: stage(flow),
+                priority: flow.priority,
+                matches: &flow.matches,
+                actions: &flow.actions,
+                external_ids: &flow.external_ids,
+            })
+        }))
+    }
+}
+
+fn stage(flow: &LogicalFlow) -> &str {
+    flow.external_ids.get("stage-name").map(String::as_str).unwrap_or_default()
+}
+
+fn name(row: &DatapathBinding) -> &str {
+    row.external_ids.get("name").map(String::as_str).unwrap_or_default()
 }
 
 /// The names of a datapath as they are printed.
 fn full_name(row: &DatapathBinding) -> String {
-    match (name(row), row.external_ids.get("name2")) {
-        (Some(name), Some(other)) => format!("\"{name}\" aka \"{other}\""),
-        (Some(name), None) => format!("\"{name}\""),
-        (None, Some(name)) => format!("\"{name}\""),
-        (None, None) => String::new(),
-    }
+    let names = ["name", "name2"].into_iter().filter_map(|key| row.external_ids.get(key));
+    names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" aka ")
 }
 
 fn digits(word: &str) -> &str {

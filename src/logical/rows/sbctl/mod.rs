@@ -10,16 +10,20 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::datum::{Datum, Kind};
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::datum::{Arity, Atom, Datum, Kind};
 use super::store::Store;
 use super::tables::{AnyRow, Table};
 use super::text::{self, BadText};
 use super::uuid::Uuid;
 use condition::Condition;
-pub use lflow::lflow_list;
+pub use lflow::{LflowList, lflow_list};
 pub use names::table;
 use names::{ColumnName, column, record};
-pub use show::show;
+pub use show::{Show, show};
 pub use table::{Data, Format, Listing, Style};
 
 /// Why a command has no answer.
@@ -129,45 +133,62 @@ pub fn find(
     Ok(listing)
 }
 
-/// `get TABLE RECORD [COLUMN[:KEY]…]`: values, one a line.
+/// `get TABLE RECORD [COLUMN[:KEY]…]`: values.
 pub fn get(
     store: &Store,
     table_name: &str,
     record_name: &str,
     columns: &[String],
     if_exists: bool,
-) -> Result<Vec<String>, SbctlError> {
+) -> Result<Values, SbctlError> {
     let table = table(table_name)?;
-    let columns = columns.iter().map(|word| Place::parse(table, word)).collect::<Result<Vec<_>, _>>()?;
+    let places = columns.iter().map(|word| Place::parse(table, word)).collect::<Result<Vec<_>, _>>()?;
     let Some((uuid, row)) = record(store, table, record_name)? else {
         let missing = SbctlError::NoRow(table.def().name, record_name.to_owned());
-        return if if_exists { Ok(Vec::new()) } else { Err(missing) };
+        return if if_exists { Ok(Values(Vec::new())) } else { Err(missing) };
     };
-    let print = |place: Place| match place.key {
-        None => Ok(text::print(&place.column.get(uuid, row), place.column.kind(table))),
-        Some((word, key)) => match place.column.get(uuid, row).value(&key) {
-            Some(value) => {
-                let mut out = String::new();
-                text::write_atom(&mut out, value);
-                Ok(out)
+    let value = |place: Place| {
+        let (datum, kind) = (place.column.get(uuid, row), place.column.kind(table));
+        let Some((word, key)) = place.key else { return Ok(Some((datum, kind))) };
+        match (datum.value(&key), kind.value) {
+            (Some(value), Some(key)) => {
+                Ok(Some((Datum::one(value.clone()), Kind { key, value: None, arity: Arity::One })))
             }
-            None if if_exists => Ok(String::new()),
-            None => Err(SbctlError::NoKey {
+            _ if if_exists => Ok(None),
+            _ => Err(SbctlError::NoKey {
                 key: word,
                 table: table.def().name,
                 record: record_name.to_owned(),
                 column: place.column.name(table),
             }),
-        },
+        }
     };
-    columns.into_iter().map(print).collect()
+    Ok(Values(places.into_iter().map(value).collect::<Result<_, _>>()?))
+}
+
+/// Values as `get` prints them, one a line; one that is not there is an empty line.
+pub struct Values(Vec<Option<(Datum, Kind)>>);
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|value| match value {
+            Some((datum, kind)) => writeln!(f, "{}", text::print(datum, *kind)),
+            None => writeln!(f),
+        })
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.iter().map(|value| value.as_ref().map(|(datum, _)| text::to_json(datum))))
+    }
 }
 
 /// A column, or a key of a map in it.
 struct Place {
     column: ColumnName,
     /// As it was written, and what it means.
-    key: Option<(String, super::datum::Atom)>,
+    key: Option<(String, Atom)>,
 }
 
 impl Place {

@@ -1,43 +1,81 @@
 //! `show`: chassis, how they are reached, and the ports that they have.
 
-use super::names::ColumnName;
-use crate::logical::rows::datum::Datum;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::logical::rows::cell::Cell;
 use crate::logical::rows::store::Store;
-use crate::logical::rows::tables::{AnyRow, Chassis, Encap, PortBinding, Row as _, Table};
+use crate::logical::rows::tables::{Chassis, Encap, Pairs, PortBinding};
 use crate::logical::rows::text;
-use crate::logical::rows::uuid::Uuid;
+
+/// The chassis as they are shown.
+#[derive(Serialize)]
+pub struct Show {
+    chassis: Vec<ShownChassis>,
+}
+
+#[derive(Serialize)]
+struct ShownChassis {
+    name: String,
+    hostname: String,
+    encaps: Vec<ShownEncap>,
+    ports: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownEncap {
+    #[serde(rename = "type")]
+    kind: String,
+    ip: String,
+    options: Pairs,
+}
 
 /// `show`
-pub fn show(store: &Store) -> String {
-    let mut out = String::new();
-    for (uuid, row) in store.rows(Table::Chassis) {
-        out.push_str(&format!("Chassis {}\n", value(row, "name")));
-        line(&mut out, 1, row, "hostname");
-        let encaps = Chassis::from_any(row).into_iter().flat_map(|chassis| &chassis.encaps);
-        for encap in encaps.filter_map(|encap| store.row(Encap::TABLE, *encap)) {
-            out.push_str(&format!("    Encap {}\n", value(encap, "type")));
-            line(&mut out, 2, encap, "ip");
-            line(&mut out, 2, encap, "options");
+pub fn show(store: &Store) -> Show {
+    let chassis = store.iter::<Chassis>().map(|(uuid, row)| {
+        let encaps = row.encaps.iter().filter_map(|encap| store.get::<Encap>(*encap));
+        let ports = store.iter::<PortBinding>().filter(|(_, port)| port.chassis == Some(uuid));
+        ShownChassis {
+            name: row.name.clone(),
+            hostname: row.hostname.clone(),
+            encaps: encaps
+                .map(|encap| ShownEncap {
+                    kind: encap.kind.clone(),
+                    ip: encap.ip.clone(),
+                    options: encap.options.clone(),
+                })
+                .collect(),
+            ports: ports.map(|(_, port)| port.logical_port.clone()).collect(),
         }
-        for (_, port) in store.iter::<PortBinding>().filter(|(_, port)| port.chassis == Some(uuid)) {
-            out.push_str(&format!("    Port_Binding {}\n", value(&port.clone().into_any(), "logical_port")));
-        }
-    }
-    out
+    });
+    Show { chassis: chassis.collect() }
 }
 
-/// A column of a row, printed.
-fn value(row: &AnyRow, column: &str) -> String {
-    let table = row.table();
-    let column = table.column(column).map_or(ColumnName::Uuid, ColumnName::Column);
-    text::print(&column.get(Uuid::default(), row), column.kind(table))
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chassis in &self.chassis {
+            writeln!(f, "Chassis {}", print(&chassis.name))?;
+            if !chassis.hostname.is_empty() {
+                writeln!(f, "    hostname: {}", print(&chassis.hostname))?;
+            }
+            for encap in &chassis.encaps {
+                writeln!(f, "    Encap {}", print(&encap.kind))?;
+                if !encap.ip.is_empty() {
+                    writeln!(f, "        ip: {}", print(&encap.ip))?;
+                }
+                if !encap.options.is_empty() {
+                    writeln!(f, "        options: {}", print(&encap.options))?;
+                }
+            }
+            for port in &chassis.ports {
+                writeln!(f, "    Port_Binding {}", print(port))?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A column of a row with its name on a line, unless it has its default.
-fn line(out: &mut String, level: usize, row: &AnyRow, column: &str) {
-    let table = row.table();
-    let get = |row: &AnyRow| table.column(column).and_then(|at| row.get(at)).unwrap_or(Datum::Set(Vec::new()));
-    if get(row) != get(&table.empty_row()) {
-        out.push_str(&format!("{:indent$}{column}: {}\n", "", value(row, column), indent = level * 4));
-    }
+fn print<C: Cell>(value: &C) -> String {
+    text::print(&value.to_datum(), C::KIND)
 }

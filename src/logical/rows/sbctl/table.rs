@@ -1,5 +1,8 @@
 //! Rows as a list, a table, comma-separated values or JSON.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::SbctlError;
@@ -82,6 +85,7 @@ impl Style {
 
 /// Rows of a table, with the columns that were asked for.
 pub struct Listing {
+    style: Style,
     pub(super) table: Table,
     pub(super) columns: Vec<ColumnName>,
     pub(super) rows: Vec<Vec<(Datum, Kind)>>,
@@ -89,34 +93,22 @@ pub struct Listing {
 
 impl Listing {
     pub(super) fn new(table: Table, columns: Vec<ColumnName>) -> Self {
-        Self { table, columns, rows: Vec::new() }
+        Self { style: Style::default(), table, columns, rows: Vec::new() }
     }
 
     fn headings(&self) -> impl Iterator<Item = &'static str> {
         self.columns.iter().map(|column| column.name(self.table))
     }
 
-    /// As one JSON object.
-    pub fn to_json(&self) -> Value {
+    /// The same rows, printed in a style.
+    pub fn styled(self, style: Style) -> Self {
+        Self { style, ..self }
+    }
+
+    fn to_json(&self) -> Value {
         let rows = self.rows.iter().map(|row| row.iter().map(|(datum, _)| text::to_json(datum)).collect());
         let rows: Vec<Vec<Value>> = rows.collect();
         json!({ "headings": self.headings().collect::<Vec<_>>(), "data": rows })
-    }
-
-    /// As text.
-    pub fn print(&self, style: Style) -> String {
-        let cell = |(datum, kind): &(Datum, Kind)| match style.data {
-            Data::Text => text::print(datum, *kind),
-            Data::Bare => text::print_bare(datum),
-            Data::Json => text::to_json(datum).to_string(),
-        };
-        let rows = || self.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<String>>());
-        match style.format {
-            Format::Json => format!("{}\n", self.to_json()),
-            Format::List => self.as_list(rows(), style.headings),
-            Format::Csv => self.as_csv(rows(), style.headings),
-            Format::Table => self.as_table(&rows().collect::<Vec<_>>(), style.headings),
-        }
     }
 
     fn as_list(&self, rows: impl Iterator<Item = Vec<String>>, headings: bool) -> String {
@@ -170,6 +162,30 @@ impl Listing {
             out.push('\n');
         }
         out
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Style { format, data, headings } = self.style;
+        let cell = |(datum, kind): &(Datum, Kind)| match data {
+            Data::Text => text::print(datum, *kind),
+            Data::Bare => text::print_bare(datum),
+            Data::Json => text::to_json(datum).to_string(),
+        };
+        let rows = || self.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<String>>());
+        f.write_str(&match format {
+            Format::Json => format!("{}\n", self.to_json()),
+            Format::List => self.as_list(rows(), headings),
+            Format::Csv => self.as_csv(rows(), headings),
+            Format::Table => self.as_table(&rows().collect::<Vec<_>>(), headings),
+        })
+    }
+}
+
+impl Serialize for Listing {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(out)
     }
 }
 
