@@ -64,6 +64,8 @@ pub(super) enum Command {
     Ofctl(OfctlCommand),
     /// Rows of logical networks, in the words of ovn-sbctl
     Sbctl(SbctlArguments),
+    /// What becomes of a packet in the logical network, in the words of ovn-trace
+    Trace(TraceArguments),
     /// Dropped packets, by reason
     Drops,
     /// What came in, what went out and what became of the rest
@@ -275,4 +277,59 @@ pub(super) struct Strict {
 pub(super) struct NoBridge {
     #[arg(hide = true)]
     pub bridge: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub(super) struct TraceArguments {
+    /// Every table, with the flow that it chose (the default)
+    #[arg(long)]
+    detailed: bool,
+    /// Pipelines and actions
+    #[arg(long)]
+    summary: bool,
+    /// What is seen from outside
+    #[arg(long)]
+    minimal: bool,
+    /// All three forms
+    #[arg(long)]
+    all: bool,
+    /// State of a connection, once for each time that one is asked for, such as --ct=new --ct=est,rpl; behind the last
+    /// it is est
+    #[arg(long, value_name = "STATE[,STATE]...")]
+    ct: Vec<String>,
+    /// The backend that load balancers choose
+    #[arg(long, value_name = "IP[:PORT]")]
+    lb_dst: Option<String>,
+    /// The number that select chooses
+    #[arg(long, value_name = "NUMBER")]
+    select_id: Option<String>,
+    /// Replace and shorten names that are UUIDs (the default)
+    #[arg(long, overrides_with = "no_friendly_names")]
+    friendly_names: bool,
+    /// Show names as they are
+    #[arg(long)]
+    no_friendly_names: bool,
+    /// Name or UUID of a logical switch or router; left out: that of the inport
+    datapath: Option<String>,
+    /// The packet, such as 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
+    microflow: String,
+}
+
+impl TraceArguments {
+    /// The words that the switch takes.
+    pub fn into_words(self) -> Vec<String> {
+        let flags = [
+            ("--detailed", self.detailed),
+            ("--summary", self.summary),
+            ("--minimal", self.minimal),
+            ("--all", self.all),
+            ("--no-friendly-names", self.no_friendly_names && !self.friendly_names),
+        ];
+        let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned());
+        let states = self.ct.into_iter().map(|state| format!("--ct={state}"));
+        let backend = self.lb_dst.map(|backend| format!("--lb-dst={backend}"));
+        let number = self.select_id.map(|number| format!("--select-id={number}"));
+        flags.chain(states).chain(backend).chain(number).chain(self.datapath).chain([self.microflow]).collect()
+    }
 }

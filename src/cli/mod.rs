@@ -139,6 +139,7 @@ impl Session<'_, '_> {
                 SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
                 _ => sbctl::request(arguments),
             },
+            Command::Trace(arguments) => request::trace(arguments)?,
             Command::Drops => Request::bare("drops"),
             Command::Stats { clear: false } => Request::bare("stats"),
             Command::Stats { clear: true } => Request::bare("stats/clear"),

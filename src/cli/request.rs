@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Failure;
-use super::args::{MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict};
+use super::args::{
+    MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict, TraceArguments,
+};
 use crate::client::MAX_REQUEST;
 
 /// A method with its parameters.
@@ -118,6 +120,14 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
         }
         OfctlCommand::Monitor { bridge, .. } => bridge.refuse(Request::bare("ofctl/monitor"))?,
     })
+}
+
+/// Checked before it is sent, so that what is wrong with the words is wrong use.
+pub(super) fn trace(arguments: TraceArguments) -> Result<Request, Failure> {
+    let words = arguments.into_words();
+    let checked = crate::logical::trace::Request::parse(&words);
+    checked.map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Request::with("trace", words))
 }
 
 /// A method that takes options and at most one flow.

@@ -127,6 +127,12 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["ofctl", "show"], json!(["ofctl/show", []]))]
 #[case(&["ofctl", "resume", "0.1024", "p1", "0001"], json!(["ofctl/resume", ["0.1024", "p1", "0001"]]))]
 #[case(&["ofctl", "monitor"], json!(["ofctl/monitor", []]))]
+#[case(&["trace", "ip4"], json!(["trace", ["ip4"]]))]
+#[case(
+    &["trace", "sw", "--ct", "new", "ip4", "--ct=est", "--lb-dst", "10.0.0.1:80", "--select-id=2", "--all"],
+    json!(["trace", ["--all", "--ct=new", "--ct=est", "--lb-dst=10.0.0.1:80", "--select-id=2", "sw", "ip4"]])
+)]
+#[case(&["trace", "sw", "ip4", "--no-friendly-names"], json!(["trace", ["--no-friendly-names", "sw", "ip4"]]))]
 #[case(&["drops"], json!(["drops", []]))]
 #[case(&["stats"], json!(["stats", []]))]
 #[case(&["stats", "--clear"], json!(["stats/clear", []]))]
@@ -212,6 +218,7 @@ fn takes_no_bridge_by_itself(#[case] words: &[&str]) {
 )]
 #[case(&["inject", "p1", "012"], "\"012\" has 3 hexadecimal digits; write two for every byte of the frame")]
 #[case(&["inject", "p1", ""], "\"\" has 0 hexadecimal digits; write two for every byte of the frame")]
+#[case(&["trace", "sw", "ip4", "--select-id", "x"], "\"x\" is no number that select may choose; write one from 1 to 65535")]
 #[case(
     &["ofctl", "add-flows", "/nonexistent/x.flows"],
     "cannot open /nonexistent/x.flows: No such file or directory (os error 2); give the path of a file of flows"

@@ -2,7 +2,8 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::logical::rows::{Database, Table};
+use crate::logical::rows::{Cursor, Database, Table};
+use crate::logical::trace::Tracer;
 
 /// Most bytes of one dump.
 pub const MAX_DUMP: usize = 256 << 20;
@@ -14,9 +15,32 @@ pub struct Logical {
     pub rows: Database,
     /// The name of the chassis that this switch is; without it no port is here.
     pub chassis: Option<String>,
+    /// What the last trace left behind.
+    kept: Option<Tracing>,
+}
+
+/// A tracer, and how far it has followed the rows.
+pub struct Tracing {
+    /// The tracer.
+    pub tracer: Tracer,
+    seen: Cursor,
 }
 
 impl Logical {
+    /// A tracer through the rows as they are: the one that was kept, if nothing changed since. Whoever has it keeps it
+    /// when done; who asks meanwhile gets another one.
+    pub fn tracing(&mut self) -> Tracing {
+        let rows = &self.rows;
+        let kept = self.kept.take();
+        let current = kept.and_then(|mut kept| kept.seen.poll(rows).changes.is_empty().then_some(kept));
+        current.unwrap_or_else(|| Tracing { tracer: Tracer::new(rows.snapshot().clone()), seen: rows.subscribe() })
+    }
+
+    /// Keeps a tracer with the flows that it has read.
+    pub fn keep(&mut self, tracing: Tracing) {
+        self.kept = Some(tracing);
+    }
+
     /// Tables that have rows, and how many rows there are in all.
     pub fn size(&self) -> (usize, usize) {
         let store = self.rows.snapshot();

@@ -20,6 +20,7 @@ mod perf;
 mod pmd;
 mod ports;
 mod sbctl;
+mod trace;
 mod workers;
 
 use std::fmt::Display;
@@ -183,6 +184,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
+    Command { name: "trace", usage: "[OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Later(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];

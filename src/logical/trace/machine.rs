@@ -345,7 +345,12 @@ impl<'a> Machine<'a> {
                 self.note(at, Kind::Error, text);
                 self.put_options(action, &put.dst, at);
             }
-            Action::PutNdRaOpts(put) => self.put_options(action, &put.dst, at),
+            Action::PutNdRaOpts(put) => {
+                self.put_options(action, &put.dst, at);
+                // The flows that answer ask for an advertisement.
+                at.packet.set(Field::Icmpv6Type, 134);
+                self.note(at, Kind::Modify, "icmp6.type = 134");
+            }
             Action::DnsLookup(dst) => {
                 at.packet.write(dst, 0);
                 self.note(at, Kind::Error, "*** dns_lookup action not implemented");

@@ -586,28 +586,22 @@ fn port_security() {
     net.ingress(
         sw,
         0,
-        r#"reg0[15] = check_in_port_sec(); outport = "d"; reg0[14] = check_out_port_sec(); eth.type = 1;"#,
+        r#"reg0[15] = check_in_port_sec(); outport = "d"; reg0[14] = check_out_port_sec(); next;"#,
     );
-    let net = {
-        net.flow(sw, Pipeline::Ingress, 0, 1, "eth.src == 02:00:00:00:00:0a", "reg0[15] = check_in_port_sec(); outport = \"d\"; reg0[14] = check_out_port_sec(); next;");
-        net.flow(sw, Pipeline::Ingress, 1, 1, "reg0[15]", "eth.dst = 00:00:00:00:00:01;");
-        net.flow(sw, Pipeline::Ingress, 1, 0, "reg0[14]", "eth.dst = 00:00:00:00:00:02;");
-        net
-    };
-    let mut database = Database::default();
-    database.commit(net.rows).unwrap();
-    let tracer = Tracer::new(database.snapshot().clone());
-    let found = |microflow: &str| {
-        let trace = tracer.run(Some("sw"), microflow, &Options::default()).unwrap();
-        trace.display(&[Form::Minimal]).to_string().lines().nth(1).unwrap_or_default().to_owned()
-    };
+    net.flow(sw, Pipeline::Ingress, 1, 2, "reg0[15]", "eth.dst = 00:00:00:00:00:01;");
+    net.flow(sw, Pipeline::Ingress, 1, 1, "reg0[14]", "eth.dst = 00:00:00:00:00:02;");
+    let tracer = net.tracer();
+    let found = |microflow: &str| shown(&tracer, Form::Minimal, microflow, &[]);
     let from_d = IP4.replace("\"a\"", "\"d\"");
-    assert_eq!(found(&from_d), "eth.dst = 00:00:00:00:00:02;");
-    assert_eq!(found(&from_d.replace("10.0.0.1", "10.0.0.3")), "eth.dst = 00:00:00:00:00:01;");
+    assert_eq!(found(&from_d), "eth.dst = 00:00:00:00:00:02;\n");
+    assert_eq!(found(&from_d.replace("10.0.0.1", "10.0.0.3")), "eth.dst = 00:00:00:00:00:01;\n");
     // Port a has no security.
-    assert_eq!(found(IP4), "eth.dst = 00:00:00:00:00:02;");
+    assert_eq!(found(IP4), "eth.dst = 00:00:00:00:00:02;\n");
     let no_port = IP4.replace(r#"inport == "a" && "#, "");
-    assert_eq!(found(&no_port), "*** port security of unknown port 0; none assumed;");
+    assert_eq!(
+        found(&no_port),
+        "*** port security of unknown port 0; none assumed;\neth.dst = 00:00:00:00:00:02;\n"
+    );
 }
 
 #[test]
@@ -618,6 +612,12 @@ fn options_of_dhcp_dns_and_advertisements() {
             "/* We assume that this packet is DHCPDISCOVER or DHCPREQUEST. */;",
             "put_dhcp_opts(offerip = 10.0.0.4, lease_time = 3600);"
         ]
+    );
+    let advertise = r#"reg0[5] = put_nd_ra_opts(addr_mode = "slaac", slla = 02:00:00:00:00:0b); next;"#;
+    let asked = format!("{} && icmp6.type == 133 && icmp6.code == 0", IP6.replace("64", "255"));
+    assert_eq!(
+        minimal(&[advertise, "drop;"], &asked),
+        ["put_nd_ra_opts(addr_mode = \"slaac\", slla = 02:00:00:00:00:0b);", "icmp6.type = 134;"]
     );
     assert_eq!(
         minimal(&["reg0[3] = dns_lookup();"], &format!("{IP4} && udp.dst == 53")),
