@@ -21,7 +21,7 @@ impl<'a> Machine<'a> {
         if !is_there(field.info().prereq, &at.packet.key()) {
             return;
         }
-        let value = match value {
+        let value: u128 = match value {
             Constant::Text(name) => self.view(at).port_key(name).unwrap_or(0).into(),
             Constant::Number(number) => {
                 let mask = number.mask.unwrap_or(u128::MAX);

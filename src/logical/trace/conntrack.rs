@@ -223,10 +223,9 @@ impl<'a> Machine<'a> {
     }
 
     /// The virtual addresses, with their ports, that a packet was sent to before it was translated.
-    fn vips(&self, key: &FlowKey) -> impl Iterator<Item = (IpAddr, u16)> + 'a {
+    fn vips(&self, key: &FlowKey) -> impl Iterator<Item = (IpAddr, u16)> {
         let (ipv4, ipv6) = (key.get(Field::CtNwDst), key.get(Field::CtIpv6Dst));
         let was_asked = move |ip: IpAddr| bits(ip) == if ip.is_ipv4() { ipv4 } else { ipv6 };
-        let tracer = self.tracer;
-        tracer.vips().iter().copied().filter(move |(ip, _)| was_asked(*ip))
+        self.tracer.vips().iter().copied().filter(move |(ip, _)| was_asked(*ip))
     }
 }

@@ -19,7 +19,7 @@ const TABLES: u8 = 33;
 pub(super) struct Flow {
     pub uuid: Uuid,
     pub row: Arc<LogicalFlow>,
-    /// The match with all that it and the actions presuppose.
+    /// The match with all that it and the actions presuppose, without what is the same for every packet.
     pub matches: Expr,
     pub actions: Vec<Action>,
     /// Whether it matches everything and only goes on to the next table.
@@ -95,33 +95,40 @@ fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>) -> Result<Flow, Unr
         Some(prereqs) => matches.and(prereqs).annotate(),
         None => matches.annotate(),
     };
+    let matches = settle(matches, view);
     let goes_on = match actions.list.as_slice() {
         [Action::Next(next)] => u16::from(next.table) == u16::from(row.table_id) + 1,
         _ => false,
     };
-    let is_trivial = goes_on && constant(&matches, view) == Some(true);
+    let is_trivial = goes_on && matches == Expr::Bool(true);
     Ok(Flow { uuid, row: Arc::clone(row), matches, actions: actions.list, is_trivial })
 }
 
-/// The value of a match that is the same for every packet, as far as its form shows it.
-fn constant(expr: &Expr, names: &dyn Names) -> Option<bool> {
+/// A match without what is the same for every packet.
+fn settle(expr: Expr, names: &dyn Names) -> Expr {
     match expr {
-        Expr::Bool(value) => Some(*value),
-        Expr::Resident { port, negated } => Some(names.is_chassis_resident(port) != *negated),
-        Expr::Test(test) => test.is_empty().then_some(test.relop == Relop::Ne),
-        Expr::And(list) => fold(list, names, false),
-        Expr::Or(list) => fold(list, names, true),
+        Expr::Resident { port, negated } => Expr::Bool(names.is_chassis_resident(&port) != negated),
+        Expr::Test(test) if test.is_empty() => Expr::Bool(test.relop == Relop::Ne),
+        Expr::And(list) => join(list, names, true, Expr::and),
+        Expr::Or(list) => join(list, names, false, Expr::or),
+        Expr::Test(_) | Expr::Bool(_) => expr,
     }
 }
 
-/// The value of operands of which `decisive` decides.
-fn fold(list: &[Expr], names: &dyn Names, decisive: bool) -> Option<bool> {
-    let mut all_known = true;
+/// Operands joined; `neutral` is the value that makes no difference among them, and the other one decides.
+fn join(list: Vec<Expr>, names: &dyn Names, neutral: bool, join: fn(Expr, Expr) -> Expr) -> Expr {
+    let mut joined: Option<Expr> = None;
     for expr in list {
-        match constant(expr, names) {
-            Some(value) if value == decisive => return Some(decisive),
-            known => all_known &= known.is_some(),
+        match settle(expr, names) {
+            Expr::Bool(value) if value == neutral => {}
+            Expr::Bool(value) => return Expr::Bool(value),
+            expr => {
+                joined = Some(match joined {
+                    Some(before) => join(before, expr),
+                    None => expr,
+                });
+            }
         }
     }
-    all_known.then_some(!decisive)
+    joined.unwrap_or(Expr::Bool(neutral))
 }

@@ -47,8 +47,7 @@ fn write(out: &mut String, tree: &Tree) -> Result<(), serde_json::Error> {
             out.push_str(fields.trim_start_matches('{').strip_suffix('}').unwrap_or_default());
         }
         let mut children: Vec<&Node> = tree.children(node).collect();
-        let is_tail = |last: &&Node| node.kind == Kind::Table && last.kind == Kind::Table;
-        if let Some(tail) = children.pop_if(|last| is_tail(&&**last)) {
+        if let Some(tail) = children.pop_if(|last| node.kind == Kind::Table && last.kind == Kind::Table) {
             due.push(Due::Node(tail));
             due.push(Due::Text(","));
         }

@@ -213,8 +213,8 @@ impl<'a> Machine<'a> {
         let flows = self.tracer.flows(at.datapath);
         let (packet, view) = (at.packet.flow(), self.view(&at));
         let found = loop {
-            let table = flows.table(at.pipeline, at.table).iter();
-            match table.into_iter().find(|flow| flow.matches.eval(&packet, &view)) {
+            let mut table = flows.table(at.pipeline, at.table).iter();
+            match table.find(|flow| flow.matches.eval(&packet, &view)) {
                 Some(flow) if flow.is_trivial => at.table = at.table.saturating_add(1),
                 found => break found,
             }

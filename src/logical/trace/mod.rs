@@ -39,7 +39,7 @@ use flow_text::FlowText;
 use flows::Flows;
 use machine::{At, INPORT, Machine, Packet};
 use node::Tree;
-use view::{Datapath, Sets, View, shown_port};
+use view::{Datapath, Found, View, shown_port};
 
 pub use flows::Unread;
 pub use format::Form;
@@ -75,7 +75,7 @@ pub enum TraceError {
 pub struct Tracer {
     store: Store,
     flows: HashMap<Uuid, OnceCell<Flows>>,
-    sets: Sets,
+    found: Found,
     vips: OnceCell<Vec<(IpAddr, u16)>>,
 }
 
@@ -101,7 +101,7 @@ impl Tracer {
     /// A tracer through these rows.
     pub fn new(store: Store) -> Self {
         let flows = store.iter::<DatapathBinding>().map(|(uuid, _)| (uuid, OnceCell::new())).collect();
-        Self { store, flows, sets: Sets::default(), vips: OnceCell::new() }
+        Self { store, flows, found: Found::default(), vips: OnceCell::new() }
     }
 
     /// Traces a packet that is described in OVN's language. Without a datapath it is that of the packet's port.
@@ -152,7 +152,7 @@ impl Tracer {
     }
 
     fn view<'s>(&'s self, datapath: Datapath<'s>) -> View<'s> {
-        View { store: &self.store, sets: &self.sets, datapath, by_user: false }
+        View { store: &self.store, found: &self.found, datapath, by_user: false }
     }
 
     /// The flows of a datapath, read when they are first asked for.

@@ -3,8 +3,7 @@
 //! Nodes live in one vector and name their children by number, so that a trace of thousands of nested tables needs no
 //! recursion, neither to be built nor to be walked or dropped.
 
-use crate::logical::action::Pipeline;
-use crate::logical::rows::Uuid;
+use crate::logical::rows::{Pipeline, Uuid};
 
 /// What a node tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -40,7 +39,7 @@ pub struct Hit {
     #[serde(serialize_with = "as_text")]
     pub uuid: Uuid,
     /// Its priority.
-    pub priority: i64,
+    pub priority: u16,
 }
 
 /// A table that was looked up.
@@ -49,7 +48,7 @@ pub struct Lookup {
     /// Name of the datapath.
     pub datapath: Box<str>,
     /// Its pipeline.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "name")]
     pub pipeline: Pipeline,
     /// The table's number.
     pub table: u8,
@@ -61,8 +60,12 @@ pub struct Lookup {
     pub flow: Option<Hit>,
 }
 
-fn as_text<T: std::fmt::Display, S: serde::Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(value)
+fn as_text<S: serde::Serializer>(uuid: &Uuid, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(uuid)
+}
+
+fn name<S: serde::Serializer>(pipeline: &Pipeline, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(pipeline.name())
 }
 
 /// Number of a node.

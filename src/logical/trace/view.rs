@@ -19,11 +19,13 @@ const SHORT_UUID: usize = 6;
 /// Fewest digits of a UUID that may stand for it.
 const FEWEST_DIGITS: usize = 4;
 
-/// Address sets and port groups in the form in which expressions take them, made when they are first named.
+/// What names have been found to stand for. Sets and groups are in the form in which expressions take them.
 #[derive(Default)]
-pub(super) struct Sets {
+pub(super) struct Found {
     addresses: RefCell<HashMap<String, Option<Arc<AddressSet>>>>,
     ports: RefCell<HashMap<String, Option<Arc<PortGroup>>>>,
+    /// Keys of ports by datapath, which every look at every flow asks for.
+    keys: RefCell<HashMap<Uuid, HashMap<String, Option<u32>>>>,
 }
 
 /// A logical datapath.
@@ -42,7 +44,7 @@ impl<'s> Datapath<'s> {
     /// Its UUID in the Northbound database, or its own.
     fn northbound(&self) -> Uuid {
         let ids = &self.row.external_ids;
-        let id = |key| ids.get(key).and_then(|text: &String| text.parse().ok());
+        let id = |key: &str| ids.get(key).and_then(|text: &String| text.parse().ok());
         id("logical-switch").or_else(|| id("logical-router")).unwrap_or(self.uuid)
     }
 
@@ -116,7 +118,7 @@ pub(super) fn with_friendly_names(store: &Store, text: &str) -> String {
 #[derive(Clone, Copy)]
 pub(super) struct View<'s> {
     pub store: &'s Store,
-    pub sets: &'s Sets,
+    pub found: &'s Found,
     pub datapath: Datapath<'s>,
     /// Whether a user may name a port by its friendly name or by its UUID.
     pub by_user: bool,
@@ -136,6 +138,22 @@ impl<'s> View<'s> {
     /// Where an Ethernet address was learned.
     pub fn learned_at(&self, mac: Mac) -> Option<u32> {
         self.store.fdb(self.datapath.row.tunnel_key, mac).map(|(_, row)| row.port_key)
+    }
+
+    fn own_key(&self, port: &PortBinding) -> Option<u32> {
+        // A port of another datapath, such as a port group may have, is none here.
+        (port.datapath == self.datapath.uuid).then(|| port.tunnel_key.into())
+    }
+
+    /// The key of a port or multicast group.
+    fn find_key(&self, name: &str) -> Option<u32> {
+        match self.store.port(name) {
+            Some((_, port)) => self.own_key(port),
+            None => {
+                let (_, group) = self.store.multicast_group(self.datapath.uuid, name)?;
+                Some(group.tunnel_key.into())
+            }
+        }
     }
 
     /// The port that a user means: by its name, its friendly name, or its UUID.
@@ -161,7 +179,7 @@ impl Names for View<'_> {
             let (_, row) = self.store.address_set(name)?;
             Some(Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str))))
         };
-        let mut known = self.sets.addresses.borrow_mut();
+        let mut known = self.found.addresses.borrow_mut();
         known.entry(name.to_owned()).or_insert_with(make).clone()
     }
 
@@ -172,7 +190,7 @@ impl Names for View<'_> {
                 self.store.port_group(&qualified).or_else(|| self.store.port_group(name))?;
             Some(Arc::new(PortGroup::new(&row.name, row.ports.iter().map(String::as_str))))
         };
-        let mut known = self.sets.ports.borrow_mut();
+        let mut known = self.found.ports.borrow_mut();
         known.entry(qualified.clone()).or_insert_with(make).clone()
     }
 
@@ -180,19 +198,15 @@ impl Names for View<'_> {
         if matches!(name, "" | "none") {
             return Some(0);
         }
-        let port = self.store.port(name).map(|(_, port)| &**port);
-        let group = || self.store.multicast_group(self.datapath.uuid, name);
-        match port {
-            // A port of another datapath, such as a port group may have, is none here.
-            Some(port) => (port.datapath == self.datapath.uuid).then(|| port.tunnel_key.into()),
-            None => match group() {
-                Some((_, group)) => Some(group.tunnel_key.into()),
-                None if self.by_user => {
-                    let port = self.named_by_user(name)?;
-                    (port.datapath == self.datapath.uuid).then(|| port.tunnel_key.into())
-                }
-                None => None,
-            },
+        let mut found = self.found.keys.borrow_mut();
+        let keys = found.entry(self.datapath.uuid).or_default();
+        let key = match keys.get(name) {
+            Some(key) => *key,
+            None => *keys.entry(name.to_owned()).or_insert(self.find_key(name)),
+        };
+        match key {
+            None if self.by_user && self.store.port(name).is_none() => self.own_key(self.named_by_user(name)?),
+            key => key,
         }
     }
 
