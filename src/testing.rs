@@ -5,6 +5,7 @@
 
 use crate::action::Op;
 use crate::action::execute::{ControllerOp, Copied, Sink, execute};
+use crate::logical::action::{Context, Pipeline, TABLES, parse_actions};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
@@ -83,6 +84,24 @@ pub fn fuzz_flow(bytes: &[u8]) {
         }
     }
     parse_flow_file(text, &()).for_each(drop);
+}
+
+/// Any text as the actions of a logical flow, in the first table and in the last: nothing panics, errors point inside
+/// the text, and what is read is printed so that it is read the same.
+pub fn fuzz_actions(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    for context in [Context::at(Pipeline::Ingress, 0), Context::at(Pipeline::Egress, TABLES - 1)] {
+        match parse_actions(text, &context) {
+            Ok(actions) => {
+                let printed = actions.to_string();
+                assert_eq!(parse_actions(&printed, &context), Ok(actions), "became {printed:?}");
+            }
+            Err(error) => {
+                assert!(text.get(error.span.clone()).is_some(), "span {:?}", error.span);
+                error.render(text);
+            }
+        }
+    }
 }
 
 /// Any bytes to the control socket's framing; what comes out of it is done by the commands, on a switch in memory.

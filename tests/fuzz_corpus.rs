@@ -34,3 +34,8 @@ fn socket() {
 fn megaflows() {
     run("megaflows", millrace::testing::fuzz_megaflows);
 }
+
+#[test]
+fn actions() {
+    run("actions", millrace::testing::fuzz_actions);
+}
