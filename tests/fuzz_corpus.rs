@@ -39,3 +39,13 @@ fn megaflows() {
 fn actions() {
     run("actions", millrace::testing::fuzz_actions);
 }
+
+#[test]
+fn lexer() {
+    run("lexer", millrace::testing::fuzz_lexer);
+}
+
+#[test]
+fn expression() {
+    run("expression", millrace::testing::fuzz_expression);
+}
