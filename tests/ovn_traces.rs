@@ -2,6 +2,7 @@
 //! rows. The uuids and source hints are those of the rows, so they are compared too.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,13 +43,20 @@ fn requests(scenario: &str) -> Vec<(String, Request)> {
 }
 
 fn trace(tracer: &Tracer, request: &Request) -> Trace {
-    tracer.run(request.datapath.as_deref(), &request.microflow, &request.options).unwrap()
+    tracer.run(request).unwrap()
+}
+
+fn first_difference(theirs: &str, ours: &str) -> String {
+    let number = theirs.lines().zip(ours.lines()).take_while(|(one, other)| one == other).count();
+    let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
+    format!("line {}\n    recorded: {}\n    ours:     {}", number + 1, line(theirs), line(ours))
 }
 
 /// How many traces agree in all forms.
 fn compare(scenario: &str) -> usize {
     let tracer = Tracer::new(load(scenario));
     let mut compared = 0;
+    let mut differences = String::new();
     for (name, request) in requests(scenario) {
         if ABORTED.contains(&name.as_str()) {
             continue;
@@ -60,10 +68,14 @@ fn compare(scenario: &str) -> usize {
             // The first line is the command.
             let (_, real) = text.split_once('\n').unwrap();
             let ours = ours.display(&[form]).to_string();
-            assert!(ours == real, "{scenario} {name} {}\nthe real one:\n{real}\nours:\n{ours}", form.name());
+            if ours != real {
+                let first = first_difference(real, &ours);
+                writeln!(differences, "{scenario} {name} {}: {first}", form.name()).unwrap();
+            }
         }
         compared += 1;
     }
+    assert!(differences.is_empty(), "\n{differences}");
     compared
 }
 

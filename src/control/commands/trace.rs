@@ -29,8 +29,7 @@ pub fn trace(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let tracing = switch.state_mut().logical.tracing();
         // Elsewhere, since reading the flows of a large network takes a while and others are served meanwhile.
         let traced = tokio::task::spawn_blocking(move || {
-            let datapath = request.datapath.as_deref();
-            let trace = tracing.tracer.run(datapath, &request.microflow, &request.options);
+            let trace = tracing.tracer.run(&request);
             (tracing, trace)
         });
         let (tracing, trace) = traced.await.map_err(refused)?;

@@ -3,7 +3,8 @@
 use super::flow_text::FlowText;
 use super::machine::{At, Machine, without_semicolon};
 use super::node::Kind;
-use crate::logical::action::{Action, Constant, Log, Meanwhile, Release, Support};
+use crate::logical::action::{Action, Log, Meanwhile, Release, Support};
+use crate::logical::expr::Constant;
 use crate::logical::names::Names;
 use crate::logical::rows::Pipeline;
 use crate::logical::symbol::FieldRef;

@@ -380,7 +380,6 @@ impl<'a> Machine<'a> {
 
 /// An action as text without its end.
 pub(super) fn without_semicolon(action: &Action) -> String {
-    let mut text = action.to_string();
-    text.pop_if(|c| c == ';');
-    text
+    let text = action.to_string();
+    text.strip_suffix(';').map(str::to_owned).unwrap_or(text)
 }

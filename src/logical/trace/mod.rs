@@ -88,13 +88,8 @@ pub struct Trace {
 }
 
 /// Traces a packet through rows of which no other trace is wanted.
-pub fn run(
-    store: &Store,
-    datapath: Option<&str>,
-    microflow: &str,
-    options: &Options,
-) -> Result<Trace, TraceError> {
-    Tracer::new(store.clone()).run(datapath, microflow, options)
+pub fn run(store: &Store, request: &Request) -> Result<Trace, TraceError> {
+    Tracer::new(store.clone()).run(request)
 }
 
 impl Tracer {
@@ -104,13 +99,9 @@ impl Tracer {
         Self { store, flows, found: Found::default(), vips: OnceCell::new() }
     }
 
-    /// Traces a packet that is described in OVN's language. Without a datapath it is that of the packet's port.
-    pub fn run(
-        &self,
-        datapath: Option<&str>,
-        microflow: &str,
-        options: &Options,
-    ) -> Result<Trace, TraceError> {
+    /// Traces a packet that is described in OVN's language.
+    pub fn run(&self, request: &Request) -> Result<Trace, TraceError> {
+        let Request { datapath, microflow, options, .. } = request;
         let datapath = match datapath {
             Some(name) => self.datapath(name)?,
             None => self.datapath_of_port(microflow)?,
@@ -198,7 +189,7 @@ impl Trace {
     }
 
     /// The packet as Open vSwitch writes it, then the forms that are wanted, under headlines if they are several.
-    pub fn display(&self, forms: &[Form]) -> impl Display {
+    pub fn display<'t>(&'t self, forms: &'t [Form]) -> impl Display + 't {
         Shown { trace: self, forms }
     }
 }

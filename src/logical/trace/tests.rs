@@ -75,11 +75,16 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+fn request(datapath: Option<&str>, microflow: &str) -> Request {
+    let (datapath, microflow) = (datapath.map(str::to_owned), microflow.to_owned());
+    Request { datapath, microflow, ..Request::default() }
+}
+
 /// One form without the line of the packet.
 fn shown(tracer: &Tracer, form: Form, microflow: &str, options: &[&str]) -> String {
     let words: Vec<&str> = [options, &["sw", microflow]].concat();
     let request = Request::parse(&words).unwrap();
-    let trace = tracer.run(Some("sw"), microflow, &request.options).unwrap();
+    let trace = tracer.run(&request).unwrap();
     assert_eq!(trace.unread(), []);
     trace.display(&[form]).to_string().split_once('\n').unwrap().1.to_owned()
 }
@@ -684,7 +689,7 @@ fn names() {
     let unfriendly = shown(&tracer, Form::Summary, &from_uuid, &["--no-friendly-names"]);
     assert!(unfriendly.starts_with(&format!("ingress(dp=\"0000dead-0000-0000-0000-000000000000\", inport=\"{uuid}\")")));
     assert!(unfriendly.contains(&format!("outport = \"lp-{uuid}\";")), "{unfriendly}");
-    let by_northbound = tracer.run(Some("0000dead"), &from_vm, &Options::default()).unwrap();
+    let by_northbound = tracer.run(&request(Some("0000dead"), &from_vm)).unwrap();
     assert_eq!(by_northbound.nodes()[0].text, r#"ingress(dp="sw", inport="vm")"#);
 }
 
@@ -694,7 +699,7 @@ fn flows_that_cannot_be_read_are_reported() {
     net.flow(sw, Pipeline::Ingress, 0, 2, "nonsense ==", "next;");
     net.flow(sw, Pipeline::Ingress, 0, 2, "1", "nonsense;");
     net.ingress(sw, 0, OUT_B);
-    let trace = net.tracer().run(Some("sw"), FROM_A, &Options::default()).unwrap();
+    let trace = run(&net.tracer().store, &request(Some("sw"), FROM_A)).unwrap();
     assert_eq!(trace.unread().len(), 2);
     let text = trace.display(&[Form::Minimal]).to_string();
     assert!(text.contains("\noutput(\"b\");\n# note: logical flow 00000006-"), "{text}");
@@ -708,7 +713,7 @@ fn nonsense_gets_one_sentence() {
     let (net, _) = Net::switch();
     let tracer = net.tracer();
     let refused = |datapath: Option<&str>, microflow: &str| {
-        tracer.run(datapath, microflow, &Options::default()).unwrap_err()
+        tracer.run(&request(datapath, microflow)).unwrap_err()
     };
     assert!(matches!(refused(Some("nowhere"), FROM_A), TraceError::Datapath(_)));
     for microflow in ["", "(", "ip4 && ip6", "tcp.dst == 80", "inport == \"nowhere\"", "nonsense"] {
@@ -719,5 +724,5 @@ fn nonsense_gets_one_sentence() {
     assert_eq!(refused(None, r#"inport == "nowhere""#), TraceError::NoPort("nowhere".to_owned()));
     assert!(matches!(refused(None, "ip4 &&"), TraceError::Microflow { .. }));
     let empty = Tracer::new(Store::default());
-    assert!(matches!(empty.run(None, FROM_A, &Options::default()), Err(TraceError::Datapath(_))));
+    assert!(matches!(empty.run(&request(None, FROM_A)), Err(TraceError::Datapath(_))));
 }
