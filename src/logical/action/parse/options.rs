@@ -7,7 +7,7 @@ use crate::logical::action::ast::{Action, OptionValue, PutOptions, TriggerEvent}
 use crate::logical::action::options::{Event, ND_RA_OPTIONS, OFFERIP, OptionDef, Takes, empty_lb, nd_ra};
 use crate::logical::error::SyntaxError;
 use crate::logical::expr::{Constant, ConstantSet};
-use crate::logical::lex::{Format, Kind as Token, Number};
+use crate::logical::lex::{Format, Kind as Token};
 use crate::logical::symbol::FieldRef;
 
 impl Parser<'_, '_> {
