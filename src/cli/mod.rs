@@ -137,7 +137,7 @@ impl Session<'_, '_> {
             }
             Command::Sbctl(arguments) => match arguments.command {
                 SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
-                _ => sbctl::request(arguments),
+                SbctlCommand::Read(command) => sbctl::request(arguments.options, command),
             },
             Command::Drops => Request::bare("drops"),
             Command::Stats { clear: false } => Request::bare("stats"),
