@@ -12,7 +12,7 @@ use super::sbctl::SbctlArguments;
 #[command(
     name = "millrace",
     version,
-    after_help = "Exit codes: 0 done; 1 the switch refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
+    after_help = "Exit codes: 0 done; 1 the switch, or `ovn` a line, refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
                   not answer in time; 5 the answer could not be written."
 )]
 pub(super) struct Arguments {
@@ -83,6 +83,8 @@ pub(super) enum Command {
         #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
         count: u64,
     },
+    /// OVN's language: read lines from standard input and print each in its canonical form
+    Ovn(OvnCommand),
     /// Versions of this command and of the switch
     Version,
     /// Methods that the switch knows
@@ -97,6 +99,61 @@ pub(super) enum Command {
     },
     /// Stop the switch
     Exit,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OvnCommand {
+    #[command(flatten)]
+    pub names: OvnNames,
+
+    #[command(subcommand)]
+    pub what: OvnWhat,
+}
+
+/// What the names in a match stand for.
+#[derive(Debug, Args)]
+pub(super) struct OvnNames {
+    /// An address set, $NAME in a match
+    #[arg(long, global = true, value_name = "NAME=ADDRESS,…")]
+    pub address_set: Vec<String>,
+
+    /// A port group, @NAME in a match
+    #[arg(long, global = true, value_name = "NAME=PORT,…")]
+    pub port_group: Vec<String>,
+
+    /// A port and its key
+    #[arg(long, global = true, value_name = "NAME=KEY")]
+    pub port: Vec<String>,
+
+    /// A port that is_chassis_resident() holds for [default: all]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub resident: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OvnWhat {
+    /// The tokens
+    Lex,
+    /// Matches as they were read
+    ParseExpr,
+    /// Matches over whole fields, with all prerequisites
+    AnnotateExpr,
+    /// Matches as a choice of conjunctions
+    NormalizeExpr,
+    /// Whether matches hold for a packet
+    EvaluateExpr {
+        /// The packet, such as 'inport == "lp1" && ip4.src == 10.0.0.1 && icmp4.type == 8'
+        microflow: String,
+    },
+    /// Actions, and the match that they imply
+    ParseActions {
+        /// Actions of the egress pipeline
+        #[arg(long)]
+        egress: bool,
+        /// The table they stand in
+        #[arg(long, default_value = "10")]
+        table: u8,
+    },
 }
 
 #[derive(Debug, Subcommand)]

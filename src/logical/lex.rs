@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use crate::packet::Mac;
+use crate::packet::addr::Ipv6Text;
 
 /// A token and the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -423,8 +424,8 @@ fn hexadecimal(digits: &str) -> Result<u128, LexError> {
 
 /// `number/mask`: both in one form, a prefix length behind an address, or hexadecimal behind a plain zero.
 fn masked(number: Number, mask: Number) -> Result<Number, LexError> {
-    let prefix = |width: u32, length: u128| {
-        let length = u32::try_from(length).ok().filter(|length| *length <= width)?;
+    let prefix = |width: u16, length: u128| {
+        let length = u16::try_from(length).ok().filter(|length| *length <= width)?;
         Some(ones(width) & !ones(width - length))
     };
     let (format, bits) = match (number.format, mask.format) {
@@ -439,23 +440,23 @@ fn masked(number: Number, mask: Number) -> Result<Number, LexError> {
 }
 
 /// Ones in the low `bits` of 128.
-const fn ones(bits: u32) -> u128 {
+pub(in crate::logical) const fn ones(bits: u16) -> u128 {
     match bits {
         0 => 0,
-        bits => u128::MAX >> (128 - bits),
+        bits => u128::MAX >> (128 - bits as u32),
     }
 }
 
 /// Length of the prefix that `mask` is in `width` bits, if it is one.
-fn prefix_length(mask: u128, width: u32) -> Option<u32> {
-    let length = mask.count_ones();
+fn prefix_length(mask: u128, width: u16) -> Option<u16> {
+    let length = mask.count_ones() as u16;
     (length <= width && mask == ones(width) & !ones(width - length)).then_some(length)
 }
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Nothing that was read has bits its form has no room for, but a number may be made in another way.
-        let fits = (self.value | self.mask.unwrap_or(0)) & !ones(self.format.bits().into()) == 0;
+        let fits = (self.value | self.mask.unwrap_or(0)) & !ones(self.format.bits()) == 0;
         let format = if fits { self.format } else { Format::Hex };
         plain(f, self.value, format)?;
         let Some(mask) = self.mask else { return Ok(()) };
@@ -478,7 +479,7 @@ fn plain(f: &mut fmt::Formatter<'_>, value: u128, format: Format) -> fmt::Result
         Format::Hex => write!(f, "{value:#x}"),
         Format::Ethernet => write!(f, "{}", Mac::from_u64(value as u64)),
         Format::Ipv4 => write!(f, "{}", Ipv4Addr::from_bits(value as u32)),
-        Format::Ipv6 => write!(f, "{}", Ipv6Addr::from_bits(value)),
+        Format::Ipv6 => write!(f, "{}", Ipv6Text(value)),
     }
 }
 

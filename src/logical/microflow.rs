@@ -1,5 +1,6 @@
 //! A packet as matches and the tracer see it: the fields of the flow key, and no bytes.
 
+use super::lex::ones;
 use super::symbol::FieldRef;
 use crate::packet::FlowKey;
 
@@ -24,9 +25,4 @@ impl Microflow {
             self.key.set_masked(field, (value & ones(width)) << offset, ones(width) << offset);
         }
     }
-}
-
-/// Ones in the low `bits` of 128, at least one of them.
-const fn ones(bits: u16) -> u128 {
-    u128::MAX >> (128 - bits as u32)
 }

@@ -5,6 +5,7 @@
 //! switch's own key. The invariant: what one part prints another reads back as the same thing ([`lex`], [`expr`] and
 //! `action` all print a canonical form), and a text that OVN refuses is refused here too, with the place and the mend.
 
+pub mod action;
 pub mod cursor;
 pub mod error;
 pub mod expr;

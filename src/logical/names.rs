@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::lex::{Kind, Lexer, Number};
+use super::lex::{Kind, Lexer, Number, ones};
 
 /// The constants behind `$name`, sorted and each once.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl AddressSet {
 
     /// Whether a constant asks for none of the low `width` bits.
     pub fn has_everything(&self, width: u16) -> bool {
-        self.masks.iter().any(|mask| mask.checked_shl(128 - u32::from(width)).unwrap_or(0) == 0)
+        self.masks.iter().any(|mask| mask & ones(width) == 0)
     }
 
     /// The width of the widest.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Masked, SyntaxError};
 use crate::logical::cursor::Cursor;
-use crate::logical::lex::{Kind, Number, Quoted};
+use crate::logical::lex::{Kind, Number, Quoted, ones};
 use crate::logical::symbol::{FieldRef, Symbol};
 
 /// A number or a text.
@@ -104,14 +104,6 @@ impl Masked {
         let ones = ones(width);
         let mask = number.mask.unwrap_or(ones) & ones;
         Self { value: (number.value & mask) << offset, mask: mask << offset }
-    }
-}
-
-/// Ones in the low `bits` of 128.
-pub(super) const fn ones(bits: u16) -> u128 {
-    match bits {
-        0 => 0,
-        bits => u128::MAX >> (128 - bits as u32),
     }
 }
 

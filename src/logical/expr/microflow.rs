@@ -13,7 +13,9 @@ pub fn parse_microflow(text: &str, names: &dyn Names) -> Result<Microflow, Synta
     let whole = 0..text.len();
     let fail = |sentence: String| SyntaxError::new(whole.clone(), sentence);
     let annotated = Expr::parse(text, names)?.annotate();
-    let normal = annotated.clone().normalize().map_err(|error| fail(error.to_string()))?;
+    let mut normal = annotated.clone().normalize().map_err(|error| fail(error.to_string()))?;
+    // A microflow is not of any chassis: every port is resident.
+    normal.conjunctions.retain(|conjunction| conjunction.residents.iter().all(|(_, here)| *here));
     let conjunction = match normal.conjunctions.as_slice() {
         [] => {
             let sentence = "the microflow contradicts itself, so that no packet is like it; remove one of its terms";

@@ -53,12 +53,13 @@ pub struct Clause {
 pub enum NormalizeError {
     /// Too many conjunctions.
     #[error(
-        "the match takes apart into more than {MAX_CONJUNCTIONS} conjunctions or {MAX_ITEMS} values; make several \
-         flows of it"
+        "the match takes apart into more than {} conjunctions or {} values; make several flows of it",
+        MAX_CONJUNCTIONS,
+        MAX_ITEMS
     )]
     TooManyConjunctions,
     /// Too many values of one symbol.
-    #[error("the match asks a field for more than {MAX_VALUES} values; name fewer, or ask for them by == instead of !=")]
+    #[error("the match asks a field for more than {} values; name fewer, or ask for them by == not !=", MAX_VALUES)]
     TooManyValues,
     /// A port's name under `!=`, which no parser lets through.
     #[error("the match asks for a port by !=; ask for the ports that it may be by ==")]

@@ -221,7 +221,7 @@ impl Parser<'_, '_> {
     /// A constant, or several in braces with optional commas.
     fn operand(&mut self) -> Result<Operand, SyntaxError> {
         let start = self.cursor.span().start;
-        let mut constants = SmallVec::new();
+        let mut constants: SmallVec<[Parsed; 1]> = SmallVec::new();
         let is_set = self.cursor.accept(&Kind::LeftCurly);
         loop {
             let constant = self.constant(&constants)?;

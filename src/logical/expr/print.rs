@@ -15,7 +15,7 @@ impl fmt::Display for Expr {
 impl Expr {
     /// Prints what stands in a list joined by `outer`, in parentheses if it is a list of the other kind.
     fn print(&self, f: &mut fmt::Formatter<'_>, outer: Option<Join>) -> fmt::Result {
-        let enclosed = |f: &mut fmt::Formatter<'_>, join: Join, list: &dyn Fn(&mut fmt::Formatter<'_>) -> _| {
+        let enclosed = |f: &mut fmt::Formatter<'_>, join: Join, list: &dyn Fn(&mut fmt::Formatter<'_>) -> fmt::Result| {
             let parens = outer.is_some_and(|outer| outer != join);
             f.write_str(if parens { "(" } else { "" })?;
             list(f)?;
