@@ -548,4 +548,5 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod sbctl;
 mod trace;

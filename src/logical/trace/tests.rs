@@ -486,8 +486,8 @@ fn packets_made_of_the_packet() {
         ("reject", &format!("{IP4} && sctp"), "sctp_abort", turned),
         ("sctp_abort", &format!("{IP4} && sctp"), "sctp_abort", untouched),
     ] {
-        let expected: Vec<&str> =
-            [&[&format!("{name} {{") as &str], &fields[..], &["ip.ttl = 255;"]].concat();
+        let title = format!("{name} {{");
+        let expected: Vec<&str> = [&[&title as &str], &fields[..], &["ip.ttl = 255;"]].concat();
         assert_eq!(found(action, microflow)[..5], expected, "{action}");
     }
     // What answers an error would never end.
