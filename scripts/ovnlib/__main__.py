@@ -44,6 +44,7 @@ class Sum:
     differences: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
+    forks: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
 
     def share(self) -> float:
@@ -54,7 +55,8 @@ class Sum:
         print("stages and how often a trace showed them:")
         for stage in sorted(self.known, key=lambda one: (-self.stages[one], one)):
             print(f"  {stage:{width}} {self.stages[stage]:6}")
-        print("kinds: " + ", ".join(f"{kind} {count}" for kind, count in self.kinds.most_common()))
+        for what, counts in (("headings", self.forks), ("kinds of microflows", self.kinds)):
+            print(f"{what}: " + ", ".join(f"{one} {count}" for one, count in counts.most_common()))
         print(
             f"{self.traced} microflows, {self.share():.1f} % of the answers not empty, "
             f"{len([one for one in self.known if self.stages[one]])} of {len(self.known)} stages; left out: "
@@ -137,6 +139,7 @@ class Run:
         self.sum.kinds[flow.kind] += 1
         self.sum.empty += trace.is_empty()
         self.sum.stages += trace.stages()
+        self.sum.forks += trace.forks()
         ours = self.ours
 
         def ask(without: set[str]) -> str:
