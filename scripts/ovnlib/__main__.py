@@ -21,7 +21,7 @@ from benchlib.fault import Fault
 from .compare import Trace, compare, difference, stages_of, without_flows
 from .microflow import Generator, Microflow
 from .ours import Ours
-from .real import Central
+from .real import Answer, Central
 from .services import Services
 from .topology import Builder, Topology
 
@@ -126,9 +126,11 @@ class Run:
         if real != mine:
             self.tell(number, "sbctl lflow-list --uuid", difference(real, mine))
 
-    def judge(self, number: int, dump: str, flow: Microflow, real: str | None, second: str | None) -> None:
-        if real is None:
+    def judge(self, number: int, dump: str, flow: Microflow, answer: Answer, second: Answer | None) -> None:
+        real = answer.text
+        if answer.aborted:
             self.sum.aborted += 1
+            print(f"topology {self.args.seed}/{number}: ovn-trace aborts on {command(flow)}\n  {answer.aborted}")
             return
         trace = Trace.of(real)
         if trace is None:
@@ -144,13 +146,13 @@ class Run:
 
         def ask(without: set[str]) -> str:
             if ours is None:
-                return second or ""
+                return second.text if second else ""
             ours.load(without_flows(dump, without))
             answer = ours.trace(flow)
             ours.load(dump)
             return answer
 
-        verdict = compare(real, ours.trace(flow) if ours else second or "", ask)
+        verdict = compare(real, ours.trace(flow) if ours else ask(set()), ask)
         if verdict.same:
             self.sum.choices += verdict.choices
         else:
