@@ -131,6 +131,9 @@ class Run:
         if answer.aborted:
             self.sum.aborted += 1
             print(f"topology {self.args.seed}/{number}: ovn-trace aborts on {command(flow)}\n  {answer.aborted}")
+            # Of ours that is no excuse.
+            if self.ours and Trace.of(said := self.ours.trace(flow)) is None:
+                self.tell(number, command(flow), [said])
             return
         trace = Trace.of(real)
         if trace is None:
