@@ -548,3 +548,4 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod trace;
