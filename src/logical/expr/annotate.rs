@@ -106,7 +106,11 @@ fn whole(test: Test, table: &Table) -> Expr {
         }));
     }
     let (root, shift) = test.symbol.root();
-    let items = if shift == 0 { test.items } else { test.items.into_iter().map(|item| item.shifted(shift)).collect() };
+    let items = if shift == 0 {
+        test.items
+    } else {
+        test.items.into_iter().map(|item| item.shifted(shift)).collect()
+    };
     Expr::Test(Test { symbol: root, relop: test.relop, items })
 }
 
