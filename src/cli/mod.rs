@@ -141,7 +141,7 @@ impl Session<'_, '_> {
             }
             Command::Sbctl(arguments) => match arguments.command {
                 SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
-                _ => sbctl::request(arguments),
+                SbctlCommand::Read(command) => sbctl::request(arguments.options, command),
             },
             Command::Trace(arguments) => request::trace(arguments)?,
             Command::Drops => Request::bare("drops"),

@@ -10,8 +10,9 @@ const MAX_DUMP: usize = 256 << 20;
 /// Bytes of a dump in one message, which quotes and escapes make longer.
 const PART: usize = 2 << 20;
 
+/// What may stand before a command or behind it.
 #[derive(Debug, Args)]
-pub(super) struct SbctlArguments {
+pub(super) struct Options {
     /// Layout of rows: list, table, csv or json
     #[arg(short, long, global = true, value_name = "FORMAT")]
     format: Option<String>,
@@ -40,6 +41,12 @@ pub(super) struct SbctlArguments {
     #[arg(long, global = true)]
     uuid: bool,
 
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SbctlArguments {
+    #[command(flatten)]
+    pub options: Options,
     #[command(subcommand)]
     pub command: SbctlCommand,
 }
@@ -54,6 +61,12 @@ pub(super) enum SbctlCommand {
         #[arg(long, value_name = "NAME")]
         chassis: Option<String>,
     },
+    #[command(flatten)]
+    Read(ReadCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReadCommand {
     /// Chassis, their tunnels and their ports
     Show,
     /// Logical flows
@@ -91,22 +104,19 @@ pub(super) enum SbctlCommand {
     },
 }
 
-/// What is asked of the switch. A dump is loaded otherwise.
-pub(super) fn request(arguments: SbctlArguments) -> Request {
-    let SbctlArguments { format, data, no_headings, bare, columns, if_exists, uuid, command } = arguments;
+/// What is asked of the switch.
+pub(super) fn request(options: Options, command: ReadCommand) -> Request {
+    let Options { format, data, no_headings, bare, columns, if_exists, uuid } = options;
     let named = [("--format", format), ("--data", data), ("--columns", columns)];
     let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
     let flags = [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
     let flags = flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
     let (method, words) = match command {
-        SbctlCommand::Load { file, chassis } => {
-            ("sbctl/load", chassis.map(chassis_word).into_iter().chain([file]).collect())
-        }
-        SbctlCommand::Show => ("sbctl/show", Vec::new()),
-        SbctlCommand::LflowList { words } => ("sbctl/lflow-list", words),
-        SbctlCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
-        SbctlCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
-        SbctlCommand::Get { table, record, columns } => ("sbctl/get", [vec![table, record], columns].concat()),
+        ReadCommand::Show => ("sbctl/show", Vec::new()),
+        ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
+        ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
+        ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
+        ReadCommand::Get { table, record, columns } => ("sbctl/get", [vec![table, record], columns].concat()),
     };
     Request::with(method, named.chain(flags).chain(words).collect())
 }

@@ -133,6 +133,22 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
     json!(["trace", ["--all", "--ct=new", "--ct=est", "--lb-dst=10.0.0.1:80", "--select-id=2", "sw", "ip4"]])
 )]
 #[case(&["trace", "sw", "ip4", "--no-friendly-names"], json!(["trace", ["--no-friendly-names", "sw", "ip4"]]))]
+#[case(&["sbctl", "show"], json!(["sbctl/show", []]))]
+#[case(&["sbctl", "lflow-list"], json!(["sbctl/lflow-list", []]))]
+#[case(&["sbctl", "--uuid", "dump-flows", "r1", "0xabc"], json!(["sbctl/lflow-list", ["--uuid", "r1", "0xabc"]]))]
+#[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
+#[case(
+    &["sbctl", "--bare", "--columns=_uuid", "find", "Datapath_Binding", "external_ids:name=r1"],
+    json!(["sbctl/find", ["--columns=_uuid", "--bare", "Datapath_Binding", "external_ids:name=r1"]])
+)]
+#[case(
+    &["sbctl", "list", "dns", "-f", "table", "--data=json", "--no-headings"],
+    json!(["sbctl/list", ["--format=table", "--data=json", "--no-headings", "dns"]])
+)]
+#[case(
+    &["sbctl", "--if-exists", "get", "Port_Binding", "p", "mac", "options:x"],
+    json!(["sbctl/get", ["--if-exists", "Port_Binding", "p", "mac", "options:x"]])
+)]
 #[case(&["drops"], json!(["drops", []]))]
 #[case(&["stats"], json!(["stats", []]))]
 #[case(&["stats", "--clear"], json!(["stats/clear", []]))]
@@ -466,6 +482,44 @@ fn refuses_a_capture_without_frames() {
 fn the_words_are_well_formed() {
     use clap::CommandFactory;
     Arguments::command().debug_assert();
+}
+
+#[test]
+fn a_dump_is_sent_in_parts_and_answered_once() {
+    let part = 2 << 20;
+    // A character that would be cut in two.
+    let text = format!("{}ö{}", "x".repeat(part - 1), "y".repeat(part));
+    let switch = Switch::start(|_, before| Ok(if before == 2 { "3 rows" } else { "" }.to_owned()));
+    let file = switch.file("sb.json", text.as_bytes());
+    let answer = switch.run(&["sbctl", "load", &file, "--chassis", "hv1"]);
+    assert_eq!(answer, (0, "3 rows\n".to_owned(), String::new()));
+    let asked = switch.asked();
+    let params: Vec<&Value> = asked.iter().map(|request| &request[1]).collect();
+    let [one, two, last] = params[..] else { panic!("{} requests", params.len()) };
+    assert_eq!((one.as_array().unwrap().len(), &one[0], &two[0], &last[0]), (2, &json!("--part"), &json!("--part"), &json!("--chassis=hv1")));
+    let sent: String = params.iter().map(|params| params[1].as_str().unwrap()).collect();
+    assert!(sent == text, "every byte once and in order");
+
+    let switch = Switch::start(|_, _| Err("nothing is loaded: so\n".to_owned()));
+    let answer = run_with(&["sbctl", "load", "-"], Some(switch.socket()), "{}");
+    assert_eq!(answer, (1, String::new(), "nothing is loaded: so\n".to_owned()));
+    assert_eq!(switch.asked(), [json!(["sbctl/load", ["{}"]])]);
+}
+
+#[test]
+fn a_dump_that_is_none_is_named() {
+    let switch = Switch::start(|_, _| Ok(String::new()));
+    let (code, _, errors) = switch.run(&["sbctl", "load", "/nowhere/sb.json"]);
+    assert_eq!(code, 2);
+    assert!(
+        errors.starts_with("cannot open /nowhere/sb.json: ")
+            && errors.ends_with("; give the path of a dump as `ovsdb-client --format=json dump` writes it\n"),
+        "{errors}"
+    );
+    let file = switch.file("sb.json", b"\xff");
+    let (code, _, errors) = switch.run(&["sbctl", "load", &file]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("is not a text in UTF-8"), "{errors}");
 }
 
 /// Neither a switch nor a socket is needed for these.

@@ -549,3 +549,4 @@ fn exit_stops() {
 
 mod inspection;
 mod trace;
+mod sbctl;

@@ -45,13 +45,13 @@ pub struct Delta {
 }
 
 /// The owner of the newest snapshot.
-#[derive(Default)]
 pub struct Database {
     now: Store,
     /// The rows that each commit may have changed, oldest first.
     log: VecDeque<Vec<(Table, Uuid)>>,
-    /// Names in the log.
+    /// Names in the log, and most that may be in it.
     logged: usize,
+    most: usize,
     /// Number of commits.
     commits: u64,
 }
@@ -63,7 +63,18 @@ pub struct Cursor {
     commits: u64,
 }
 
+impl Default for Database {
+    fn default() -> Self {
+        Self::with_log(MAX_LOGGED)
+    }
+}
+
 impl Database {
+    /// Without rows, and with a log of so many names.
+    pub(super) fn with_log(most: usize) -> Self {
+        Self { now: Store::default(), log: VecDeque::new(), logged: 0, most, commits: 0 }
+    }
+
     /// The newest snapshot.
     pub fn snapshot(&self) -> &Store {
         &self.now
@@ -80,7 +91,7 @@ impl Database {
         self.commits += 1;
         self.logged += count;
         self.log.push_back(touched);
-        while self.logged > MAX_LOGGED
+        while self.logged > self.most
             && let Some(oldest) = self.log.pop_front()
         {
             self.logged -= oldest.len();

@@ -231,3 +231,6 @@ impl<'de> Visitor<'de> for PieceVisitor {
         Ok(piece.unwrap_or(Piece::Other))
     }
 }
+
+#[cfg(test)]
+mod tests;
