@@ -10,6 +10,8 @@ export ROOT
 PACKAGES_BUILD=(gcc clang libclang-dev pkg-config libdpdk-dev)
 PACKAGES_RUN=(iproute2 iputils-ping iperf3 ethtool jq)
 PACKAGES_TEST=(dpdk-dev tcpdump openvswitch-common python3-scapy shellcheck valgrind)
+# What the logical half answers like; other releases of OVN have other flows and print other traces.
+OVN_RELEASE=23.03
 
 # ---- speaking -------------------------------------------------------------------------------------------------------
 

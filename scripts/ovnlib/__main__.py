@@ -21,7 +21,7 @@ from benchlib.fault import Fault
 from .compare import Trace, compare, difference, stages_of, without_flows
 from .microflow import Generator, Microflow
 from .ours import Ours
-from .real import Central
+from .real import Answer, Central
 from .services import Services
 from .topology import Builder, Topology
 
@@ -44,6 +44,7 @@ class Sum:
     differences: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
+    forks: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
 
     def share(self) -> float:
@@ -54,7 +55,8 @@ class Sum:
         print("stages and how often a trace showed them:")
         for stage in sorted(self.known, key=lambda one: (-self.stages[one], one)):
             print(f"  {stage:{width}} {self.stages[stage]:6}")
-        print("kinds: " + ", ".join(f"{kind} {count}" for kind, count in self.kinds.most_common()))
+        for what, counts in (("headings", self.forks), ("kinds of microflows", self.kinds)):
+            print(f"{what}: " + ", ".join(f"{one} {count}" for one, count in counts.most_common()))
         print(
             f"{self.traced} microflows, {self.share():.1f} % of the answers not empty, "
             f"{len([one for one in self.known if self.stages[one]])} of {len(self.known)} stages; left out: "
@@ -124,9 +126,14 @@ class Run:
         if real != mine:
             self.tell(number, "sbctl lflow-list --uuid", difference(real, mine))
 
-    def judge(self, number: int, dump: str, flow: Microflow, real: str | None, second: str | None) -> None:
-        if real is None:
+    def judge(self, number: int, dump: str, flow: Microflow, answer: Answer, second: Answer | None) -> None:
+        real = answer.text
+        if answer.aborted:
             self.sum.aborted += 1
+            print(f"topology {self.args.seed}/{number}: ovn-trace aborts on {command(flow)}\n  {answer.aborted}")
+            # Of ours that is no excuse.
+            if self.ours and Trace.of(said := self.ours.trace(flow)) is None:
+                self.tell(number, command(flow), [said])
             return
         trace = Trace.of(real)
         if trace is None:
@@ -137,17 +144,18 @@ class Run:
         self.sum.kinds[flow.kind] += 1
         self.sum.empty += trace.is_empty()
         self.sum.stages += trace.stages()
+        self.sum.forks += trace.forks()
         ours = self.ours
 
         def ask(without: set[str]) -> str:
             if ours is None:
-                return second or ""
+                return second.text if second else ""
             ours.load(without_flows(dump, without))
             answer = ours.trace(flow)
             ours.load(dump)
             return answer
 
-        verdict = compare(real, ours.trace(flow) if ours else second or "", ask)
+        verdict = compare(real, ours.trace(flow) if ours else ask(set()), ask)
         if verdict.same:
             self.sum.choices += verdict.choices
         else:

@@ -41,12 +41,18 @@ class Trace:
         return Trace(*parts) if len(parts) == 4 else None
 
     def is_empty(self) -> bool:
-        """Nothing came of the packet that anybody outside would notice."""
-        return not self.minimal.strip()
+        """Nothing reached a port, the packet or one sent for it."""
+        return "output(" not in self.minimal
 
     def stages(self) -> Counter[str]:
         found = (_TABLE.match(line) for line in self.detailed.splitlines())
         return Counter(one["stage"] for one in found if one and one["stage"])
+
+    def forks(self) -> Counter[str]:
+        """What it went through beside tables: headings of the detailed form, by their first word."""
+        lines = self.detailed.splitlines()
+        titles = (title.strip() for title, rule in zip(lines, lines[1:]) if rule.strip() and not rule.strip(" -"))
+        return Counter(re.split(r"\W", title)[0] for title in titles)
 
 
 @dataclass

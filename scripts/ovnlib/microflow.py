@@ -60,15 +60,16 @@ class Generator:
         self.hosts = [host for host in topology.hosts() if host.addresses]
         self.kinds = {
             "host to host": (45, self.host_to_host),
-            "to a virtual address": (14, self.to_vip),
+            "to a virtual address": (18, self.to_vip),
             "from outside": (10, self.from_outside),
-            "to outside": (7, self.to_outside),
+            "to outside": (8, self.to_outside),
             "to a route or policy": (9, self.to_destination),
             "to a router": (6, self.to_router),
             "arp": (8, self.arp),
             "neighbour discovery": (4, self.neighbour),
             "ethernet": (5, self.ethernet),
             "dhcp": (2, self.dhcp),
+            "dns": (1, self.dns),
             "at a router": (3, self.at_router),
         }
 
@@ -94,7 +95,7 @@ class Generator:
             unusual = ["new", "est", "est,rpl", "rel", "new,rel", "est,dnat", "inv", "trk", "new,snat"]
             for _ in range(self.rng.randint(1, 7)):
                 options.append("--ct=" + (usual if self.chance(0.85) else self.rng.choice(unusual)))
-        if not any(option.startswith("--lb-dst") for option in packet.options) and self.chance(0.08):
+        if not any(option.startswith("--lb-dst") for option in packet.options) and self.chance(0.04):
             host = self.rng.choice(self.hosts)
             options.append("--lb-dst=" + endpoint(self.rng.choice(host.addresses), self.rng.choice(PORTS)))
         return [*options, f"--select-id={self.rng.choice([1, 2])}"]
@@ -193,8 +194,12 @@ class Generator:
     def ask_vip(self, packet: Packet, source: Address, vip: Vip) -> Packet:
         port = vip.port if self.chance(0.93) else 9
         packet.terms = self.ip(source, vip.address) + self.transport(source.version, vip.protocol, port)
-        if vip.backends:
+        # A connection that a switch sees first goes where --lb-dst says before any load balancer is asked. A choice of
+        # one needs no --lb-dst.
+        if len(vip.backends) > 1 or vip.backends and self.chance(0.25):
             packet.options.append("--lb-dst=" + endpoint(*self.rng.choice(vip.backends)))
+        # New connections are those that a backend is chosen for.
+        packet.options += ["--ct=new"] * self.rng.choice([0, 1, 2, 4])
         return packet
 
     def outside(self) -> tuple[Switch, RouterPort]:
@@ -221,6 +226,7 @@ class Generator:
         else:
             _, target = self.source_of(self.rng.choice([4, 6]))
         packet.terms = self.ip(self.world(target.version), target) + self.transport(target.version)
+        packet.options += ["--ct=new"] * self.rng.choice([0, 0, 2])
         return packet
 
     def world(self, version: int) -> Address:
@@ -230,7 +236,10 @@ class Generator:
         switch, _ = self.outside()
         host, source = self.source_of(self.rng.choice([4, 4, 6]))
         target = self.world(source.version)
-        if self.chance(0.3):
+        external = [nat.external for nat in self.topology.nats if nat.external.version == source.version]
+        if external and self.chance(0.4):
+            target = self.rng.choice(external)
+        elif self.chance(0.3):
             target = switch.networks[source.version == 6][self.rng.choice([1, 77])]
         packet = self.from_host(host, self.towards(host, target), [])
         packet.terms = self.ip(source, target) + self.transport(source.version)
@@ -338,6 +347,15 @@ class Generator:
         packet.terms = [
             "ip4.src == 0.0.0.0", "ip4.dst == 255.255.255.255", "ip.ttl == 64", "udp.src == 68", "udp.dst == 67",
         ]  # fmt: skip
+        return packet
+
+    def dns(self) -> Packet:
+        if not self.topology.dns:
+            raise Unfit
+        hosts = [host for host in self.topology.dns.hosts if host.addresses]
+        host, source = self.source_of(self.rng.choice([4, 6]), hosts)
+        packet = self.from_host(host, self.towards(host, self.world(source.version)), [])
+        packet.terms = self.ip(source, self.world(source.version)) + self.transport(source.version, "udp", 53)
         return packet
 
     def at_router(self) -> Packet:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from .topology import Topology
 
 SCHEMAS = Path("/usr/share/ovn")
 _LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What ovn-trace printed, or the words with which it aborted."""
+
+    text: str
+    aborted: str = ""
 
 
 class Tables:
@@ -92,8 +101,8 @@ class Central:
     def lflow_list(self) -> str:
         return self.ctl("sb", [["--uuid", "lflow-list"]])
 
-    def trace(self, flow: Microflow) -> str | None:
-        """All three forms; nothing where the tool ended by a signal.
+    def trace(self, flow: Microflow) -> Answer:
+        """All three forms.
 
         A process for each: the daemon that ovn-trace can be has neither --ct nor --lb-dst nor --select-id.
         """
@@ -103,7 +112,7 @@ class Central:
         except subprocess.TimeoutExpired:
             raise Fault(f"ovn-trace took longer than {_LIMIT} s: {argv}") from None
         if done.returncode < 0:
-            return None
+            return Answer("", (done.stderr.strip().splitlines() or ["killed"])[-1])
         if done.returncode:
             raise Fault(f"ovn-trace failed: {done.stderr.strip()[-500:]}\n{argv}")
-        return done.stdout
+        return Answer(done.stdout)

@@ -1,4 +1,4 @@
-"""What a random network offers beyond forwarding: security groups, QoS, load balancers, NAT, routes, policies, DHCP."""
+"""What a random network offers beyond forwarding: ACLs, QoS, load balancers, NAT, routes, policies, DHCP and DNS."""
 
 from __future__ import annotations
 
@@ -46,10 +46,12 @@ class Services:
                 self.add_policies(router)
             if router.has_gateway():
                 self.add_nats(router)
-        if self.chance(0.6):
+        if self.chance(0.7):
             self.add_balancers()
         if self.chance(0.3):
             self.add_dhcp()
+        if self.chance(0.15):
+            self.add_dns()
 
     def hosts_of(self, router: Router, version: int) -> list[tuple[Host, Address]]:
         return [(host, one) for host in router.hosts() for one in host.addresses if one.version == version]
@@ -191,7 +193,7 @@ class Services:
                 continue
             elif kind < 0.75 and len(hops) > 1:
                 several = self.rng.sample(hops, 2)
-                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.3) else "--ecmp"
+                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.5) else "--ecmp"
                 for _, hop in several:
                     self.run(option, "lr-route-add", router.name, prefix, hop)
             else:
@@ -270,7 +272,7 @@ class Services:
             self.made.vips += vips
 
     def vip(self, version: int, protocol: str, with_port: bool, hosts: list[tuple[Host, Address]]) -> Vip:
-        several = self.rng.sample(hosts, min(len(hosts), self.rng.choice([1, 2, 2, 3])))
+        several = self.rng.sample(hosts, min(len(hosts), self.rng.choice([1, 1, 1, 2, 3])))
         if self.chance(0.07):
             several = []
         self.vips += 1
@@ -285,7 +287,7 @@ class Services:
         for option, probability in (
             ("hairpin_snat_ip=169.254.9.9", 0.15),
             ("skip_snat=true", 0.1),
-            ("affinity_timeout=60", 0.12),
+            ("affinity_timeout=60", 0.2),
             ("reject=true", 0.1),
             ("add_route=true", 0.1),
         ):
@@ -302,7 +304,7 @@ class Services:
         for vip in vips:
             vip.switches, vip.routers = switches, routers
 
-    # ---- DHCP -----------------------------------------------------------------------------------------------------------
+    # ---- DHCP and DNS ---------------------------------------------------------------------------------------------------
 
     def add_dhcp(self) -> None:
         switch = self.rng.choice(self.tenants)
@@ -320,3 +322,9 @@ class Services:
             if host.addresses and self.chance(0.7):
                 self.run("set", "Logical_Switch_Port", host.name, "dhcpv4_options=@dhcp")
                 self.made.dhcp.append(host)
+
+    def add_dns(self) -> None:
+        switch = self.rng.choice(self.tenants)
+        self.run("--id=@dns", "create", "DNS", "records:vm.example=10.0.0.10")
+        self.run("set", "Logical_Switch", switch.name, "dns_records=@dns")
+        self.made.dns = switch

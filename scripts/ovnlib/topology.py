@@ -132,6 +132,7 @@ class Topology:
     # What somebody would use a name for.
     services: list[tuple[str, int]] = field(default_factory=list)
     dhcp: list[Host] = field(default_factory=list)
+    dns: Switch | None = None
     # What the switch has learnt: (router port, address, MAC) and (machine's port, MAC).
     neighbours: list[tuple[RouterPort, Address, str]] = field(default_factory=list)
     stations: list[tuple[Host, str]] = field(default_factory=list)
