@@ -113,10 +113,10 @@ fn shown_value(field: &FieldRef, value: u128) -> String {
 fn is_there(prereq: Prereq, key: &FlowKey) -> bool {
     let eth = key.get(Field::EthType);
     let (ipv4, ipv6) = (eth == 0x0800, eth == 0x86dd);
-    let transport = |proto| (ipv4 || ipv6) && key.get(Field::NwProto) == proto && key.get(Field::IpFrag) & 2 == 0;
-    let discovery = |kind| {
-        ipv6 && transport(58) && key.get(Field::Icmpv6Type) == kind && key.get(Field::Icmpv6Code) == 0
-    };
+    let transport =
+        |proto| (ipv4 || ipv6) && key.get(Field::NwProto) == proto && key.get(Field::IpFrag) & 2 == 0;
+    let discovery =
+        |kind| ipv6 && transport(58) && key.get(Field::Icmpv6Type) == kind && key.get(Field::Icmpv6Code) == 0;
     let is_tracked = key.get(Field::CtState) & 1 << 5 != 0;
     match prereq {
         Prereq::None => true,

@@ -34,8 +34,7 @@ struct Addresses {
     original_dst: Field,
 }
 
-const IPV4: Addresses =
-    Addresses { src: Field::NwSrc, dst: Field::NwDst, original_dst: Field::CtNwDst };
+const IPV4: Addresses = Addresses { src: Field::NwSrc, dst: Field::NwDst, original_dst: Field::CtNwDst };
 const IPV6: Addresses =
     Addresses { src: Field::Ipv6Src, dst: Field::Ipv6Dst, original_dst: Field::CtIpv6Dst };
 

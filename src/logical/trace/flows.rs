@@ -83,7 +83,8 @@ impl Flows {
 }
 
 fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>) -> Result<Flow, Unread> {
-    let unread = |what, error| Unread { uuid, pipeline: row.pipeline.name(), table: row.table_id, what, error };
+    let unread =
+        |what, error| Unread { uuid, pipeline: row.pipeline.name(), table: row.table_id, what, error };
     let matches = Expr::parse(&row.matches, view).map_err(|error| unread("match", error))?;
     let pipeline = match row.pipeline {
         Pipeline::Ingress => action::Pipeline::Ingress,

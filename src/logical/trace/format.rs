@@ -56,7 +56,7 @@ pub(super) fn write(f: &mut Formatter<'_>, tree: &Tree, form: Form) -> fmt::Resu
 }
 
 fn indent(f: &mut Formatter<'_>, level: usize) -> fmt::Result {
-    write!(f, "{:1$}", "", level * 4)
+    (0..level).try_for_each(|_| f.write_str("    "))
 }
 
 /// Sections under headlines. What a list ends with is not indented, so that a chain of tables stays at the left.

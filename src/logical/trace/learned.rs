@@ -52,7 +52,8 @@ impl<'a> Machine<'a> {
 
     pub(super) fn look_up_address(&mut self, lookup: &LookupBindingIp, at: &At<'a>) {
         let is_known = self.neighbour(&lookup.port, &lookup.ip, at).is_some();
-        let text = if is_known { "/* MAC binding found. */" } else { "/* lookup failed - No MAC binding. */" };
+        let text =
+            if is_known { "/* MAC binding found. */" } else { "/* lookup failed - No MAC binding. */" };
         self.note(at, Kind::Action, text);
         at.packet.write(&lookup.dst, is_known.into());
     }

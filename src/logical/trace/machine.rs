@@ -20,9 +20,9 @@ use crate::logical::symbol::FieldRef;
 use crate::packet::{Field, FlowKey};
 
 /// Most tables that one trace runs within one another.
-pub(super) const MAX_DEPTH: usize = 1024;
+pub(super) const MAX_DEPTH: usize = 512;
 /// Most tables that one trace runs.
-pub(super) const MAX_LOOKUPS: usize = 100_000;
+pub(super) const MAX_LOOKUPS: usize = 32_768;
 
 /// The register with the port that a packet came in by.
 pub(super) const INPORT: Field = Field::Reg14;
@@ -204,8 +204,9 @@ impl<'a> Machine<'a> {
             return;
         }
         if self.lookups > MAX_LOOKUPS {
-            let text =
-                format!("*** given up after {MAX_LOOKUPS} tables; the flows go round in a circle or to too many ports");
+            let text = format!(
+                "*** given up after {MAX_LOOKUPS} tables; the flows go round in a circle or to too many ports"
+            );
             self.note(&at, Kind::Error, text);
             self.tasks.clear();
             return;

@@ -111,7 +111,8 @@ impl Tracer {
         let packet = Packet::new(flow.key);
         let inport = view.port(packet.port(INPORT));
         let inport = inport.map_or(output::UNNAMED, |port| shown_port(port, options.friendly_names));
-        let title = format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));
+        let title =
+            format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));
         let (tree, under) = Tree::new(Kind::Pipeline, title);
         let at = At { datapath, packet, pipeline: Pipeline::Ingress, table: 0, under, depth: 0 };
         let tree = Machine::new(self, options, tree).run(at);

@@ -53,7 +53,9 @@ pub enum BadRequest {
     )]
     Option(String),
     /// A connection state that nobody knows.
-    #[error("\"{0}\" is no connection state; write some of trk, new, est, rel, rpl, inv, dnat, snat with commas between")]
+    #[error(
+        "\"{0}\" is no connection state; write some of trk, new, est, rel, rpl, inv, dnat, snat with commas between"
+    )]
     State(String),
     /// No address.
     #[error("\"{0}\" is no backend; write an address such as 10.0.0.1, 10.0.0.1:80 or [fd00::1]:80")]
@@ -144,7 +146,15 @@ mod tests {
 
     #[test]
     fn words_become_a_request() {
-        let words = ["--ct=new", "ls1", "--ct=est,rpl dnat", "ip4", "--lb-dst=10.0.0.1:80", "--summary", "--select-id=3"];
+        let words = [
+            "--ct=new",
+            "ls1",
+            "--ct=est,rpl dnat",
+            "ip4",
+            "--lb-dst=10.0.0.1:80",
+            "--summary",
+            "--select-id=3",
+        ];
         let request = Request::parse(&words).unwrap();
         assert_eq!(request.datapath.as_deref(), Some("ls1"));
         assert_eq!(request.microflow, "ip4");
@@ -175,7 +185,10 @@ mod tests {
             assert_eq!(refused(&[&format!("--lb-dst={value}"), "a"]), BadRequest::Backend(value.to_owned()));
         }
         for value in ["", "0", "-1", "65536"] {
-            assert_eq!(refused(&[&format!("--select-id={value}"), "a"]), BadRequest::Select(value.to_owned()));
+            assert_eq!(
+                refused(&[&format!("--select-id={value}"), "a"]),
+                BadRequest::Select(value.to_owned())
+            );
         }
     }
 

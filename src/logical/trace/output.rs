@@ -91,8 +91,9 @@ impl<'a> Machine<'a> {
         if let Some(redirect) = port.filter(|port| port.kind == "chassisredirect") {
             let shown = shown_port(redirect, friendly);
             let Some(distributed) = distributed(&self.view(at), redirect) else {
-                let text =
-                    format!("*** output to type \"chassisredirect\" port \"{shown}\" with no or invalid distributed port");
+                let text = format!(
+                    "*** output to type \"chassisredirect\" port \"{shown}\" with no or invalid distributed port"
+                );
                 self.note(at, Kind::Error, text);
                 return;
             };

@@ -87,7 +87,15 @@ impl<'a> Machine<'a> {
         self.reset("sctp_abort", SCTP, TCP, nested, at, turned);
     }
 
-    fn reset(&mut self, name: &str, proto: u128, proto6: u128, nested: &'a [Action], at: &At<'a>, turned: bool) {
+    fn reset(
+        &mut self,
+        name: &str,
+        proto: u128,
+        proto6: u128,
+        nested: &'a [Action],
+        at: &At<'a>,
+        turned: bool,
+    ) {
         if turned && at.packet.get(Field::TcpFlags) == RST {
             return;
         }

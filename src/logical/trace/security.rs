@@ -156,10 +156,16 @@ mod tests {
         assert!(forbids_sending(&v4, &key(&ip4(5))));
         assert!(!forbids_sending(&v4, &key(&ip4(0x0a00_0001))));
         assert!(forbids_sending(&v6, &key(&ip4(0x0a00_0001))));
-        let dhcp = [(Field::NwProto, 17), (Field::UdpSrc, 68), (Field::UdpDst, 67), (Field::NwDst, 0xffff_ffff)];
+        let dhcp =
+            [(Field::NwProto, 17), (Field::UdpSrc, 68), (Field::UdpDst, 67), (Field::NwDst, 0xffff_ffff)];
         assert!(!forbids_sending(&v4, &key(&[&ip4(0)[..], &dhcp].concat())));
         let arp = |sha, spa| {
-            key(&[(Field::EthSrc, MAC), (Field::EthType, ETH_ARP), (Field::ArpSha, sha), (Field::ArpSpa, spa)])
+            key(&[
+                (Field::EthSrc, MAC),
+                (Field::EthType, ETH_ARP),
+                (Field::ArpSha, sha),
+                (Field::ArpSpa, spa),
+            ])
         };
         assert!(!forbids_sending(&v6, &arp(MAC, 5)));
         assert!(!forbids_sending(&v4, &arp(MAC, 0x0a00_0001)));
@@ -178,7 +184,10 @@ mod tests {
         assert!(!forbids_sending(&v6, &packet(v6[0].link_local(), &[])));
         assert!(forbids_sending(&v6, &packet(own + 1, &[])));
         let discovery = |kind, field, mac, target| {
-            packet(own, &[(Field::NwProto, 58), (Field::Icmpv6Type, kind), (field, mac), (Field::NdTarget, target)])
+            packet(
+                own,
+                &[(Field::NwProto, 58), (Field::Icmpv6Type, kind), (field, mac), (Field::NdTarget, target)],
+            )
         };
         assert!(!forbids_sending(&v6, &discovery(135, Field::NdSll, 0, 7)));
         assert!(forbids_sending(&v6, &discovery(135, Field::NdSll, 3, 7)));

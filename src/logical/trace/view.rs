@@ -205,7 +205,9 @@ impl Names for View<'_> {
             None => *keys.entry(name.to_owned()).or_insert(self.find_key(name)),
         };
         match key {
-            None if self.by_user && self.store.port(name).is_none() => self.own_key(self.named_by_user(name)?),
+            None if self.by_user && self.store.port(name).is_none() => {
+                self.own_key(self.named_by_user(name)?)
+            }
             key => key,
         }
     }
