@@ -337,7 +337,7 @@ pub(super) struct NoBridge {
 }
 
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
+#[command(override_usage = "millrace trace [OPTIONS] [DATAPATH] MICROFLOW")]
 pub(super) struct TraceArguments {
     /// Every table, with the flow that it chose (the default)
     #[arg(long)]
@@ -367,10 +367,10 @@ pub(super) struct TraceArguments {
     /// Show names as they are
     #[arg(long)]
     no_friendly_names: bool,
-    /// Name or UUID of a logical switch or router; left out: that of the inport
-    datapath: Option<String>,
-    /// The packet, such as 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
-    microflow: String,
+    /// Name or UUID of a logical switch or router, left out that of the inport; then a packet, such as
+    /// 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
+    #[arg(required = true, value_name = "[DATAPATH] MICROFLOW")]
+    words: Vec<String>,
 }
 
 impl TraceArguments {
@@ -387,6 +387,6 @@ impl TraceArguments {
         let states = self.ct.into_iter().map(|state| format!("--ct={state}"));
         let backend = self.lb_dst.map(|backend| format!("--lb-dst={backend}"));
         let number = self.select_id.map(|number| format!("--select-id={number}"));
-        flags.chain(states).chain(backend).chain(number).chain(self.datapath).chain([self.microflow]).collect()
+        flags.chain(states).chain(backend).chain(number).chain(self.words).collect()
     }
 }
