@@ -102,7 +102,7 @@ fn whole(test: Test, table: &Table) -> Expr {
         let values = test.items.iter().flat_map(Item::values);
         return join.all(values.map(|Masked { value, .. }| {
             let is_asked_for = (value & 1 == 1) == (test.relop == Relop::Eq);
-            if is_asked_for { expansion.clone() } else { expansion.clone().not() }
+            if is_asked_for { expansion.clone() } else { expansion.clone().negated() }
         }));
     }
     let (root, shift) = test.symbol.root();

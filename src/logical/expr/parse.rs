@@ -106,7 +106,7 @@ impl Parser<'_, '_> {
             let sentence = "! stands before a comparison; put the comparison in parentheses";
             return Err(SyntaxError::new(start, sentence));
         }
-        Ok(expr.not())
+        Ok(expr.negated())
     }
 
     fn primary(&mut self) -> Result<Primary, SyntaxError> {
