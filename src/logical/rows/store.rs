@@ -8,7 +8,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::cell::Pipeline;
 use super::datum::{Atom, Datum};
-use super::index::Indexes;
+use super::index::{Indexes, Owner};
 use super::tables::{
     AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
     MulticastGroup, PortBinding, PortGroup, Row, StaticMacBinding, Table,
@@ -159,17 +159,21 @@ impl Store {
 
     /// The flows of one table of a datapath, its own and those of its groups: falling priority, then by identifier.
     pub fn flows(&self, datapath: Uuid, pipeline: Pipeline, table: u8) -> Vec<(Uuid, &Arc<LogicalFlow>)> {
-        let owners = self.indexes.groups_of(datapath).chain([datapath]);
-        let flows = owners.flat_map(|owner| self.indexes.flows_of(owner, Some((pipeline, table))));
+        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, Some((pipeline, table))));
         let mut flows: Vec<_> = flows.filter_map(|uuid| Some((uuid, self.get::<LogicalFlow>(uuid)?))).collect();
         flows.sort_by_key(|(uuid, flow)| (std::cmp::Reverse(flow.priority), *uuid));
         flows
     }
 
+    /// What the flows of a datapath belong to: itself and its groups.
+    fn owners(&self, datapath: Uuid) -> impl Iterator<Item = Owner> {
+        let groups = self.indexes.groups_of(datapath).map(|group| (Table::LogicalDpGroup, group));
+        groups.chain([(Table::DatapathBinding, datapath)])
+    }
+
     /// All flows of a datapath, its own and those of its groups, in no particular order.
     pub fn flows_of(&self, datapath: Uuid) -> impl Iterator<Item = (Uuid, &Arc<LogicalFlow>)> {
-        let owners = self.indexes.groups_of(datapath).chain([datapath]);
-        let flows = owners.flat_map(|owner| self.indexes.flows_of(owner, None));
+        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, None));
         flows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 }

@@ -318,7 +318,7 @@ fn datapaths_are_found_by_name_and_by_uuid() {
     assert_eq!(find("router"), Ok(three));
     assert_eq!(find("friendly"), Ok(three));
     assert_eq!(find("abcd0002"), Ok(two));
-    assert_eq!(find("0xABCD0001"), Ok(one));
+    assert_eq!(find("0xabcd0001"), Ok(one));
     assert_eq!(find(&two.to_string()), Ok(two));
     for unknown in ["", "nowhere", "friendl"] {
         assert!(matches!(find(unknown), Err(NoDatapath::Unknown(_))), "{unknown}");

@@ -13,10 +13,9 @@ impl Uuid {
         (self.0 >> 96) as u32
     }
 
-    /// Whether a text is the beginning of this identifier as it is printed, or all of it. Either case will do.
+    /// Whether a text is the beginning of this identifier as it is printed, or all of it.
     pub fn begins_with(self, text: &str) -> bool {
-        let own = self.to_string();
-        own.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text))
+        self.to_string().starts_with(text)
     }
 }
 
