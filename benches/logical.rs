@@ -96,7 +96,8 @@ fn northd(c: &mut Criterion) {
 }
 
 fn sets(c: &mut Criterion) {
-    let address = |n: u32, net: u32| std::net::Ipv4Addr::from_bits((10 << 24) + (net << 16) + n * 7).to_string();
+    let address =
+        |n: u32, net: u32| std::net::Ipv4Addr::from_bits((10 << 24) + (net << 16) + n * 7).to_string();
     let list = |net: u32| (0..MEMBERS).map(|n| address(n, net)).collect::<Vec<_>>();
     let (left, right) = (list(0), list(1));
     // Half of the members of the third are those of the first.

@@ -134,7 +134,9 @@ fn names(given: &OvnNames) -> Result<FixedNames, Failure> {
     for word in &given.port {
         let port = word.rsplit_once('=').and_then(|(name, key)| Some((name, key.parse().ok()?)));
         let Some((name, key)) = port else {
-            return Err(Failure::Usage(format!("\"{word}\" does not fit --port; write NAME=KEY, such as lp1=1")));
+            return Err(Failure::Usage(format!(
+                "\"{word}\" does not fit --port; write NAME=KEY, such as lp1=1"
+            )));
         };
         names.add_port(name, key);
     }

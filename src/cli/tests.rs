@@ -537,7 +537,10 @@ fn says_what_is_wrong_where_it_stands() {
     assert_eq!((code, errors.as_str()), (1, "1 of the lines could not be read; the answers say why\n"));
     let (before, after) = output.split_once("error: && and || stand side by side").unwrap();
     assert_eq!(before, "ip4\n");
-    assert!(after.contains("ip4 && tcp || udp\n") && after.contains("^^") && after.ends_with("\nip6\n"), "{output}");
+    assert!(
+        after.contains("ip4 && tcp || udp\n") && after.contains("^^") && after.ends_with("\nip6\n"),
+        "{output}"
+    );
 
     let (code, output, _) = run_with(&["ovn", "--json", "parse-expr"], None, "ip4\nip4 ||\n");
     assert_eq!(code, 1);

@@ -180,10 +180,14 @@ pub enum LexError {
     #[error("the decimal constant is 2**64 or more; write it in hexadecimal")]
     DecimalTooLarge,
     /// What looks like a number and is none.
-    #[error("this is no number and no address; write a decimal or 0x number, an Ethernet, IPv4 or IPv6 address")]
+    #[error(
+        "this is no number and no address; write a decimal or 0x number, an Ethernet, IPv4 or IPv6 address"
+    )]
     NoNumber,
     /// A mask in another form than the value.
-    #[error("the mask has another form than the value; write both alike, or a prefix length behind an IP address")]
+    #[error(
+        "the mask has another form than the value; write both alike, or a prefix length behind an IP address"
+    )]
     MaskForm,
     /// Nothing behind the slash.
     #[error("no mask follows the slash; write one in the form of the value")]

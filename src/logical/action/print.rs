@@ -52,12 +52,13 @@ impl Display for Action {
             },
             Action::CtCommitToZone(zone) => write!(f, "{word}({});", zone.name()),
             Action::CtCommitArgs(args) => args.fmt(f),
-            Action::CtDnat(nat) | Action::CtSnat(nat) | Action::CtDnatInCzone(nat) | Action::CtSnatInCzone(nat) => {
-                match nat {
-                    Some(nat) => write!(f, "{word}({nat});"),
-                    None => write!(f, "{word};"),
-                }
-            }
+            Action::CtDnat(nat)
+            | Action::CtSnat(nat)
+            | Action::CtDnatInCzone(nat)
+            | Action::CtSnatInCzone(nat) => match nat {
+                Some(nat) => write!(f, "{word}({nat});"),
+                None => write!(f, "{word};"),
+            },
             Action::CtLb(balance) | Action::CtLbMark(balance) | Action::CtLbMarkLocal(balance) => {
                 write!(f, "{word}{balance};")
             }
@@ -105,7 +106,9 @@ impl Display for Action {
                 write!(f, "{dst} = {word}({relay}, {server});")
             }
             Action::CheckPktLarger { dst, bytes } => write!(f, "{dst} = {word}({bytes});"),
-            Action::CommitEcmpNh { ipv6, proto } => write!(f, "{word}(ipv6 = {ipv6}, proto = {});", proto.name()),
+            Action::CommitEcmpNh { ipv6, proto } => {
+                write!(f, "{word}(ipv6 = {ipv6}, proto = {});", proto.name())
+            }
             Action::CommitLbAff(aff) => aff.fmt(f),
             Action::FwdGroup(group) => group.fmt(f),
 

@@ -102,11 +102,15 @@ fn whole(test: Test, table: &Table) -> Expr {
         let values = test.items.iter().flat_map(Item::values);
         return join.all(values.map(|Masked { value, .. }| {
             let is_asked_for = (value & 1 == 1) == (test.relop == Relop::Eq);
-            if is_asked_for { expansion.clone() } else { expansion.clone().not() }
+            if is_asked_for { expansion.clone() } else { expansion.clone().negated() }
         }));
     }
     let (root, shift) = test.symbol.root();
-    let items = if shift == 0 { test.items } else { test.items.into_iter().map(|item| item.shifted(shift)).collect() };
+    let items = if shift == 0 {
+        test.items
+    } else {
+        test.items.into_iter().map(|item| item.shifted(shift)).collect()
+    };
     Expr::Test(Test { symbol: root, relop: test.relop, items })
 }
 

@@ -23,7 +23,9 @@ impl Constant {
             Kind::Number(number) => Constant::Number(*number),
             Kind::Str(text) => Constant::Text(text.to_string()),
             Kind::Template(name) => return Err(unexpanded(cursor, name)),
-            _ => return Err(cursor.unexpected("a constant: a number, an address, or a text in double quotes")),
+            _ => {
+                return Err(cursor.unexpected("a constant: a number, an address, or a text in double quotes"));
+            }
         };
         cursor.advance();
         Ok(constant)
@@ -72,7 +74,9 @@ impl ConstantSet {
         loop {
             let expected = match (constants.first(), cursor.kind()) {
                 (Some(Constant::Number(_)), Kind::Str(_)) => Some("a number, as the set began"),
-                (Some(Constant::Text(_)), Kind::Number(_)) => Some("a text in double quotes, as the set began"),
+                (Some(Constant::Text(_)), Kind::Number(_)) => {
+                    Some("a text in double quotes, as the set began")
+                }
                 _ => None,
             };
             if let Some(expected) = expected {
@@ -115,18 +119,22 @@ pub(super) fn misfit(symbol: &Symbol, width: u16) -> Option<String> {
     }
     (width > symbol.width()).then(|| {
         let bits = symbol.width();
-        format!("the constant has {width} bits and {name} has {bits}; write one that fits, or name another field")
+        format!(
+            "the constant has {width} bits and {name} has {bits}; write one that fits, or name another field"
+        )
     })
 }
 
 /// Why a text is no constant for a symbol.
 pub(super) fn misfit_text(symbol: &Symbol) -> Option<String> {
     let name = symbol.name;
-    (!symbol.is_string()).then(|| format!("{name} is a number, not a port's name; write a number or an address"))
+    (!symbol.is_string())
+        .then(|| format!("{name} is a number, not a port's name; write a number or an address"))
 }
 
 /// The error about a template's variable.
 pub(super) fn unexpanded(cursor: &Cursor<'_>, name: &str) -> SyntaxError {
-    let sentence = format!("^{name} is a template's variable that no value was given for; replace it by its value");
+    let sentence =
+        format!("^{name} is a template's variable that no value was given for; replace it by its value");
     SyntaxError::new(cursor.span(), sentence)
 }

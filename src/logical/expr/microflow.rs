@@ -18,7 +18,8 @@ pub fn parse_microflow(text: &str, names: &dyn Names) -> Result<Microflow, Synta
     normal.conjunctions.retain(|conjunction| conjunction.residents.iter().all(|(_, here)| *here));
     let conjunction = match normal.conjunctions.as_slice() {
         [] => {
-            let sentence = "the microflow contradicts itself, so that no packet is like it; remove one of its terms";
+            let sentence =
+                "the microflow contradicts itself, so that no packet is like it; remove one of its terms";
             return Err(fail(sentence.to_owned()));
         }
         [one] => one,
@@ -58,7 +59,9 @@ fn ambiguous(normal: &Normal, clause: Option<&Clause>, annotated: &Expr) -> Stri
     let clauses = normal.conjunctions.iter().flat_map(|conjunction| &conjunction.clauses);
     let name = clauses.take(64).find(differs).or(clause).map_or("a field", |clause| clause.symbol.name);
     let text: String = annotated.to_string().chars().take(200).collect();
-    format!("the microflow leaves open what {name} is; say more, as in \"ip4 && tcp.dst == 80\" (it means: {text})")
+    format!(
+        "the microflow leaves open what {name} is; say more, as in \"ip4 && tcp.dst == 80\" (it means: {text})"
+    )
 }
 
 impl Expr {

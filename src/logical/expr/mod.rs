@@ -2,7 +2,7 @@
 //!
 //! [`Expr`] is near the text. A list of constants is one [`Test`] with several [`Item`]s, whether it was written as a
 //! set or as a chain of `||` over one symbol; the two print alike. The invariants, kept by [`Expr::and`], [`Expr::or`]
-//! and [`Expr::not`]: a list of `&&` or `||` has two operands or more and none of its own kind, neighbours in it that
+//! and [`Expr::negated`]: a list of `&&` or `||` has two operands or more and none of its own kind, neighbours in it that
 //! one test can say are one test, and a test with several items, or a named set, is for equality or inequality only.
 //!
 //! The order of work is [`Expr::parse`], [`Expr::annotate`] (predicates and parts of fields replaced by whole fields,
@@ -185,13 +185,13 @@ impl Expr {
     }
 
     /// The opposite.
-    pub fn not(self) -> Expr {
+    pub fn negated(self) -> Expr {
         match self {
             Expr::Bool(value) => Expr::Bool(!value),
             Expr::Test(test) => Test { relop: test.relop.inverted(), ..test }.canonical(),
             Expr::Resident { port, negated } => Expr::Resident { port, negated: !negated },
-            Expr::And(list) => Join::Or.all(list.into_iter().map(Expr::not)),
-            Expr::Or(list) => Join::And.all(list.into_iter().map(Expr::not)),
+            Expr::And(list) => Join::Or.all(list.into_iter().map(Expr::negated)),
+            Expr::Or(list) => Join::And.all(list.into_iter().map(Expr::negated)),
         }
     }
 }

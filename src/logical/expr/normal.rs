@@ -59,7 +59,10 @@ pub enum NormalizeError {
     )]
     TooManyConjunctions,
     /// Too many values of one symbol.
-    #[error("the match asks a field for more than {} values; name fewer, or ask for them by == not !=", MAX_VALUES)]
+    #[error(
+        "the match asks a field for more than {} values; name fewer, or ask for them by == not !=",
+        MAX_VALUES
+    )]
     TooManyValues,
     /// A port's name under `!=`, which no parser lets through.
     #[error("the match asks for a port by !=; ask for the ports that it may be by ==")]
@@ -112,10 +115,8 @@ impl Conjunction {
         let clauses = self.clauses.iter().map(|clause| {
             Expr::Test(Test { symbol: clause.symbol, relop: Relop::Eq, items: clause.items.clone() })
         });
-        let residents = self
-            .residents
-            .iter()
-            .map(|(port, here)| Expr::Resident { port: port.clone(), negated: !here });
+        let residents =
+            self.residents.iter().map(|(port, here)| Expr::Resident { port: port.clone(), negated: !here });
         Join::And.all(clauses.chain(residents))
     }
 

@@ -106,7 +106,7 @@ impl Parser<'_, '_> {
             let sentence = "! stands before a comparison; put the comparison in parentheses";
             return Err(SyntaxError::new(start, sentence));
         }
-        Ok(expr.not())
+        Ok(expr.negated())
     }
 
     fn primary(&mut self) -> Result<Primary, SyntaxError> {
@@ -160,11 +160,13 @@ impl Parser<'_, '_> {
             return Err(self.cursor.unexpected("one of == != < <= > >="));
         }
         if field.width > 1 && !self.negated {
-            let sentence = format!("{field} has {} bits; write {field} != 0 to ask for any of them", field.width);
+            let sentence =
+                format!("{field} has {} bits; write {field} != 0 to ask for any of them", field.width);
             return Err(SyntaxError::new(field_span, sentence));
         }
         let zero = Parsed::Number(Number { value: 0, mask: None, format: Format::Hex });
-        let operand = Operand { constants: [zero].into_iter().collect(), is_set: false, span: field_span.clone() };
+        let operand =
+            Operand { constants: [zero].into_iter().collect(), is_set: false, span: field_span.clone() };
         let expr = self.test(field, Relop::Ne, &operand, field_span)?;
         Ok(Primary { expr, is_atomic: true })
     }
@@ -194,7 +196,8 @@ impl Parser<'_, '_> {
         let less = |relop| matches!(relop, Relop::Lt | Relop::Le);
         let greater = |relop| matches!(relop, Relop::Gt | Relop::Ge);
         if !(less(relop) && less(second_relop) || greater(relop) && greater(second_relop)) {
-            let sentence = "a range has both operators in one direction; write x <= field <= y or x >= field >= y";
+            let sentence =
+                "a range has both operators in one direction; write x <= field <= y or x >= field >= y";
             return Err(SyntaxError::new(start..second.span.end, sentence));
         }
         let first = self.test(field, relop.turned(), &first, first_span)?;
@@ -244,14 +247,16 @@ impl Parser<'_, '_> {
             Kind::Macro(name) => match self.names.address_set(name) {
                 Some(set) => Parsed::Set(set),
                 None => {
-                    let sentence = format!("there is no address set \"{name}\"; create it, or correct the name");
+                    let sentence =
+                        format!("there is no address set \"{name}\"; create it, or correct the name");
                     return Err(SyntaxError::new(self.cursor.span(), sentence));
                 }
             },
             Kind::PortGroup(name) => match self.names.port_group(name) {
                 Some(group) => Parsed::Group(group),
                 None => {
-                    let sentence = format!("there is no port group \"{name}\"; create it, or correct the name");
+                    let sentence =
+                        format!("there is no port group \"{name}\"; create it, or correct the name");
                     return Err(SyntaxError::new(self.cursor.span(), sentence));
                 }
             },
@@ -294,7 +299,10 @@ impl Parser<'_, '_> {
         if !relop.is_equality() {
             if symbol.level != Level::Ordinal {
                 let level = symbol.level;
-                return refuse(format!("{} is {level} and has no order; compare it by == or !=", symbol.name));
+                return refuse(format!(
+                    "{} is {level} and has no order; compare it by == or !=",
+                    symbol.name
+                ));
             }
             match operand.constants.as_slice() {
                 [Parsed::Number(Number { mask: None, .. })] if !operand.is_set => {}
@@ -347,7 +355,8 @@ impl Parser<'_, '_> {
         if all_positive {
             return Ok(());
         }
-        let sentence = format!("{name} is nominal: a flow can ask for it, not for its opposite; write {name} alone");
+        let sentence =
+            format!("{name} is nominal: a flow can ask for it, not for its opposite; write {name} alone");
         Err(SyntaxError::new(span, sentence))
     }
 }

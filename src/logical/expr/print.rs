@@ -15,7 +15,9 @@ impl fmt::Display for Expr {
 impl Expr {
     /// Prints what stands in a list joined by `outer`, in parentheses if it is a list of the other kind.
     fn print(&self, f: &mut fmt::Formatter<'_>, outer: Option<Join>) -> fmt::Result {
-        let enclosed = |f: &mut fmt::Formatter<'_>, join: Join, list: &dyn Fn(&mut fmt::Formatter<'_>) -> fmt::Result| {
+        let enclosed = |f: &mut fmt::Formatter<'_>,
+                        join: Join,
+                        list: &dyn Fn(&mut fmt::Formatter<'_>) -> fmt::Result| {
             let parens = outer.is_some_and(|outer| outer != join);
             f.write_str(if parens { "(" } else { "" })?;
             list(f)?;
@@ -27,7 +29,7 @@ impl Expr {
                 let not = if *negated { "!" } else { "" };
                 write!(f, "{not}is_chassis_resident({})", Quoted(port))
             }
-            Expr::Test(test) if test.len() == 1 => test.print(f),
+            Expr::Test(test) if test.len() < 2 => test.print(f),
             Expr::Test(test) => enclosed(f, test.join(), &|f| test.print(f)),
             Expr::And(list) => enclosed(f, Join::And, &|f| print_list(f, Join::And, list)),
             Expr::Or(list) => enclosed(f, Join::Or, &|f| print_list(f, Join::Or, list)),

@@ -22,14 +22,14 @@ impl Masked {
         (!differs).then_some(Masked { value: self.value | other.value, mask: self.mask | other.mask })
     }
 
-    /// Adds what meets this one and not `other`, in parts that do not overlap.
+    /// Adds what meets this one and not `other`, in parts that do not overlap, the largest first.
     fn subtract(self, other: Masked, out: &mut Values) {
         if self.intersected(other).is_none() {
             out.push(self);
             return;
         }
         let mut rest = self;
-        for bit in bits(other.mask & !self.mask) {
+        for bit in bits(other.mask & !self.mask).rev() {
             let mask = rest.mask | bit;
             out.push(Masked { value: rest.value | (!other.value & bit), mask });
             rest = Masked { value: rest.value | (other.value & bit), mask };
@@ -38,7 +38,7 @@ impl Masked {
 }
 
 /// The single bits of `mask`, from the lowest.
-fn bits(mask: u128) -> impl Iterator<Item = u128> {
+fn bits(mask: u128) -> impl DoubleEndedIterator<Item = u128> {
     (0..128).map(|bit| 1 << bit).filter(move |bit| mask & bit != 0)
 }
 
@@ -68,7 +68,10 @@ pub(super) fn intersect(left: &[Masked], right: &[Masked]) -> Result<Values, Nor
 fn by_mask(values: &[Masked]) -> Vec<(u128, Vec<Masked>)> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by_key(|value| (value.mask, value.value));
-    sorted.chunk_by(|a, b| a.mask == b.mask).filter_map(|run| Some((run.first()?.mask, run.to_vec()))).collect()
+    sorted
+        .chunk_by(|a, b| a.mask == b.mask)
+        .filter_map(|run| Some((run.first()?.mask, run.to_vec())))
+        .collect()
 }
 
 /// Adds the intersections of two runs, each of one mask; `common` are the bits that both ask for.
@@ -117,7 +120,9 @@ pub(super) fn subtract(values: Values, excluded: &[Masked]) -> Result<Values, No
 /// around; they overlap, but each asks for one bit only.
 pub(super) fn complement(excluded: &[Masked]) -> Result<Values, NormalizeError> {
     if let [Masked { value, mask }] = excluded {
-        return Ok(bits(*mask).map(|bit| Masked { value: !value & bit, mask: bit }).collect());
+        let mut turned: Values = bits(*mask).map(|bit| Masked { value: !value & bit, mask: bit }).collect();
+        tidy(&mut turned);
+        return Ok(turned);
     }
     subtract(smallvec![Masked { value: 0, mask: 0 }], excluded)
 }

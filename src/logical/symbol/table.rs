@@ -46,24 +46,12 @@ const fn string(name: &'static str, field: Field) -> Symbol {
 
 /// A predicate that says something of a nominal field.
 const fn nominal(name: &'static str, text: &'static str) -> Symbol {
-    Symbol {
-        name,
-        kind: Kind::Predicate(text),
-        level: Level::Nominal,
-        prereqs: "",
-        writable: Writable::No,
-    }
+    Symbol { name, kind: Kind::Predicate(text), level: Level::Nominal, prereqs: "", writable: Writable::No }
 }
 
 /// A predicate that may also be negated.
 const fn boolean(name: &'static str, text: &'static str) -> Symbol {
-    Symbol {
-        name,
-        kind: Kind::Predicate(text),
-        level: Level::Boolean,
-        prereqs: "",
-        writable: Writable::No,
-    }
+    Symbol { name, kind: Kind::Predicate(text), level: Level::Boolean, prereqs: "", writable: Writable::No }
 }
 
 const fn ovn(name: &'static str, width: u16) -> Symbol {

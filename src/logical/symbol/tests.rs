@@ -125,7 +125,9 @@ fn says_what_is_wrong_with_a_field(#[case] text: &str, #[case] sentence: &str) {
 #[test]
 fn what_actions_may_write() {
     let writable = |name: &str| lookup(name).unwrap().writable;
-    for name in ["reg0", "eth.src", "ip.ttl", "ip4.dst", "inport", "flags.loopback", "vlan.pcp", "icmp4.frag_mtu"] {
+    for name in
+        ["reg0", "eth.src", "ip.ttl", "ip4.dst", "inport", "flags.loopback", "vlan.pcp", "icmp4.frag_mtu"]
+    {
         assert_eq!(writable(name), Writable::Anywhere, "{name}");
     }
     for name in ["eth.type", "ip.proto", "ip.frag", "ct_state", "ct.trk", "tcp.flags", "ip4", "eth.bcast"] {

@@ -9,8 +9,8 @@ use super::matcher::{SHORTHANDS, VLAN_PRESENT};
 use super::value::{FRAGMENTS, all_flags, flow_bits, ones};
 use super::{DEFAULT_PRIORITY, FlowOptions, FlowText, Match, PortNames};
 use crate::action::{Action, ModKind, Subfield};
-use crate::packet::field::Form;
 use crate::packet::addr::Ipv6Text;
+use crate::packet::field::Form;
 use crate::packet::{Field, Mac, PortNo};
 
 /// A match, with the priority in front unless it is the default: `priority=100,ip,nw_dst=10.0.0.0/8`.

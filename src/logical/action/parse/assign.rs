@@ -44,7 +44,8 @@ impl Parser<'_, '_> {
         let value = match Constant::parse(&mut self.cursor)? {
             Constant::Number(Number { value, mask: None, .. }) if value < 1 << field.width() => value as u32,
             _ => {
-                let sentence = format!("{} takes one number of {} bits; write that", field.name(), field.width());
+                let sentence =
+                    format!("{} takes one number of {} bits; write that", field.name(), field.width());
                 return fail(span, sentence);
             }
         };
@@ -207,7 +208,10 @@ impl Parser<'_, '_> {
             self.cursor.accept(&Token::Comma);
         }
         if members.len() < 2 {
-            return fail(span, "select needs two numbers or more to choose from; set the field to the one instead");
+            return fail(
+                span,
+                "select needs two numbers or more to choose from; set the field to the one instead",
+            );
         }
         let mut hash_fields = None;
         if with_fields {

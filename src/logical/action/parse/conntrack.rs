@@ -16,8 +16,8 @@ impl Parser<'_, '_> {
             "ct_clear" => return Ok(Action::CtClear),
             "ct_snat_to_vip" => return Ok(Action::CtSnatToVip),
             "ct_commit" => return self.commit(),
-            "ct_next" | "ct_commit_nat" | "ct_commit_to_zone" | "ct_dnat" | "ct_snat" | "ct_dnat_in_czone"
-            | "ct_snat_in_czone" | "ct_lb" | "ct_lb_mark" | "ct_lb_mark_local" => {}
+            "ct_next" | "ct_commit_nat" | "ct_commit_to_zone" | "ct_dnat" | "ct_snat"
+            | "ct_dnat_in_czone" | "ct_snat_in_czone" | "ct_lb" | "ct_lb_mark" | "ct_lb_mark_local" => {}
             _ => return Err(self.no_action(word, span)),
         }
         self.need_next_table(word, &span)?;
@@ -144,7 +144,10 @@ impl Parser<'_, '_> {
             self.cursor.accept(&Token::Comma);
         }
         if *self.cursor.kind() == Token::Semicolon && balance.backends.is_empty() {
-            return fail(self.cursor.span(), "there are no backends to choose from; name some, or write no more");
+            return fail(
+                self.cursor.span(),
+                "there are no backends to choose from; name some, or write no more",
+            );
         }
         while self.cursor.accept(&Token::Semicolon) {
             if balance.hash_fields.is_none() && *self.cursor.kind() == Token::Id("hash_fields") {

@@ -23,8 +23,10 @@ impl<'a> Parser<'a, '_> {
         let span = start..self.cursor.previous_end();
         match field.symbol.kind {
             Kind::Predicate(_) => {
-                let sentence =
-                    format!("{} says something of a packet and holds nothing; name a field", field.symbol.name);
+                let sentence = format!(
+                    "{} says something of a packet and holds nothing; name a field",
+                    field.symbol.name
+                );
                 return fail(span, sentence);
             }
             Kind::OvnField(_) => {

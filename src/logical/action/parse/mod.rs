@@ -43,13 +43,7 @@ pub struct Context<'a> {
 impl Context<'static> {
     /// A flow in that table, with OVN 23.03's number of tables and the options this module knows of itself.
     pub fn at(pipeline: Pipeline, table: u8) -> Self {
-        Self {
-            pipeline,
-            table,
-            tables: TABLES,
-            dhcp_options: DHCP_OPTIONS,
-            dhcpv6_options: DHCPV6_OPTIONS,
-        }
+        Self { pipeline, table, tables: TABLES, dhcp_options: DHCP_OPTIONS, dhcpv6_options: DHCPV6_OPTIONS }
     }
 }
 
@@ -70,13 +64,8 @@ impl std::fmt::Display for Actions {
 
 /// Reads the actions of a flow.
 pub fn parse_actions(text: &str, context: &Context<'_>) -> Result<Actions, SyntaxError> {
-    let mut parser = Parser {
-        cursor: Cursor::new(text),
-        context,
-        prereqs: Vec::new(),
-        depth: 0,
-        scope: Scope::Packet,
-    };
+    let mut parser =
+        Parser { cursor: Cursor::new(text), context, prereqs: Vec::new(), depth: 0, scope: Scope::Packet };
     let list = parser.actions(&Token::End)?;
     Ok(Actions { list, prereqs: Prerequisites(parser.prereqs) })
 }
@@ -176,7 +165,8 @@ impl<'a> Parser<'a, '_> {
     fn nested(&mut self, inner: Inner) -> Result<Vec<Action>, SyntaxError> {
         let open = self.cursor.expect(&Token::LeftCurly)?;
         if self.depth == MAX_NESTING {
-            let sentence = format!("braces nest more than {MAX_NESTING} deep; put the inner ones in another table");
+            let sentence =
+                format!("braces nest more than {MAX_NESTING} deep; put the inner ones in another table");
             return fail(open, sentence);
         }
         let outer = std::mem::take(&mut self.prereqs);
@@ -210,7 +200,11 @@ impl<'a> Parser<'a, '_> {
                 loop {
                     if self.cursor.accept_word("pipeline") {
                         self.cursor.expect(&Token::Assign)?;
-                        pipeline = self.one_of("a pipeline", &[Pipeline::Ingress, Pipeline::Egress], Pipeline::name)?;
+                        pipeline = self.one_of(
+                            "a pipeline",
+                            &[Pipeline::Ingress, Pipeline::Egress],
+                            Pipeline::name,
+                        )?;
                     } else if self.cursor.accept_word("table") {
                         self.cursor.expect(&Token::Assign)?;
                         at = self.cursor.span();
@@ -259,7 +253,8 @@ impl<'a> Parser<'a, '_> {
     /// Refuses an action that goes on to the next table where there is none.
     fn need_next_table(&self, word: &str, span: &Range<usize>) -> Result<(), SyntaxError> {
         if self.context.table >= self.context.tables {
-            let sentence = format!("{word} goes on in the next table, and there is none; use it in an earlier table");
+            let sentence =
+                format!("{word} goes on in the next table, and there is none; use it in an earlier table");
             return fail(span.clone(), sentence);
         }
         Ok(())

@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use super::{Parser, fail};
 use crate::logical::action::ast::{Action, OptionValue, PutOptions, TriggerEvent};
-use crate::logical::action::options::{
-    Event, ND_RA_OPTIONS, OFFERIP, OptionDef, Takes, empty_lb, nd_ra,
-};
+use crate::logical::action::options::{Event, ND_RA_OPTIONS, OFFERIP, OptionDef, Takes, empty_lb, nd_ra};
 use crate::logical::error::SyntaxError;
 use crate::logical::expr::{Constant, ConstantSet};
-use crate::logical::lex::{Format, Kind as Token, Number};
+use crate::logical::lex::{Format, Kind as Token};
 use crate::logical::symbol::FieldRef;
 
 impl Parser<'_, '_> {
@@ -29,7 +27,11 @@ impl Parser<'_, '_> {
     }
 
     /// `put_nd_ra_opts` behind its parenthesis.
-    pub(super) fn put_nd_ra_opts(&mut self, dst: FieldRef, span: Range<usize>) -> Result<Action, SyntaxError> {
+    pub(super) fn put_nd_ra_opts(
+        &mut self,
+        dst: FieldRef,
+        span: Range<usize>,
+    ) -> Result<Action, SyntaxError> {
         let options = self.options(ND_RA_OPTIONS, "router advertisement")?;
         let (mut slla, mut prefix, mut stateful) = (false, false, false);
         for option in &options {
@@ -86,8 +88,12 @@ impl Parser<'_, '_> {
         for option in &options {
             let text = option.text();
             let (good, expected) = match option.option.code {
-                empty_lb::VIP => (text.and_then(endpoint).is_some(), "an IP address, with a port behind a colon"),
-                empty_lb::PROTOCOL => (matches!(text, Some("tcp" | "udp" | "sctp")), "\"tcp\", \"udp\" or \"sctp\""),
+                empty_lb::VIP => {
+                    (text.and_then(endpoint).is_some(), "an IP address, with a port behind a colon")
+                }
+                empty_lb::PROTOCOL => {
+                    (matches!(text, Some("tcp" | "udp" | "sctp")), "\"tcp\", \"udp\" or \"sctp\"")
+                }
                 _ => (text.is_some_and(is_uuid), "a uuid"),
             };
             if !good {
@@ -114,8 +120,12 @@ impl Parser<'_, '_> {
             let value = ConstantSet::parse(&mut self.cursor)?;
             let is_text = matches!(value.constants.first(), Some(Constant::Text(_)));
             match (option.kind.takes(), is_text) {
-                (Takes::String, false) => return fail(span, format!("{name} is a string; put it in double quotes")),
-                (Takes::Number, true) => return fail(span, format!("{name} is no string; write it without quotes")),
+                (Takes::String, false) => {
+                    return fail(span, format!("{name} is a string; put it in double quotes"));
+                }
+                (Takes::Number, true) => {
+                    return fail(span, format!("{name} is no string; write it without quotes"));
+                }
                 _ => {}
             }
             options.push(OptionValue { option: option.clone(), value });

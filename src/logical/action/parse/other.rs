@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::options::endpoint;
 use super::{Parser, fail};
 use crate::logical::action::ast::{
-    Action, CommitLbAff, FwdGroup, GetBinding, Log, ObsPoint, PutBinding, Sample, Severity, Transport, Verdict,
+    Action, CommitLbAff, FwdGroup, GetBinding, Log, ObsPoint, PutBinding, Sample, Severity, Transport,
+    Verdict,
 };
 use crate::logical::action::kind::TABLE;
 use crate::logical::error::SyntaxError;
@@ -30,8 +31,9 @@ impl Parser<'_, '_> {
             "sample" => self.sample(span),
             "fwd_group" => self.fwd_group(span),
             "trigger_event" => self.trigger_event(),
-            "get_arp" | "get_nd" | "put_arp" | "put_nd" | "put_fdb" | "set_queue" | "set_meter" | "bind_vport"
-            | "handle_svc_check" | "handle_bfd_msg" | "mirror" | "commit_ecmp_nh" | "commit_lb_aff" => {
+            "get_arp" | "get_nd" | "put_arp" | "put_nd" | "put_fdb" | "set_queue" | "set_meter"
+            | "bind_vport" | "handle_svc_check" | "handle_bfd_msg" | "mirror" | "commit_ecmp_nh"
+            | "commit_lb_aff" => {
                 self.cursor.expect(&Token::LeftParen)?;
                 let action = self.with_arguments(word)?;
                 self.cursor.expect(&Token::RightParen)?;
@@ -60,7 +62,8 @@ impl Parser<'_, '_> {
                 if rate == 0 {
                     return fail(span, "a rate of 0 lets nothing through; use drop for that");
                 }
-                let burst = if self.cursor.accept(&Token::Comma) { self.decimal("a burst", u64::MAX)? } else { 0 };
+                let burst =
+                    if self.cursor.accept(&Token::Comma) { self.decimal("a burst", u64::MAX)? } else { 0 };
                 Action::SetMeter { rate, burst }
             }
             "bind_vport" => {
@@ -151,7 +154,8 @@ impl Parser<'_, '_> {
                         let span = self.cursor.span();
                         let text = self.string("a name in double quotes")?;
                         if text.len() >= MAX_LOG_NAME {
-                            let sentence = format!("the name is too long; write less than {MAX_LOG_NAME} bytes");
+                            let sentence =
+                                format!("the name is too long; write less than {MAX_LOG_NAME} bytes");
                             return fail(span, sentence);
                         }
                         name = Some(text);
@@ -256,7 +260,10 @@ impl Parser<'_, '_> {
             return SyntaxError::new(span, "drop stands alone; remove it, or the actions before it");
         }
         if lookup(word).is_some() {
-            return SyntaxError::new(span, format!("{word} alone does nothing; write = and a value behind it"));
+            return SyntaxError::new(
+                span,
+                format!("{word} alone does nothing; write = and a value behind it"),
+            );
         }
         let near = TABLE
             .iter()

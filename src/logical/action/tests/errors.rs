@@ -111,7 +111,11 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("reg0[0] = put_dhcp_opts(offerip={});", "}", "a constant"),
     ("reg0[0] = put_dhcpv6_opts(mtu=1);", "mtu", "no DHCPv6 option mtu"),
     ("reg0[0] = put_nd_ra_opts(addr_mode = \"slaac\", prefix = 2001:db8::/64);", "put_nd_ra_opts", "slla"),
-    ("reg0[0] = put_nd_ra_opts(addr_mode = \"slaac\", slla = 02:00:00:00:00:01);", "put_nd_ra_opts", "prefix"),
+    (
+        "reg0[0] = put_nd_ra_opts(addr_mode = \"slaac\", slla = 02:00:00:00:00:01);",
+        "put_nd_ra_opts",
+        "prefix",
+    ),
     ("reg0[0] = put_nd_ra_opts(addr_mode = \"off\");", "put_nd_ra_opts", "addr_mode cannot be \"off\""),
     ("reg0[0] = put_nd_ra_opts(prefix = 2001:db8::);", "put_nd_ra_opts", "with its length"),
     ("reg0[0] = put_nd_ra_opts(slla = 1);", "put_nd_ra_opts", "one Ethernet address"),
@@ -147,9 +151,17 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("commit_lb_aff(vip=\"a\", backend=\"192.0.2.1\", timeout=1);", "\"a\"", "an IP address"),
     ("commit_lb_aff(vip=\"192.0.2.1\", backend=\"2001:db8::1\", timeout=1);", "backend", "the same"),
     ("commit_lb_aff(vip=\"192.0.2.1:80\", backend=\"192.0.2.2:80\", timeout=1);", "timeout", "\"proto\""),
-    ("commit_lb_aff(vip=\"192.0.2.1\", backend=\"192.0.2.2\", proto=tcp, timeout=1);", "proto", "\"timeout\""),
+    (
+        "commit_lb_aff(vip=\"192.0.2.1\", backend=\"192.0.2.2\", proto=tcp, timeout=1);",
+        "proto",
+        "\"timeout\"",
+    ),
     ("trigger_event(event=\"party\");", "\"party\"", "empty_lb_backends"),
-    ("trigger_event(event=\"empty_lb_backends\", vip=\"x\");", "\"empty_lb_backends\"", "vip cannot be \"x\""),
+    (
+        "trigger_event(event=\"empty_lb_backends\", vip=\"x\");",
+        "\"empty_lb_backends\"",
+        "vip cannot be \"x\"",
+    ),
     ("trigger_event(event=\"empty_lb_backends\", protocol=\"icmp\");", "\"empty_lb_backends\"", "sctp"),
     ("trigger_event(event=\"empty_lb_backends\", load_balancer=\"7\");", "\"empty_lb_backends\"", "uuid"),
     ("bind_vport(v, inport);", "v", "double quotes"),
@@ -173,7 +185,9 @@ fn errors_blame_the_right_bytes_and_say_what_to_do() {
 #[test]
 fn a_long_name_in_a_log_is_refused() {
     assert!(parse_actions(&format!("log(verdict=drop, name=\"{}\");", "x".repeat(63)), &here()).is_ok());
-    assert!(refused(&format!("log(verdict=drop, name=\"{}\");", "x".repeat(64)), &here()).1.contains("too long"));
+    assert!(
+        refused(&format!("log(verdict=drop, name=\"{}\");", "x".repeat(64)), &here()).1.contains("too long")
+    );
 }
 
 #[test]

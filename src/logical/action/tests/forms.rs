@@ -57,7 +57,10 @@ const FORMS: &[(&str, &str)] = &[
     ("ct_commit();", "ct_commit;"),
     ("ct_commit { };", "ct_commit;"),
     ("ct_commit { drop; };", "ct_commit;"),
-    ("ct_commit{ct_mark=1;ct_label.blocked=reg0[2];};", "ct_commit { ct_mark = 1; ct_label.blocked = reg0[2]; };"),
+    (
+        "ct_commit{ct_mark=1;ct_label.blocked=reg0[2];};",
+        "ct_commit { ct_mark = 1; ct_label.blocked = reg0[2]; };",
+    ),
     ("ct_commit { ct_label[8..15] = 0xa5; clone { reg0 = 1; }; };", ""),
     ("ct_commit(ct_mark=2/3);", "ct_commit(ct_mark=0x2/0x3);"),
     ("ct_commit(ct_label=5 ct_mark=1);", "ct_commit(ct_mark=0x1, ct_label=0x5);"),
@@ -80,12 +83,16 @@ const FORMS: &[(&str, &str)] = &[
     ("ct_lb(backends=);", "ct_lb;"),
     ("ct_lb(backends=192.0.2.1:80 192.0.2.2);", "ct_lb(backends=192.0.2.1:80,192.0.2.2);"),
     ("ct_lb_mark;", ""),
-    ("ct_lb_mark(backends=2001:db8::1,[2001:db8::2],[2001:db8::3]:443);",
-     "ct_lb_mark(backends=2001:db8::1,2001:db8::2,[2001:db8::3]:443);"),
+    (
+        "ct_lb_mark(backends=2001:db8::1,[2001:db8::2],[2001:db8::3]:443);",
+        "ct_lb_mark(backends=2001:db8::1,2001:db8::2,[2001:db8::3]:443);",
+    ),
     ("ct_lb_mark(backends=192.0.2.1; hash_fields=\"ip_src,ip_dst\");", ""),
     ("ct_lb_mark(backends=192.0.2.1; skip_snat);", ""),
-    ("ct_lb_mark(backends=192.0.2.1,;hash_fields=\"ip_src\";force_snat);",
-     "ct_lb_mark(backends=192.0.2.1; hash_fields=\"ip_src\"; force_snat);"),
+    (
+        "ct_lb_mark(backends=192.0.2.1,;hash_fields=\"ip_src\";force_snat);",
+        "ct_lb_mark(backends=192.0.2.1; hash_fields=\"ip_src\"; force_snat);",
+    ),
     ("ct_lb_mark_local(backends=\"vm 1\":192.0.2.1:80,\"vm2\":[2001:db8::2]:80);", ""),
     ("ct_clear;", ""),
     ("ct_snat_to_vip;", ""),
@@ -125,18 +132,32 @@ const FORMS: &[(&str, &str)] = &[
     ("reg3 = get_fdb(eth.dst);", ""),
     ("outport = get_remote_fdb(eth.dst);", ""),
     ("reg0[11] = lookup_fdb(inport, eth.src);", ""),
-    ("reg0[3] = put_dhcp_opts(offerip=192.0.2.9 router={192.0.2.1},dns_server={192.0.2.2 192.0.2.3,});",
-     "reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, router = {192.0.2.1}, dns_server = {192.0.2.2, 192.0.2.3});"),
-    ("reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, tftp_server = \"boot\", T1 = 0x10, domain_name = \"a\");", ""),
+    (
+        "reg0[3] = put_dhcp_opts(offerip=192.0.2.9 router={192.0.2.1},dns_server={192.0.2.2 192.0.2.3,});",
+        "reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, router = {192.0.2.1}, dns_server = {192.0.2.2, 192.0.2.3});",
+    ),
+    (
+        "reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, tftp_server = \"boot\", T1 = 0x10, domain_name = \"a\");",
+        "",
+    ),
     ("reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, tftp_server = 192.0.2.1);", ""),
     ("reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, classless_static_route = {192.0.2.0/24, 192.0.2.1});", ""),
     ("reg0[3] = put_dhcpv6_opts();", ""),
-    ("reg0[3] = put_dhcpv6_opts(server_id = 02:00:00:00:00:01, ia_addr = 2001:db8::9, fqdn = \"h.example\");", ""),
-    ("reg0[5] = put_nd_ra_opts(addr_mode = \"slaac\", slla = 02:00:00:00:00:01, prefix = 2001:db8::/64, \
+    (
+        "reg0[3] = put_dhcpv6_opts(server_id = 02:00:00:00:00:01, ia_addr = 2001:db8::9, fqdn = \"h.example\");",
+        "",
+    ),
+    (
+        "reg0[5] = put_nd_ra_opts(addr_mode = \"slaac\", slla = 02:00:00:00:00:01, prefix = 2001:db8::/64, \
       mtu = 1400, router_preference = \"LOW\", rdnss = 2001:db8::53, dnssl = \"a.example\", \
-      route_info = \"HIGH-2001:db8:1::/48\");", ""),
+      route_info = \"HIGH-2001:db8:1::/48\");",
+        "",
+    ),
     ("reg0[5] = put_nd_ra_opts(addr_mode = \"dhcpv6_stateful\", slla = 02:00:00:00:00:01);", ""),
-    ("reg9[7] = dhcp_relay_req_chk(192.0.2.1 192.0.2.2);", "reg9[7] = dhcp_relay_req_chk(192.0.2.1, 192.0.2.2);"),
+    (
+        "reg9[7] = dhcp_relay_req_chk(192.0.2.1 192.0.2.2);",
+        "reg9[7] = dhcp_relay_req_chk(192.0.2.1, 192.0.2.2);",
+    ),
     ("reg9[7] = dhcp_relay_resp_chk(192.0.2.1, 192.0.2.2);", ""),
     ("handle_dhcpv6_reply;", ""),
     ("reg0[4] = dns_lookup();", ""),
@@ -151,8 +172,10 @@ const FORMS: &[(&str, &str)] = &[
     ("commit_ecmp_nh(ipv6=\"true\",proto=tcp);", "commit_ecmp_nh(ipv6 = true, proto = tcp);"),
     ("commit_ecmp_nh(ipv6 = false, proto = sctp);", ""),
     ("commit_lb_aff(vip = \"192.0.2.1:80\", backend = \"192.0.2.7:8080\", proto = udp, timeout = 30);", ""),
-    ("commit_lb_aff(vip=\"2001:db8::1\",backend=\"[2001:db8::7]:8080\",timeout=30);",
-     "commit_lb_aff(vip = \"[2001:db8::1]\", backend = \"[2001:db8::7]:8080\", timeout = 30);"),
+    (
+        "commit_lb_aff(vip=\"2001:db8::1\",backend=\"[2001:db8::7]:8080\",timeout=30);",
+        "commit_lb_aff(vip = \"[2001:db8::1]\", backend = \"[2001:db8::7]:8080\", timeout = 30);",
+    ),
     ("fwd_group(childports=\"a\",\"b\");", "fwd_group(childports=\"a\", \"b\");"),
     ("fwd_group(liveness=true, childports=\"a\");", "fwd_group(liveness=\"true\", childports=\"a\");"),
     ("fwd_group(liveness=\"false\", childports=\"a\");", "fwd_group(childports=\"a\");"),
@@ -162,20 +185,26 @@ const FORMS: &[(&str, &str)] = &[
     ("set_meter(100,0);", "set_meter(100);"),
     ("set_meter(18446744073709551615, 9);", ""),
     ("log(verdict=allow);", "log(verdict=allow, severity=info);"),
-    ("log(severity=alert meter=\"m\",verdict=reject,name=\"a\\nb\");",
-     "log(name=\"a\\nb\", verdict=reject, severity=alert, meter=\"m\");"),
+    (
+        "log(severity=alert meter=\"m\",verdict=reject,name=\"a\\nb\");",
+        "log(name=\"a\\nb\", verdict=reject, severity=alert, meter=\"m\");",
+    ),
     ("log(verdict=pass, severity=debug);", ""),
     ("sample(probability=65535);", "sample(probability=65535,collector_set=0,obs_domain=0,obs_point=0);"),
-    ("sample(obs_point=$cookie, collector_set=4294967295, obs_domain=255, probability=1);",
-     "sample(probability=1,collector_set=4294967295,obs_domain=255,obs_point=$cookie);"),
+    (
+        "sample(obs_point=$cookie, collector_set=4294967295, obs_domain=255, probability=1);",
+        "sample(probability=1,collector_set=4294967295,obs_domain=255,obs_point=$cookie);",
+    ),
     ("sample(probability=1,collector_set=0,obs_domain=0,obs_point=reg3);", ""),
     ("mirror(\"p\");", ""),
     ("flood_remote;", ""),
     ("trigger_event(event = \"empty_lb_backends\");", ""),
-    ("trigger_event(event=\"empty_lb_backends\",vip=\"[2001:db8::1]:80\",protocol=\"udp\", \
+    (
+        "trigger_event(event=\"empty_lb_backends\",vip=\"[2001:db8::1]:80\",protocol=\"udp\", \
       load_balancer=\"01234567-89ab-cdef-0123-456789abcdef\");",
-     "trigger_event(event = \"empty_lb_backends\", vip = \"[2001:db8::1]:80\", protocol = \"udp\", \
-      load_balancer = \"01234567-89ab-cdef-0123-456789abcdef\");"),
+        "trigger_event(event = \"empty_lb_backends\", vip = \"[2001:db8::1]:80\", protocol = \"udp\", \
+      load_balancer = \"01234567-89ab-cdef-0123-456789abcdef\");",
+    ),
     ("bind_vport(\"v\", inport);", ""),
     ("handle_svc_check(inport);", ""),
     ("handle_bfd_msg();", ""),
@@ -207,7 +236,8 @@ fn the_forms_and_the_table_have_all_actions() {
             let described = matches!(row.kind, Kind::Load | Kind::Move | Kind::LoadReply);
             let printed = action.to_string();
             assert!(described || printed.contains(row.name), "{printed}");
-            let yields = !described && action.nested().is_none() && printed.contains(&format!(" = {}(", row.name));
+            let yields =
+                !described && action.nested().is_none() && printed.contains(&format!(" = {}(", row.name));
             assert_eq!(action.result().is_some(), yields, "{printed}");
             // What writes zero meanwhile needs something to write it to.
             assert!(yields || row.support != Support::NotYet(Meanwhile::WritesZero), "{printed}");
@@ -228,11 +258,10 @@ fn trees_say_what_the_text_says() {
         Action::Next(Next { pipeline: Pipeline::Egress, table: 3, form: NextForm::Pipeline })
     );
     let egress = Context::at(Pipeline::Egress, 3);
-    assert_eq!(parse_actions("next;", &egress).unwrap().list, [Action::Next(Next {
-        pipeline: Pipeline::Egress,
-        table: 4,
-        form: NextForm::Following
-    })]);
+    assert_eq!(
+        parse_actions("next;", &egress).unwrap().list,
+        [Action::Next(Next { pipeline: Pipeline::Egress, table: 4, form: NextForm::Following })]
+    );
     assert_eq!(
         one("ct_snat(192.0.2.1, 7-9);"),
         Action::CtSnat(Some(Nat {
@@ -240,10 +269,15 @@ fn trees_say_what_the_text_says() {
             ports: Some(PortRange { first: 7, last: Some(9) })
         }))
     );
-    assert_eq!(one("ct_commit(ct_mark=1/5);"), Action::CtCommitArgs(CtCommitArgs { mark: Some((1, 5)), label: None }));
+    assert_eq!(
+        one("ct_commit(ct_mark=1/5);"),
+        Action::CtCommitArgs(CtCommitArgs { mark: Some((1, 5)), label: None })
+    );
     let Action::Select(select) = one("reg0 = select(4, 5=6);") else { panic!() };
     assert_eq!(select.members, [(4, 100), (5, 6)]);
-    let Action::PutDhcpOpts(put) = one("reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, mtu = 1400);") else { panic!() };
+    let Action::PutDhcpOpts(put) = one("reg0[3] = put_dhcp_opts(offerip = 192.0.2.9, mtu = 1400);") else {
+        panic!()
+    };
     let codes: Vec<_> = put.options.iter().map(|option| option.option.code).collect();
     assert_eq!(codes, [0, 26]);
     assert_eq!(put.options[1].number().map(|number| number.value), Some(1400));
@@ -297,7 +331,11 @@ fn prerequisites_are_those_of_actions_and_fields() {
 #[test]
 fn every_prerequisite_is_a_match() {
     for text in OF_ACTIONS {
-        assert!(Prerequisites(vec![Prerequisite::Action(text)]).expr().is_some_and(|expr| expr != Expr::Bool(false)));
+        assert!(
+            Prerequisites(vec![Prerequisite::Action(text)])
+                .expr()
+                .is_some_and(|expr| expr != Expr::Bool(false))
+        );
     }
     for symbol in symbols().iter().filter(|symbol| !symbol.prereqs.is_empty()) {
         let expr = Prerequisites(vec![Prerequisite::Field(symbol)]).expr();

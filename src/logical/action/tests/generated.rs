@@ -70,7 +70,9 @@ fn as_wide(field: FieldRef) -> BoxedStrategy<FieldRef> {
         return port().boxed();
     }
     let bits = FieldRef::whole(lookup("xxreg1").unwrap());
-    (0..=bits.width - field.width).prop_map(move |offset| FieldRef { offset, width: field.width, ..bits }).boxed()
+    (0..=bits.width - field.width)
+        .prop_map(move |offset| FieldRef { offset, width: field.width, ..bits })
+        .boxed()
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -88,10 +90,12 @@ fn ones(bits: u16) -> u128 {
 /// A number of at most that many bits, in one of the forms for so many.
 fn number(bits: u16) -> impl Strategy<Value = Number> {
     let mut forms = vec![Format::Hex];
-    forms.extend([Format::Decimal, Format::Ethernet, Format::Ipv4, Format::Ipv6].into_iter().filter(|form| {
-        // The form of an address says how wide it is.
-        *form == Format::Decimal || form.bits() <= bits
-    }));
+    forms.extend([Format::Decimal, Format::Ethernet, Format::Ipv4, Format::Ipv6].into_iter().filter(
+        |form| {
+            // The form of an address says how wide it is.
+            *form == Format::Decimal || form.bits() <= bits
+        },
+    ));
     (any::<u128>(), option::weighted(0.3, any::<u128>()), select(forms), 0..=bits).prop_map(
         move |(value, mask, format, bits)| {
             let room = ones(bits.min(format.bits()));
@@ -109,9 +113,8 @@ fn constant_for(field: FieldRef) -> BoxedStrategy<Constant> {
 }
 
 fn load(wanted: Writable) -> impl Strategy<Value = Action> {
-    any_field(Some(wanted)).prop_flat_map(|dst| {
-        constant_for(dst).prop_map(move |value| Action::Load { dst, value })
-    })
+    any_field(Some(wanted))
+        .prop_flat_map(|dst| constant_for(dst).prop_map(move |value| Action::Load { dst, value }))
 }
 
 fn constant_set(kind: OptionKind) -> impl Strategy<Value = ConstantSet> {
@@ -190,14 +193,12 @@ fn next() -> impl Strategy<Value = Action> {
 fn on_fields() -> BoxedStrategy<Action> {
     let moves = any_field(Some(Writable::Anywhere))
         .prop_flat_map(|dst| as_wide(dst).prop_map(move |src| Action::Move { dst, src }));
-    let loads_of_any = any_field(None).prop_flat_map(|src| {
-        as_wide(src).prop_map(move |dst| Action::Move { dst, src })
-    });
+    let loads_of_any =
+        any_field(None).prop_flat_map(|src| as_wide(src).prop_map(move |dst| Action::Move { dst, src }));
     let exchanges = any_field(Some(Writable::Anywhere))
         .prop_flat_map(|left| as_wide(left).prop_map(move |right| Action::Exchange(left, right)));
-    let reply = (select(ReplyField::ALL.to_vec()), any::<u32>()).prop_map(|(field, value)| Action::LoadReply {
-        field,
-        value: (u128::from(value) & ones(field.width())) as u32,
+    let reply = (select(ReplyField::ALL.to_vec()), any::<u32>()).prop_map(|(field, value)| {
+        Action::LoadReply { field, value: (u128::from(value) & ones(field.width())) as u32 }
     });
     let simple = select(vec![
         Action::Output,
@@ -282,8 +283,9 @@ fn on_connections() -> BoxedStrategy<Action> {
 /// Those that look things up or learn them.
 fn on_bindings() -> BoxedStrategy<Action> {
     let get = |ip: BoxedStrategy<FieldRef>| (port(), ip).prop_map(|(port, ip)| GetBinding { port, ip });
-    let put =
-        |ip: BoxedStrategy<FieldRef>| (port(), ip, mac()).prop_map(|(port, ip, mac)| PutBinding { port, ip, mac });
+    let put = |ip: BoxedStrategy<FieldRef>| {
+        (port(), ip, mac()).prop_map(|(port, ip, mac)| PutBinding { port, ip, mac })
+    };
     let lookup = |ip: BoxedStrategy<FieldRef>| {
         (bit(), port(), ip, mac()).prop_map(|(dst, port, ip, mac)| LookupBinding { dst, port, ip, mac })
     };
@@ -322,7 +324,11 @@ fn with_arguments() -> BoxedStrategy<Action> {
     // Most values of an advertisement's options are refused, so that only what is always good is made here.
     let stateful = Constant::Text("dhcpv6_stateful".to_owned());
     let advertised = (bit(), Just(slla), text()).prop_map(move |(dst, slla, dnssl)| {
-        let values = [("slla", Constant::Number(slla)), ("addr_mode", stateful.clone()), ("dnssl", Constant::Text(dnssl))];
+        let values = [
+            ("slla", Constant::Number(slla)),
+            ("addr_mode", stateful.clone()),
+            ("dnssl", Constant::Text(dnssl)),
+        ];
         let options = values.map(|(name, constant)| OptionValue {
             option: ND_RA_OPTIONS.iter().find(|option| option.name == name).unwrap().clone(),
             value: ConstantSet { constants: vec![constant], in_curlies: false },
@@ -334,8 +340,8 @@ fn with_arguments() -> BoxedStrategy<Action> {
             .prop_map(|(dst, relay, server)| DhcpRelay { dst, relay, server })
     };
     let transport = || select(Transport::ALL.to_vec());
-    let affinity = (any::<bool>(), any::<[u128; 2]>(), any::<[u16; 2]>(), transport(), any::<u16>()).prop_map(
-        |(v4, [vip, backend], [vip_port, backend_port], proto, timeout)| {
+    let affinity = (any::<bool>(), any::<[u128; 2]>(), any::<[u16; 2]>(), transport(), any::<u16>())
+        .prop_map(|(v4, [vip, backend], [vip_port, backend_port], proto, timeout)| {
             let address = |bits: u128| -> std::net::IpAddr {
                 if v4 {
                     std::net::Ipv4Addr::from_bits(bits as u32).into()
@@ -349,8 +355,7 @@ fn with_arguments() -> BoxedStrategy<Action> {
                 proto: (vip_port != 0).then_some(proto),
                 timeout,
             })
-        },
-    );
+        });
     let group = (any::<bool>(), vec(boxed_text(), 1..4))
         .prop_map(|(liveness, child_ports)| Action::FwdGroup(FwdGroup { liveness, child_ports }));
     let log = (
@@ -421,12 +426,74 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 /// Tokens that could stand somewhere in actions, and some that could not.
 const SOUP: &[&str] = &[
-    "next", "output", "drop", "clone", "arp", "ct_commit", "ct_lb_mark", "reg0", "reg0[3]", "ip4.src", "inport",
-    "ct_mark", "icmp4.frag_mtu", "put_dhcp_opts", "offerip", "select", "log", "verdict", "sample", "trigger_event",
-    "backends", "hash_fields", "event", "pipeline", "table", "values", "(", ")", "{", "}", "[", "]", ";", ";", ";",
-    ",", ":", "-", "--", "..", "=", "=", "==", "<->", "<", "!", "&&", "$set", "@group", "^var", "\"a\"",
-    "\"empty_lb_backends\"", "\"", "1", "0", "70000", "0xff", "1/1", "192.0.2.1", "192.0.2.0/24", "2001:db8::1",
-    "02:00:00:00:00:01", "/*", "*/", "//", "\n", "é", "\u{0}",
+    "next",
+    "output",
+    "drop",
+    "clone",
+    "arp",
+    "ct_commit",
+    "ct_lb_mark",
+    "reg0",
+    "reg0[3]",
+    "ip4.src",
+    "inport",
+    "ct_mark",
+    "icmp4.frag_mtu",
+    "put_dhcp_opts",
+    "offerip",
+    "select",
+    "log",
+    "verdict",
+    "sample",
+    "trigger_event",
+    "backends",
+    "hash_fields",
+    "event",
+    "pipeline",
+    "table",
+    "values",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    ";",
+    ";",
+    ";",
+    ",",
+    ":",
+    "-",
+    "--",
+    "..",
+    "=",
+    "=",
+    "==",
+    "<->",
+    "<",
+    "!",
+    "&&",
+    "$set",
+    "@group",
+    "^var",
+    "\"a\"",
+    "\"empty_lb_backends\"",
+    "\"",
+    "1",
+    "0",
+    "70000",
+    "0xff",
+    "1/1",
+    "192.0.2.1",
+    "192.0.2.0/24",
+    "2001:db8::1",
+    "02:00:00:00:00:01",
+    "/*",
+    "*/",
+    "//",
+    "\n",
+    "é",
+    "\u{0}",
 ];
 
 proptest! {

@@ -52,7 +52,10 @@ fn squeezed(text: &str) -> String {
 const NORMALISED: &[(&str, &str)] = &[
     ("", "drop;"),
     ("select(1,2)", "select(1=100,2=100)"),
-    ("log(name=\"db-reject\",severity=info,verdict=reject)", "log(name=\"db-reject\",verdict=reject,severity=info)"),
+    (
+        "log(name=\"db-reject\",severity=info,verdict=reject)",
+        "log(name=\"db-reject\",verdict=reject,severity=info)",
+    ),
 ];
 
 #[test]
@@ -63,7 +66,8 @@ fn what_northd_wrote_is_read_and_printed_as_it_was() {
         let flows = actions_of(&std::fs::read_to_string(root.join(scene).join("sb-dump.json")).unwrap());
         assert!(flows.len() > 50, "{scene}");
         for (context, text) in flows {
-            let actions = parse_actions(&text, &context).unwrap_or_else(|error| panic!("{}", error.render(&text)));
+            let actions =
+                parse_actions(&text, &context).unwrap_or_else(|error| panic!("{}", error.render(&text)));
             let mut written = squeezed(&text);
             for (from, to) in NORMALISED {
                 match *from {

@@ -10,7 +10,10 @@ use crate::logical::symbol::{FieldRef, lookup};
 fn names() -> FixedNames {
     let mut names = FixedNames::new();
     names.set_datapath(7);
-    names.add_address_set(AddressSet::new("web", ["10.0.0.2", "10.0.0.1", "10.1.0.0/16", "no address", "10.0.0.1"]));
+    names.add_address_set(AddressSet::new(
+        "web",
+        ["10.0.0.2", "10.0.0.1", "10.1.0.0/16", "no address", "10.0.0.1"],
+    ));
     names.add_address_set(AddressSet::new("one", ["10.0.0.9"]));
     names.add_address_set(AddressSet::new("none", []));
     names.add_address_set(AddressSet::new("all", ["10.0.0.9", "0.0.0.0/0"]));
@@ -74,7 +77,10 @@ fn parse(text: &str) -> Expr {
 #[case("ip4.src == {$none, $one}", "ip4.src == 0xa000009")]
 #[case("ip4.src == $pg_ip4", "ip4.src == 0xa020001")]
 #[case("inport == @pg", "inport == \"a\" || inport == \"b\"")]
-#[case("inport == @old && outport == {@pg, \"z\"}", "inport == \"c\" && (outport == \"a\" || outport == \"b\" || outport == \"z\")")]
+#[case(
+    "inport == @old && outport == {@pg, \"z\"}",
+    "inport == \"c\" && (outport == \"a\" || outport == \"b\" || outport == \"z\")"
+)]
 #[case("inport == @empty", "0")]
 #[case("is_chassis_resident(\"cr\")", "is_chassis_resident(\"cr\")")]
 #[case("!is_chassis_resident(\"cr\") && ip", "!is_chassis_resident(\"cr\") && ip")]
@@ -87,8 +93,16 @@ fn prints_as_it_was_read(#[case] text: &str, #[case] form: &str) {
 
 #[rstest]
 #[case("ip4.src", "ip4.src == 1.2.3.4", "ip4.src == 0x1020304 && eth.type == 0x800")]
-#[case("set", "ip4.src == {1.2.3.4, 5.6.7.8}", "(ip4.src == 0x1020304 || ip4.src == 0x5060708) && eth.type == 0x800")]
-#[case("chain", "ip4.src == 1.2.3.4 || 5.6.7.8 == ip4.src", "(ip4.src == 0x1020304 || ip4.src == 0x5060708) && eth.type == 0x800")]
+#[case(
+    "set",
+    "ip4.src == {1.2.3.4, 5.6.7.8}",
+    "(ip4.src == 0x1020304 || ip4.src == 0x5060708) && eth.type == 0x800"
+)]
+#[case(
+    "chain",
+    "ip4.src == 1.2.3.4 || 5.6.7.8 == ip4.src",
+    "(ip4.src == 0x1020304 || ip4.src == 0x5060708) && eth.type == 0x800"
+)]
 #[case(
     "range",
     "80 <= tcp.dst <= 90",
@@ -96,7 +110,11 @@ fn prints_as_it_was_read(#[case] text: &str, #[case] form: &str) {
 )]
 #[case("two symbols", "ct.new && ct.est", "ct_state[0] && ct_state[5] && ct_state[1] && ct_state[5]")]
 #[case("parts", "reg0 == 1 && reg1[0]", "xxreg0[96..127] == 0x1 && xxreg0[64]")]
-#[case("predicate", "icmp4", "eth.type == 0x800 && ip.proto == 0x1 && (eth.type == 0x800 || eth.type == 0x86dd)")]
+#[case(
+    "predicate",
+    "icmp4",
+    "eth.type == 0x800 && ip.proto == 0x1 && (eth.type == 0x800 || eth.type == 0x86dd)"
+)]
 #[case("not", "!ip.is_frag", "!ip.frag[0] || (eth.type != 0x800 && eth.type != 0x86dd)")]
 #[case("empty", "ip4.src == $none || inport == \"a\"", "0 || inport == \"a\"")]
 fn annotates(#[case] _name: &str, #[case] text: &str, #[case] form: &str) {
@@ -107,7 +125,13 @@ fn annotates(#[case] _name: &str, #[case] text: &str, #[case] form: &str) {
 #[test]
 fn annotates_recursively() {
     let printed = parse("nd.sll == 02:03:04:05:06:07").annotate().to_string();
-    for part in ["icmp6.type == 0x87", "icmp6.code == 0x0", "ip.ttl == 0xff", "ip.proto == 0x3a", "eth.type == 0x86dd"] {
+    for part in [
+        "icmp6.type == 0x87",
+        "icmp6.code == 0x0",
+        "ip.ttl == 0xff",
+        "ip.proto == 0x3a",
+        "eth.type == 0x86dd",
+    ] {
         assert!(printed.contains(part), "{printed} lacks {part}");
     }
 }
@@ -137,10 +161,7 @@ fn annotates_recursively() {
 #[case("ip4.src == $all", "eth.type == 0x800")]
 #[case("is_chassis_resident(\"a\") && !is_chassis_resident(\"a\")", "0")]
 #[case("is_chassis_resident(\"b\") && reg9 == 1", "xreg4[0..31] == 0x1 && is_chassis_resident(\"b\")")]
-#[case(
-    "reg8[0] && (reg9 == 1 || ct.trk)",
-    "xreg4[0..32] == 0x100000001 || (ct_state[5] && xreg4[32])"
-)]
+#[case("reg8[0] && (reg9 == 1 || ct.trk)", "xreg4[0..32] == 0x100000001 || (ct_state[5] && xreg4[32])")]
 fn normalizes(#[case] text: &str, #[case] form: &str) {
     assert_eq!(parse(text).annotate().normalize().unwrap().to_string(), form);
 }
@@ -229,7 +250,10 @@ fn a_named_set_stays_a_name() {
     };
     let ip4 = "eth.type 0x800/0xffff; ";
     assert_eq!(printed("ip4.src == $web && ip4.dst == $one"), format!("{ip4}ip4.dst $one; ip4.src $web"));
-    assert_eq!(printed("ip4.src == {$web, 1.0.0.0/8, $none}"), format!("{ip4}ip4.src 0x1000000/0xff000000 $web"));
+    assert_eq!(
+        printed("ip4.src == {$web, 1.0.0.0/8, $none}"),
+        format!("{ip4}ip4.src 0x1000000/0xff000000 $web")
+    );
     assert_eq!(printed("ip4.src == $web && ip4.src == $web"), format!("{ip4}ip4.src $web"));
     assert_eq!(printed("inport == @pg"), "inport @7_pg");
     // What else restricts the symbol takes the set apart.
@@ -266,7 +290,8 @@ fn a_port_without_a_key_is_nobody() {
 fn residency_is_asked_of_the_names() {
     let mut names = names();
     names.add_resident("here");
-    let holds = |text: &str| Expr::parse(text, &names).unwrap().annotate().eval(&Microflow::default(), &names);
+    let holds =
+        |text: &str| Expr::parse(text, &names).unwrap().annotate().eval(&Microflow::default(), &names);
     assert!(holds("is_chassis_resident(\"here\")"));
     assert!(!holds("is_chassis_resident(\"there\")"));
     assert!(holds("!is_chassis_resident(\"there\")"));

@@ -146,15 +146,35 @@ pub fn names_everywhere() -> FixedNames {
 pub enum Model {
     Bool(bool),
     /// Bits of a symbol against values and masks, as `low` and `bits` say.
-    Compare { known: usize, low: u32, bits: u32, op: Op, values: Vec<(u128, u128)>, reversed: bool },
+    Compare {
+        known: usize,
+        low: u32,
+        bits: u32,
+        op: Op,
+        values: Vec<(u128, u128)>,
+        reversed: bool,
+    },
     /// A range over the whole of an ordinal symbol.
-    Range { known: usize, low: u128, high: u128, strict: bool },
+    Range {
+        known: usize,
+        low: u128,
+        high: u128,
+        strict: bool,
+    },
     /// A bit alone.
-    Bit { known: usize, bit: u32 },
+    Bit {
+        known: usize,
+        bit: u32,
+    },
     Predicate(usize),
-    Port { inport: bool, ports: Vec<usize> },
+    Port {
+        inport: bool,
+        ports: Vec<usize>,
+    },
     /// `ip4.src == $set` and `inport == @group`.
-    NamedSet { negated: bool },
+    NamedSet {
+        negated: bool,
+    },
     Group,
     Resident(usize),
     Not(Box<Model>),
@@ -268,7 +288,8 @@ impl Model {
             Model::Range { known, low, high, strict } => {
                 let known = &KNOWN[*known];
                 let found = (known.get)(key);
-                let inside = if *strict { *low < found && found < *high } else { *low <= found && found <= *high };
+                let inside =
+                    if *strict { *low < found && found < *high } else { *low <= found && found <= *high };
                 ask(known, inside)
             }
             Model::Bit { known, bit } => {
@@ -344,16 +365,20 @@ fn compare() -> impl Strategy<Value = Model> {
 }
 
 fn leaf(with_names: bool) -> impl Strategy<Value = Model> {
-    let ordinal: Vec<_> = (0..KNOWN.len()).filter(|known| !KNOWN[*known].nominal && KNOWN[*known].bits > 1).collect();
-    let range = (select(ordinal.clone()), number(), number(), any::<bool>()).prop_map(|(known, low, high, strict)| {
-        let ones = ones(KNOWN[known].bits);
-        Model::Range { known, low: low & ones, high: high & ones, strict }
-    });
+    let ordinal: Vec<_> =
+        (0..KNOWN.len()).filter(|known| !KNOWN[*known].nominal && KNOWN[*known].bits > 1).collect();
+    let range = (select(ordinal.clone()), number(), number(), any::<bool>()).prop_map(
+        |(known, low, high, strict)| {
+            let ones = ones(KNOWN[known].bits);
+            Model::Range { known, low: low & ones, high: high & ones, strict }
+        },
+    );
     let bit = (select(ordinal), any::<Index>())
         .prop_map(|(known, bit)| Model::Bit { known, bit: bit.index(KNOWN[known].bits as usize) as u32 });
     let port = (any::<bool>(), prop::collection::vec(0..PORTS.len(), 1..4))
         .prop_map(|(inport, ports)| Model::Port { inport, ports });
-    let named = prop_oneof![any::<bool>().prop_map(|negated| Model::NamedSet { negated }), Just(Model::Group)];
+    let named =
+        prop_oneof![any::<bool>().prop_map(|negated| Model::NamedSet { negated }), Just(Model::Group)];
     prop_oneof![
         8 => compare(),
         1 => range,

@@ -109,11 +109,25 @@ fn check_text(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const CONSTANTS: &[&str] =
-    &["0", "1", "0x1", "7", "10.0.0.1", "10.0.0.0/8", "fd00::/8", "0/0", "5/3", "\"p1\"", "$set", "@group", "$no", "^t"];
+const CONSTANTS: &[&str] = &[
+    "0",
+    "1",
+    "0x1",
+    "7",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "fd00::/8",
+    "0/0",
+    "5/3",
+    "\"p1\"",
+    "$set",
+    "@group",
+    "$no",
+    "^t",
+];
 
 fn soup() -> impl Strategy<Value = String> {
-    let operators = ["==", "!=", "<", "<=", ">", ">=", "="];
+    let operators = vec!["==", "!=", "<", "<=", ">", ">=", "="];
     let names: Vec<_> = symbols().iter().map(|symbol| symbol.name).collect();
     let name = prop::sample::select(names);
     let part = prop::sample::select(vec!["", "", "[0]", "[3..5]", "[5..3]", "[0..200]"]);
@@ -121,7 +135,7 @@ fn soup() -> impl Strategy<Value = String> {
     let set = prop::collection::vec(constant(), 0..4).prop_map(|list| format!("{{{}}}", list.join(", ")));
     let operand = prop_oneof![3 => constant().prop_map(str::to_owned), 1 => set];
     let word = prop_oneof![
-        6 => (name, part, prop::sample::select(&operators[..]), operand)
+        6 => (name, part, prop::sample::select(operators), operand)
             .prop_map(|(name, part, operator, operand)| format!("{name}{part} {operator} {operand}")),
         2 => prop::sample::select(&["ip4", "!ip.is_frag", "0", "1", "vlan.present", "is_chassis_resident(\"p1\")"][..])
             .prop_map(str::to_owned),

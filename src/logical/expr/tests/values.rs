@@ -10,7 +10,8 @@ use crate::logical::expr::{Masked, Relop};
 const ONES: u128 = 0xff;
 
 fn masked() -> impl Strategy<Value = Masked> {
-    let mask = prop_oneof![Just(ONES), any::<u8>().prop_map(u128::from), (0..9u32).prop_map(|n| ONES >> n << n)];
+    let mask =
+        prop_oneof![Just(ONES), any::<u8>().prop_map(u128::from), (0..9u32).prop_map(|n| ONES >> n << n)];
     (mask, any::<u8>()).prop_map(|(mask, value)| Masked { value: u128::from(value) & mask, mask })
 }
 
