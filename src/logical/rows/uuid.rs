@@ -81,8 +81,14 @@ mod tests {
         let good = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
         let uuid: Uuid = good.parse().unwrap();
         assert_eq!(uuid.first_word(), 0xf81d_4fae);
-        for bad in ["", "f81d4fae", &good[1..], &good.replace('-', "0"), &good.replace('f', "g"), "é81d4fae-7dec-11d0-a765-00a0c91e6bf"]
-        {
+        for bad in [
+            "",
+            "f81d4fae",
+            &good[1..],
+            &good.replace('-', "0"),
+            &good.replace('f', "g"),
+            "é81d4fae-7dec-11d0-a765-00a0c91e6bf",
+        ] {
             assert!(bad.parse::<Uuid>().is_err(), "{bad}");
         }
     }

@@ -24,7 +24,10 @@ fn a_dump_is_loaded_and_shown() {
         assert_eq!(bench.ok("sbctl/get", &["Port_Binding", "web1", "type", "up"]).await, "\"\"\nfalse\n");
         assert_eq!(bench.ok("sbctl/show", &[]).await, "");
         let again = bench.json("sbctl/load", &[&text]).await;
-        assert_eq!((&again["rows"], &again["changed"], &again["chassis"]), (&json!(507), &json!(0), &Value::Null));
+        assert_eq!(
+            (&again["rows"], &again["changed"], &again["chassis"]),
+            (&json!(507), &json!(0), &Value::Null)
+        );
     });
 }
 
@@ -79,7 +82,11 @@ fn wrong_words_are_refused() {
     bench(async |mut bench| {
         for (method, params, sentence) in [
             ("sbctl/list", &["--bare"][..], "\"sbctl/list\" command requires at least 1 arguments"),
-            ("sbctl/list", &["--format=html", "dns"], "unknown output format \"html\"; write list, table, csv or json"),
+            (
+                "sbctl/list",
+                &["--format=html", "dns"],
+                "unknown output format \"html\"; write list, table, csv or json",
+            ),
             (
                 "sbctl/find",
                 &["dns", "--if-exists"],
