@@ -99,7 +99,7 @@ pub(super) enum ReadCommand {
         record: String,
         /// Such as tunnel_key or external_ids:name
         #[arg(value_name = "COLUMN[:KEY]")]
-        columns: Vec<String>,
+        values: Vec<String>,
     },
 }
 
@@ -116,7 +116,7 @@ pub(super) fn request(options: Options, command: ReadCommand) -> Request {
         ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
         ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
         ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
-        ReadCommand::Get { table, record, columns } => ("sbctl/get", [vec![table, record], columns].concat()),
+        ReadCommand::Get { table, record, values } => ("sbctl/get", [vec![table, record], values].concat()),
     };
     Request::with(method, named.chain(flags).chain(words).collect())
 }

@@ -136,7 +136,7 @@ fn answers_are_those_of_the_original() {
         }
         commands += 1;
     }
-    assert_eq!(commands, 185);
+    assert_eq!(commands, 184);
 }
 
 #[rstest]
