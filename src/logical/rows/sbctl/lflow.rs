@@ -47,7 +47,7 @@ pub fn lflow_list(store: &Store, words: &[String], with_uuid: bool) -> Result<Lf
     let listed = datapaths.into_iter().map(|(uuid, row)| {
         let flows = store.flows_of(uuid).filter(|(flow, _)| is_wanted(*flow));
         let mut flows: Vec<_> = flows.map(|(uuid, flow)| (uuid, Arc::clone(flow))).collect();
-        flows.sort_by(|a, b| order(a, b));
+        flows.sort_by(order);
         Listed { uuid, row: Arc::clone(row), flows }
     });
     let mut datapaths: Vec<Listed> = listed.collect();
