@@ -410,18 +410,20 @@ impl Budget {
 
 /// A test over a whole field as a clause. Inequality is the caller's but for names of ports.
 fn single(test: Test) -> Result<Single, NormalizeError> {
+    if test.is_empty() {
+        return Ok(if test.relop == Relop::Ne { Single::Always } else { Single::Never });
+    }
     let Test { symbol, relop, items } = test;
-    if test_is_empty(&items) {
-        return Ok(if relop == Relop::Ne { Single::Always } else { Single::Never });
-    }
-    if relop == Relop::Ne {
-        return Err(NormalizeError::OtherPort);
-    }
-    let items = match (relop, items.as_slice()) {
-        (Relop::Eq, _) => items,
-        (_, [Item::Value(value)]) => self::items(ordered(relop, *value)),
-        // No parser gives an order to several values; all of them must be met.
-        _ => return Err(NormalizeError::TooManyValues),
+    let items = match relop {
+        Relop::Eq => items,
+        Relop::Ne => return Err(NormalizeError::OtherPort),
+        relop => {
+            let mut met: Values = smallvec![Masked { value: 0, mask: 0 }];
+            for value in items.iter().flat_map(Item::values) {
+                met = intersect(&met, &ordered(relop, value))?;
+            }
+            self::items(met)
+        }
     };
     let matches_all = |item: &Item| match item {
         Item::Value(value) => value.mask == 0,
@@ -434,8 +436,4 @@ fn single(test: Test) -> Result<Single, NormalizeError> {
     let mut clause = Clause { symbol, items };
     clause.tidy();
     Ok(if clause.items.is_empty() { Single::Never } else { Single::Clause(clause) })
-}
-
-fn test_is_empty(items: &[Item]) -> bool {
-    items.iter().all(Item::is_empty)
 }

@@ -75,25 +75,9 @@ impl Parser<'_, '_> {
 
     /// An action that yields to `dst`.
     fn result(&mut self, dst: Located, word: &str) -> Result<Action, SyntaxError> {
-        let simple: Option<(u16, fn(FieldRef) -> Action)> = match word {
-            "dns_lookup" => Some((1, Action::DnsLookup)),
-            "check_in_port_sec" => Some((1, Action::CheckInPortSec)),
-            "check_out_port_sec" => Some((1, Action::CheckOutPortSec)),
-            "chk_lb_hairpin" => Some((1, Action::ChkLbHairpin)),
-            "chk_lb_hairpin_reply" => Some((1, Action::ChkLbHairpinReply)),
-            "chk_lb_aff" => Some((1, Action::ChkLbAff)),
-            "chk_ecmp_nh_mac" => Some((1, Action::ChkEcmpNhMac)),
-            "chk_ecmp_nh" => Some((1, Action::ChkEcmpNh)),
-            "ct_nw_dst" => Some((32, Action::CtNwDst)),
-            "ct_ip6_dst" => Some((128, Action::CtIp6Dst)),
-            "ct_tp_dst" => Some((16, Action::CtTpDst)),
-            "ct_proto" => Some((8, Action::CtProto)),
-            "ct_state_save" => Some((8, Action::CtStateSave)),
-            _ => None,
-        };
         let span = self.cursor.advance().span;
         self.cursor.expect(&Token::LeftParen)?;
-        if let Some((width, action)) = simple {
+        if let Some((width, action)) = without_arguments(word) {
             if *self.cursor.kind() != Token::RightParen {
                 return fail(self.cursor.span(), format!("{word} takes no arguments; write {word}()"));
             }
@@ -107,7 +91,22 @@ impl Parser<'_, '_> {
         match word {
             "select" => return self.select(dst, span),
             "get_fdb" | "get_remote_fdb" => return self.get_fdb(dst, word),
-            _ => self.check_result(&dst, 1)?,
+            "lookup_arp"
+            | "lookup_nd"
+            | "lookup_arp_ip"
+            | "lookup_nd_ip"
+            | "lookup_fdb"
+            | "chk_evpn_arp"
+            | "check_pkt_larger"
+            | "put_dhcp_opts"
+            | "put_dhcpv6_opts"
+            | "put_nd_ra_opts"
+            | "dhcp_relay_req_chk"
+            | "dhcp_relay_resp_chk" => self.check_result(&dst, 1)?,
+            _ => {
+                let sentence = format!("there is no action {word} that yields a value; ovn-sb(5) lists them");
+                return fail(span, sentence);
+            }
         }
         let dst = dst.field;
         let action = match word {
@@ -134,11 +133,7 @@ impl Parser<'_, '_> {
             "put_dhcpv6_opts" => return self.put_dhcpv6_opts(dst),
             "put_nd_ra_opts" => return self.put_nd_ra_opts(dst, span),
             "dhcp_relay_req_chk" => Action::DhcpRelayReqChk(self.dhcp_relay(dst)?),
-            "dhcp_relay_resp_chk" => Action::DhcpRelayRespChk(self.dhcp_relay(dst)?),
-            _ => {
-                let sentence = format!("there is no action {word} that yields a value; ovn-sb(5) lists them");
-                return fail(span, sentence);
-            }
+            _ => Action::DhcpRelayRespChk(self.dhcp_relay(dst)?),
         };
         self.cursor.expect(&Token::RightParen)?;
         Ok(action)
@@ -221,5 +216,28 @@ impl Parser<'_, '_> {
             self.cursor.expect(&Token::RightParen)?;
         }
         Ok(Action::Select(Select { dst: dst.field, members, hash_fields }))
+    }
+}
+
+/// Width of what an action yields, and the action of the field it yields to.
+type Yields = (u16, fn(FieldRef) -> Action);
+
+/// The action of that name, if it is one that only yields.
+fn without_arguments(word: &str) -> Option<Yields> {
+    match word {
+        "dns_lookup" => Some((1, Action::DnsLookup)),
+        "check_in_port_sec" => Some((1, Action::CheckInPortSec)),
+        "check_out_port_sec" => Some((1, Action::CheckOutPortSec)),
+        "chk_lb_hairpin" => Some((1, Action::ChkLbHairpin)),
+        "chk_lb_hairpin_reply" => Some((1, Action::ChkLbHairpinReply)),
+        "chk_lb_aff" => Some((1, Action::ChkLbAff)),
+        "chk_ecmp_nh_mac" => Some((1, Action::ChkEcmpNhMac)),
+        "chk_ecmp_nh" => Some((1, Action::ChkEcmpNh)),
+        "ct_nw_dst" => Some((32, Action::CtNwDst)),
+        "ct_ip6_dst" => Some((128, Action::CtIp6Dst)),
+        "ct_tp_dst" => Some((16, Action::CtTpDst)),
+        "ct_proto" => Some((8, Action::CtProto)),
+        "ct_state_save" => Some((8, Action::CtStateSave)),
+        _ => None,
     }
 }
