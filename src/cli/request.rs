@@ -202,6 +202,5 @@ pub(super) fn read_text(
             "{name} has more than {most} bytes, the most that one change may have; {mend}"
         )));
     }
-    String::from_utf8(text)
-        .map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
+    String::from_utf8(text).map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
 }

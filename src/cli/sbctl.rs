@@ -40,7 +40,6 @@ pub(super) struct Options {
     /// Begin each flow with the first 32 bits of its UUID
     #[arg(long, global = true)]
     uuid: bool,
-
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +99,7 @@ pub(super) enum ReadCommand {
         record: String,
         /// Such as tunnel_key or external_ids:name
         #[arg(value_name = "COLUMN[:KEY]")]
-        columns: Vec<String>,
+        values: Vec<String>,
     },
 }
 
@@ -109,14 +108,15 @@ pub(super) fn request(options: Options, command: ReadCommand) -> Request {
     let Options { format, data, no_headings, bare, columns, if_exists, uuid } = options;
     let named = [("--format", format), ("--data", data), ("--columns", columns)];
     let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-    let flags = [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
+    let flags =
+        [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
     let flags = flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
     let (method, words) = match command {
         ReadCommand::Show => ("sbctl/show", Vec::new()),
         ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
         ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
         ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
-        ReadCommand::Get { table, record, columns } => ("sbctl/get", [vec![table, record], columns].concat()),
+        ReadCommand::Get { table, record, values } => ("sbctl/get", [vec![table, record], values].concat()),
     };
     Request::with(method, named.chain(flags).chain(words).collect())
 }

@@ -496,7 +496,10 @@ fn a_dump_is_sent_in_parts_and_answered_once() {
     let asked = switch.asked();
     let params: Vec<&Value> = asked.iter().map(|request| &request[1]).collect();
     let [one, two, last] = params[..] else { panic!("{} requests", params.len()) };
-    assert_eq!((one.as_array().unwrap().len(), &one[0], &two[0], &last[0]), (2, &json!("--part"), &json!("--part"), &json!("--chassis=hv1")));
+    assert_eq!(
+        (one.as_array().unwrap().len(), &one[0], &two[0], &last[0]),
+        (2, &json!("--part"), &json!("--part"), &json!("--chassis=hv1"))
+    );
     let sent: String = params.iter().map(|params| params[1].as_str().unwrap()).collect();
     assert!(sent == text, "every byte once and in order");
 

@@ -66,7 +66,9 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
         Some(upload) => upload,
         None => match Arc::clone(switch.load_turn()).try_acquire_owned() {
             Ok(turn) => Upload { text: String::new(), turn },
-            Err(_) => return refuse("another client is loading a dump; try again when it is done".to_owned()),
+            Err(_) => {
+                return refuse("another client is loading a dump; try again when it is done".to_owned());
+            }
         },
     };
     if upload.text.len() + text.len() > MAX_DUMP {
@@ -132,8 +134,7 @@ pub fn find(switch: &Switch, args: &[String]) -> Outcome {
     let options = Options::take(args, "sbctl/find", &["--columns="])?;
     let (table, conditions) = options.table("sbctl/find")?;
     let state = switch.state();
-    let listing =
-        sbctl::find(state.logical.rows.snapshot(), table, conditions, options.columns.as_deref());
+    let listing = sbctl::find(state.logical.rows.snapshot(), table, conditions, options.columns.as_deref());
     done(listing.map_err(refused)?.styled(options.style))
 }
 

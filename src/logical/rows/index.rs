@@ -9,12 +9,15 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::cell::Pipeline;
 use super::datum::Datum;
-use super::tables::{AnyRow, Table};
+use super::tables::{AnyRow, LogicalFlow, Table};
 use super::uuid::Uuid;
 use crate::packet::Mac;
 
 /// A row's values in the columns of a unique index: table, number of the index, values.
 type UniqueKey = (Table, usize, Vec<Datum>);
+
+/// What a flow belongs to: a datapath or a group of them, by table and identifier.
+pub(super) type Owner = (Table, Uuid);
 
 /// All indexes.
 #[derive(Clone, Default)]
@@ -23,7 +26,7 @@ pub(super) struct Indexes {
     /// How often strong references name a row; rows that none names are not here.
     strong: RedBlackTreeMapSync<(Table, Uuid), u64>,
     /// Flows by their datapath or group.
-    flows: RedBlackTreeSetSync<(Uuid, Pipeline, u8, Uuid)>,
+    flows: RedBlackTreeSetSync<(Owner, Pipeline, u8, Uuid)>,
     /// Groups by the datapaths that they hold.
     groups: RedBlackTreeSetSync<(Uuid, Uuid)>,
     neighbours: RedBlackTreeSetSync<(Table, String, IpAddr, Uuid)>,
@@ -52,8 +55,8 @@ impl Indexes {
         }
         match row {
             AnyRow::LogicalFlow(flow) => {
-                for owner in flow.logical_datapath.iter().chain(&flow.logical_dp_group) {
-                    self.flows.insert_mut((*owner, flow.pipeline, flow.table_id, uuid));
+                for owner in owners(flow) {
+                    self.flows.insert_mut((owner, flow.pipeline, flow.table_id, uuid));
                 }
             }
             AnyRow::LogicalDpGroup(group) => {
@@ -80,8 +83,8 @@ impl Indexes {
         }
         match row {
             AnyRow::LogicalFlow(flow) => {
-                for owner in flow.logical_datapath.iter().chain(&flow.logical_dp_group) {
-                    self.flows.remove_mut(&(*owner, flow.pipeline, flow.table_id, uuid));
+                for owner in owners(flow) {
+                    self.flows.remove_mut(&(owner, flow.pipeline, flow.table_id, uuid));
                 }
             }
             AnyRow::LogicalDpGroup(group) => {
@@ -122,7 +125,7 @@ impl Indexes {
     }
 
     /// The flows that name a datapath or a group, or those of one of its tables.
-    pub fn flows_of(&self, owner: Uuid, table: Option<(Pipeline, u8)>) -> impl Iterator<Item = Uuid> {
+    pub fn flows_of(&self, owner: Owner, table: Option<(Pipeline, u8)>) -> impl Iterator<Item = Uuid> {
         let (first, last) = match table {
             Some((pipeline, table)) => ((pipeline, table), (pipeline, table)),
             None => ((Pipeline::Ingress, 0), (Pipeline::Egress, u8::MAX)),
@@ -154,6 +157,11 @@ fn unique_keys(row: &AnyRow) -> impl Iterator<Item = (&'static [&'static str], U
         let values = columns.iter().filter_map(|name| row.get(table.column(name)?)).collect();
         (*columns, (table, index, values))
     })
+}
+
+fn owners(flow: &LogicalFlow) -> impl Iterator<Item = Owner> {
+    let datapath = flow.logical_datapath.map(|uuid| (Table::DatapathBinding, uuid));
+    datapath.into_iter().chain(flow.logical_dp_group.map(|uuid| (Table::LogicalDpGroup, uuid)))
 }
 
 fn neighbour(uuid: Uuid, row: &AnyRow) -> Option<(Table, String, IpAddr, Uuid)> {

@@ -8,7 +8,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::cell::Pipeline;
 use super::datum::{Atom, Datum};
-use super::index::Indexes;
+use super::index::{Indexes, Owner};
 use super::tables::{
     AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
     MulticastGroup, PortBinding, PortGroup, Row, StaticMacBinding, Table,
@@ -28,7 +28,9 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoDatapath {
     /// Nothing has that name.
-    #[error("there is no datapath \"{0}\"; give a name or a UUID as `sbctl list Datapath_Binding` shows them")]
+    #[error(
+        "there is no datapath \"{0}\"; give a name or a UUID as `sbctl list Datapath_Binding` shows them"
+    )]
     Unknown(String),
     /// More than one has it.
     #[error("\"{0}\" means {1} datapaths; give more of the UUID of one of them: {2}")]
@@ -77,7 +79,9 @@ impl Store {
     /// beginning of that.
     pub fn datapath(&self, text: &str) -> Result<(Uuid, &Arc<DatapathBinding>), NoDatapath> {
         let named = |row: &DatapathBinding| {
-            ["name", "name2"].into_iter().any(|key| row.external_ids.get(key).is_some_and(|name| name == text))
+            ["name", "name2"]
+                .into_iter()
+                .any(|key| row.external_ids.get(key).is_some_and(|name| name == text))
         };
         let mut found: Vec<_> = self.iter::<DatapathBinding>().filter(|(_, row)| named(row)).collect();
         if found.is_empty() && !text.is_empty() {
@@ -159,17 +163,23 @@ impl Store {
 
     /// The flows of one table of a datapath, its own and those of its groups: falling priority, then by identifier.
     pub fn flows(&self, datapath: Uuid, pipeline: Pipeline, table: u8) -> Vec<(Uuid, &Arc<LogicalFlow>)> {
-        let owners = self.indexes.groups_of(datapath).chain([datapath]);
-        let flows = owners.flat_map(|owner| self.indexes.flows_of(owner, Some((pipeline, table))));
-        let mut flows: Vec<_> = flows.filter_map(|uuid| Some((uuid, self.get::<LogicalFlow>(uuid)?))).collect();
+        let flows =
+            self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, Some((pipeline, table))));
+        let mut flows: Vec<_> =
+            flows.filter_map(|uuid| Some((uuid, self.get::<LogicalFlow>(uuid)?))).collect();
         flows.sort_by_key(|(uuid, flow)| (std::cmp::Reverse(flow.priority), *uuid));
         flows
     }
 
+    /// What the flows of a datapath belong to: itself and its groups.
+    fn owners(&self, datapath: Uuid) -> impl Iterator<Item = Owner> {
+        let groups = self.indexes.groups_of(datapath).map(|group| (Table::LogicalDpGroup, group));
+        groups.chain([(Table::DatapathBinding, datapath)])
+    }
+
     /// All flows of a datapath, its own and those of its groups, in no particular order.
     pub fn flows_of(&self, datapath: Uuid) -> impl Iterator<Item = (Uuid, &Arc<LogicalFlow>)> {
-        let owners = self.indexes.groups_of(datapath).chain([datapath]);
-        let flows = owners.flat_map(|owner| self.indexes.flows_of(owner, None));
+        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, None));
         flows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 }

@@ -8,8 +8,9 @@ use proptest::prelude::*;
 
 use super::schema::Rule;
 use super::tables::{
-    Chassis, DatapathBinding, Encap, Fdb, HaChassis, HaChassisGroup, IpMulticast, LogicalDpGroup, LogicalFlow,
-    MacBinding, Meter, MeterBand, MulticastGroup, Pairs, PortBinding, RbacPermission, RbacRole, SbGlobal,
+    Chassis, DatapathBinding, Encap, Fdb, HaChassis, HaChassisGroup, IpMulticast, LogicalDpGroup,
+    LogicalFlow, MacBinding, Meter, MeterBand, MulticastGroup, Pairs, PortBinding, RbacPermission, RbacRole,
+    SbGlobal,
 };
 use super::{AnyRow, Atom, Datum, Pipeline, Row, Store, Table, Uuid};
 
@@ -20,7 +21,9 @@ pub type Op = (Table, Uuid, Option<AnyRow>);
 
 /// The rows of a store.
 pub fn rows_of(store: &Store) -> Rows {
-    let all = Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, row)| ((*table, uuid), row.clone())));
+    let all = Table::ALL
+        .iter()
+        .flat_map(|table| store.rows(*table).map(|(uuid, row)| ((*table, uuid), row.clone())));
     all.collect()
 }
 
@@ -68,7 +71,9 @@ pub fn apply(rows: &Rows, ops: &[Op]) -> Option<Rows> {
                 let gone = Atom::Uuid(uuid);
                 let datum = match row.get(at).unwrap() {
                     Datum::Set(set) => Datum::Set(set.into_iter().filter(|atom| *atom != gone).collect()),
-                    Datum::Map(map) => Datum::Map(map.into_iter().filter(|(_, atom)| *atom != gone).collect()),
+                    Datum::Map(map) => {
+                        Datum::Map(map.into_iter().filter(|(_, atom)| *atom != gone).collect())
+                    }
                 };
                 row.set(at, datum).ok()?;
             }
@@ -150,15 +155,17 @@ fn flow() -> impl Strategy<Value = LogicalFlow> {
     let pipeline = prop::sample::select(vec![Pipeline::Ingress, Pipeline::Egress]);
     // One table is out of range.
     (owner, pipeline, prop_oneof![20 => 0..3u8, 1 => Just(33)], 0..3u16, word(), pairs()).prop_map(
-        |((logical_datapath, logical_dp_group), pipeline, table_id, priority, matches, external_ids)| LogicalFlow {
-            logical_datapath,
-            logical_dp_group,
-            pipeline,
-            table_id,
-            priority,
-            matches,
-            external_ids,
-            ..LogicalFlow::default()
+        |((logical_datapath, logical_dp_group), pipeline, table_id, priority, matches, external_ids)| {
+            LogicalFlow {
+                logical_datapath,
+                logical_dp_group,
+                pipeline,
+                table_id,
+                priority,
+                matches,
+                external_ids,
+                ..LogicalFlow::default()
+            }
         },
     )
 }
@@ -189,9 +196,8 @@ pub fn row() -> impl Strategy<Value = AnyRow> {
             MulticastGroup { datapath, name, ports, tunnel_key }
         )),
         (word(), uuids()).prop_map(|(name, encaps)| any_row(Chassis { name, encaps, ..Chassis::default() })),
-        (word(), prop::sample::select(vec!["geneve", "vxlan", "carrier pigeon"])).prop_map(|(ip, kind)| any_row(
-            Encap { ip, kind: kind.to_owned(), ..Encap::default() }
-        )),
+        (word(), prop::sample::select(vec!["geneve", "vxlan", "carrier pigeon"]))
+            .prop_map(|(ip, kind)| any_row(Encap { ip, kind: kind.to_owned(), ..Encap::default() })),
         maybe().prop_map(|chassis| any_row(HaChassis { chassis, ..HaChassis::default() })),
         (word(), uuids()).prop_map(|(name, ha_chassis)| any_row(HaChassisGroup {
             name,
@@ -207,9 +213,8 @@ pub fn row() -> impl Strategy<Value = AnyRow> {
                 ..MacBinding::default()
             })
         ),
-        (1..3u32, prop::sample::select(vec!["02:00:00:00:00:0a", "02:00:00:00:00:0A", "x"]), 1..3u32).prop_map(
-            |(dp_key, mac, port_key)| any_row(Fdb { dp_key, mac: mac.to_owned(), port_key })
-        ),
+        (1..3u32, prop::sample::select(vec!["02:00:00:00:00:0a", "02:00:00:00:00:0A", "x"]), 1..3u32)
+            .prop_map(|(dp_key, mac, port_key)| any_row(Fdb { dp_key, mac: mac.to_owned(), port_key })),
         (word(), uuids()).prop_map(|(name, bands)| any_row(Meter { name, bands, unit: "kbps".to_owned() })),
         (1..3u32).prop_map(|rate| any_row(MeterBand { action: "drop".to_owned(), burst_size: 0, rate })),
         (word(), prop::collection::btree_map(word(), uuid(), 0..3))

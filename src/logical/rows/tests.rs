@@ -64,8 +64,10 @@ fn check_questions(store: &Store) {
         assert_eq!(all, naive.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>());
         for pipeline in [Pipeline::Ingress, Pipeline::Egress] {
             for table in 0..3 {
-                let flows: Vec<Uuid> = store.flows(*datapath, pipeline, table).iter().map(|flow| flow.0).collect();
-                let here = naive.iter().filter(|(_, flow)| flow.pipeline == pipeline && flow.table_id == table);
+                let flows: Vec<Uuid> =
+                    store.flows(*datapath, pipeline, table).iter().map(|flow| flow.0).collect();
+                let here =
+                    naive.iter().filter(|(_, flow)| flow.pipeline == pipeline && flow.table_id == table);
                 let mut here: Vec<_> = here.collect();
                 here.sort_by_key(|(uuid, flow)| (u16::MAX - flow.priority, *uuid));
                 assert_eq!(flows, here.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>());
@@ -203,15 +205,16 @@ fn the_declaration_is_in_order() {
         let def = table.def();
         assert!(def.columns.is_sorted_by(|a, b| a.name < b.name), "{}", def.name);
         assert!(def.columns.len() <= 32, "{}: a set of columns has 32 bits", def.name);
-        assert!(def.unique.iter().flat_map(|columns| columns.iter()).all(|name| table.column(name).is_some()));
+        assert!(
+            def.unique.iter().flat_map(|columns| columns.iter()).all(|name| table.column(name).is_some())
+        );
         assert_eq!(table.empty_row().table(), *table);
         for (at, column) in def.columns.iter().enumerate() {
             let datum = table.empty_row().get(at).unwrap();
             let mut row = table.empty_row();
             row.set(at, datum).unwrap();
             assert_eq!(row, table.empty_row());
-            let names_rows =
-                matches!(column.rule, Rule::Strong(_) | Rule::StrongSome(_) | Rule::Weak(_));
+            let names_rows = matches!(column.rule, Rule::Strong(_) | Rule::StrongSome(_) | Rule::Weak(_));
             let target = column.kind.value.unwrap_or(column.kind.key);
             assert!(!names_rows || target == datum::AtomKind::Uuid, "{} {}", def.name, column.name);
         }
@@ -318,7 +321,7 @@ fn datapaths_are_found_by_name_and_by_uuid() {
     assert_eq!(find("router"), Ok(three));
     assert_eq!(find("friendly"), Ok(three));
     assert_eq!(find("abcd0002"), Ok(two));
-    assert_eq!(find("0xABCD0001"), Ok(one));
+    assert_eq!(find("0xabcd0001"), Ok(one));
     assert_eq!(find(&two.to_string()), Ok(two));
     for unknown in ["", "nowhere", "friendl"] {
         assert!(matches!(find(unknown), Err(NoDatapath::Unknown(_))), "{unknown}");

@@ -21,7 +21,9 @@ pub enum BadText {
     #[error(transparent)]
     Uuid(#[from] BadUuid),
     /// The empty text, without quotes.
-    #[error("there is no value where one is needed; write the empty string as \"\", the empty set as [], the empty map as {{}}")]
+    #[error(
+        "there is no value where one is needed; write the empty string as \"\", the empty set as [], the empty map as {{}}"
+    )]
     Empty,
     /// Quotes that do not end, or wrong escapes in them.
     #[error("{0} is not a string in quotes; end it with a quote and escape as JSON does")]

@@ -81,7 +81,9 @@ pub enum Refusal {
         columns: String,
     },
     /// A strong reference to nothing.
-    #[error("{table} row {uuid}: column {column} names {target} row {missing}, which does not exist; add that row too")]
+    #[error(
+        "{table} row {uuid}: column {column} names {target} row {missing}, which does not exist; add that row too"
+    )]
     Missing {
         /// Name of the table.
         table: &'static str,
@@ -95,7 +97,9 @@ pub enum Refusal {
         missing: Uuid,
     },
     /// A row goes that a strong reference names.
-    #[error("{target} row {gone} cannot be deleted: {table} row {uuid} names it; delete or change that row too")]
+    #[error(
+        "{target} row {gone} cannot be deleted: {table} row {uuid} names it; delete or change that row too"
+    )]
     StillNamed {
         /// Name of the table.
         target: &'static str,
@@ -195,17 +199,21 @@ impl Work {
     fn drop_weak(&mut self) -> Result<(), Refusal> {
         // Only what was put may name a row that never was, and only rows that went may be missed by the others.
         let mut suspects: BTreeSet<(Table, Uuid)> = self.before.keys().copied().collect();
-        let gone: BTreeSet<(Table, Uuid)> =
-            suspects.iter().filter(|(table, uuid)| self.store.row(*table, *uuid).is_none()).copied().collect();
+        let gone: BTreeSet<(Table, Uuid)> = suspects
+            .iter()
+            .filter(|(table, uuid)| self.store.row(*table, *uuid).is_none())
+            .copied()
+            .collect();
         let tables: BTreeSet<Table> = gone.iter().map(|(table, _)| *table).collect();
         let referring = Table::ALL.iter().filter(|table| {
             let mut columns = table.def().columns.iter();
-            columns.any(|column| column.reference(Strength::Weak).is_some_and(|target| tables.contains(&target)))
+            columns
+                .any(|column| column.reference(Strength::Weak).is_some_and(|target| tables.contains(&target)))
         });
         for table in referring {
             let rows = self.store.rows(*table);
-            let missing =
-                rows.filter(|(_, row)| references(row, Strength::Weak).any(|(_, target)| gone.contains(&target)));
+            let missing = rows
+                .filter(|(_, row)| references(row, Strength::Weak).any(|(_, target)| gone.contains(&target)));
             suspects.extend(missing.map(|(uuid, _)| (*table, uuid)));
         }
         for (table, uuid) in suspects {
@@ -367,7 +375,9 @@ impl Column {
                     }
                 }
             }
-            Rule::StrongSome(_) if datum.is_empty() => return Err(BadValue::Count("at least one value is", 0)),
+            Rule::StrongSome(_) if datum.is_empty() => {
+                return Err(BadValue::Count("at least one value is", 0));
+            }
             Rule::Any | Rule::Strong(_) | Rule::StrongSome(_) | Rule::Weak(_) => {}
         }
         Ok(())

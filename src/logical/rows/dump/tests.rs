@@ -82,20 +82,59 @@ fn what_is_unknown_is_skipped_and_what_is_missing_has_its_default() {
 
 #[rstest]
 #[case("", "there is no table of a Southbound database in the dump; load one of OVN_Southbound")]
-#[case("ovn", "not a dump as `ovsdb-client --format=json dump` writes it: expected value at line 1 column 1; write one with `ovsdb-client --format=json dump SERVER OVN_Southbound`")]
-#[case(r#"{"caption":"NB_Global table","headings":["_uuid"],"data":[]}"#, "this is a dump of a Northbound database; load one of OVN_Southbound")]
-#[case(r#"{"caption":"Logical_Router table","headings":["_uuid"],"data":[]}"#, "there is no table of a Southbound database in the dump; load one of OVN_Southbound")]
-#[case(r#"{"caption":"DNS table","headings":["records"],"data":[]}"#, "table DNS has no column _uuid; dump all columns")]
+#[case(
+    "ovn",
+    "not a dump as `ovsdb-client --format=json dump` writes it: expected value at line 1 column 1; write one with `ovsdb-client --format=json dump SERVER OVN_Southbound`"
+)]
+#[case(
+    r#"{"caption":"NB_Global table","headings":["_uuid"],"data":[]}"#,
+    "this is a dump of a Northbound database; load one of OVN_Southbound"
+)]
+#[case(
+    r#"{"caption":"Logical_Router table","headings":["_uuid"],"data":[]}"#,
+    "there is no table of a Southbound database in the dump; load one of OVN_Southbound"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["records"],"data":[]}"#,
+    "table DNS has no column _uuid; dump all columns"
+)]
 #[case(r#"{"caption":"DNS table","headings":["_uuid"],"data":[]}{"caption":"DNS table","headings":["_uuid"],"data":[]}"#, "table DNS is in the dump twice; load one dump at a time")]
-#[case(r#"{"caption":"DNS table","headings":["_uuid"],"data":[[]]}"#, "table DNS, row 1: 0 cells under 1 headings; the dump is damaged")]
-#[case(r#"{"caption":"DNS table","headings":["_uuid"],"data":[[["uuid","1"]]]}"#, "table DNS, row 1: column _uuid: a UUID is needed")]
-#[case(r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["set",[]]]]}"#, "table DNS, row 1: column records: a map is needed")]
-#[case(r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["map",[["a","b"],["a","c"]]]]]}"#, "table DNS, row 1: column records: it holds something twice")]
-#[case(r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,1.5]]}"#, "table FDB, row 1: column dp_key: a string, an integer, a Boolean, a UUID, a set or a map is needed")]
-#[case(r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,99999999999]]}"#, "table FDB, row 1: column dp_key: 99999999999 is out of range; it may be from 0 to 4294967295")]
-#[case(r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,["set",[1,2]]]]}"#, "table FDB, row 1: column dp_key: one value is needed, and there are 2")]
-#[case(r#"{"caption":"FDB table","headings":["_uuid"],"data":[[ROW],[ROW]]}"#, "table FDB has row 11111111-1111-1111-1111-111111111111 twice; the dump is damaged")]
-#[case(r#"{"caption":"Logical_Flow table","headings":["_uuid","pipeline"],"data":[[ROW,"both"]]}"#, "table Logical_Flow, row 1: column pipeline: \"both\" is not allowed; write one of ingress, egress")]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid"],"data":[[]]}"#,
+    "table DNS, row 1: 0 cells under 1 headings; the dump is damaged"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid"],"data":[[["uuid","1"]]]}"#,
+    "table DNS, row 1: column _uuid: a UUID is needed"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["set",[]]]]}"#,
+    "table DNS, row 1: column records: a map is needed"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["map",[["a","b"],["a","c"]]]]]}"#,
+    "table DNS, row 1: column records: it holds something twice"
+)]
+#[case(
+    r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,1.5]]}"#,
+    "table FDB, row 1: column dp_key: a string, an integer, a Boolean, a UUID, a set or a map is needed"
+)]
+#[case(
+    r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,99999999999]]}"#,
+    "table FDB, row 1: column dp_key: 99999999999 is out of range; it may be from 0 to 4294967295"
+)]
+#[case(
+    r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,["set",[1,2]]]]}"#,
+    "table FDB, row 1: column dp_key: one value is needed, and there are 2"
+)]
+#[case(
+    r#"{"caption":"FDB table","headings":["_uuid"],"data":[[ROW],[ROW]]}"#,
+    "table FDB has row 11111111-1111-1111-1111-111111111111 twice; the dump is damaged"
+)]
+#[case(
+    r#"{"caption":"Logical_Flow table","headings":["_uuid","pipeline"],"data":[[ROW,"both"]]}"#,
+    "table Logical_Flow, row 1: column pipeline: \"both\" is not allowed; write one of ingress, egress"
+)]
 fn a_bad_dump_is_refused_with_the_place(#[case] text: &str, #[case] sentence: &str) {
     assert_eq!(read(&text.replace("ROW", ROW)).unwrap_err().to_string(), sentence);
 }
@@ -121,7 +160,8 @@ fn mutate(text: &str, mutations: &[(prop::sample::Index, prop::sample::Index, u8
             }
             2 => bytes[at] = b"[]{}\",:0-9eu\\"[from.index(13)],
             _ => {
-                let words = ["null", "-1", "1e99", "[\"set\",[]]", "[\"map\",[]]", "[\"uuid\",\"x\"]", "true", "{}"];
+                let words =
+                    ["null", "-1", "1e99", "[\"set\",[]]", "[\"map\",[]]", "[\"uuid\",\"x\"]", "true", "{}"];
                 bytes.splice(at..end, words[from.index(words.len())].bytes());
             }
         }

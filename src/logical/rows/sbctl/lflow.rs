@@ -47,7 +47,7 @@ pub fn lflow_list(store: &Store, words: &[String], with_uuid: bool) -> Result<Lf
     let listed = datapaths.into_iter().map(|(uuid, row)| {
         let flows = store.flows_of(uuid).filter(|(flow, _)| is_wanted(*flow));
         let mut flows: Vec<_> = flows.map(|(uuid, flow)| (uuid, Arc::clone(flow))).collect();
-        flows.sort_by(|a, b| order(a, b));
+        flows.sort_by(order);
         Listed { uuid, row: Arc::clone(row), flows }
     });
     let mut datapaths: Vec<Listed> = listed.collect();
@@ -158,5 +158,5 @@ fn is_partial_uuid(word: &str) -> bool {
 fn is_match(uuid: Uuid, word: &str) -> bool {
     let text = uuid.to_string();
     let (text, word) = (text.trim_start_matches('0'), digits(word).trim_start_matches('0'));
-    text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+    text.starts_with(word)
 }

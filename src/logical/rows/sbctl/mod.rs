@@ -57,7 +57,9 @@ pub enum SbctlError {
     #[error("cannot specify key for non-map column {0}; leave \":KEY\" out")]
     NotAMap(&'static str),
     /// A key that the map has not.
-    #[error("no key \"{key}\" in {table} record \"{record}\" column {column}; --if-exists makes it an empty line")]
+    #[error(
+        "no key \"{key}\" in {table} record \"{record}\" column {column}; --if-exists makes it an empty line"
+    )]
     NoKey {
         /// The key as it was written.
         key: String,

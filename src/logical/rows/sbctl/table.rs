@@ -152,13 +152,12 @@ impl Listing {
         let head = [&names, &dashes].into_iter().filter(|_| headings);
         let mut out = String::new();
         for row in head.chain(rows) {
-            for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if at > 0 {
-                    out.push(' ');
-                }
-                out.push_str(cell);
-                out.push_str(&" ".repeat(width - cell.len()));
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width + 1 - cell.len()));
             }
+            out.push_str(line.trim_end_matches(' '));
             out.push('\n');
         }
         out
