@@ -18,7 +18,7 @@ from types import FrameType
 
 from benchlib.fault import Fault
 
-from .compare import Trace, compare, difference, stages_of, without_flows
+from .compare import Trace, compare, difference, stages_of
 from .microflow import Generator, Microflow
 from .ours import Ours
 from .real import Answer, Central
@@ -40,6 +40,7 @@ class Sum:
     empty: int = 0
     aborted: int = 0
     refused: int = 0
+    endless: int = 0
     choices: int = 0
     differences: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
@@ -60,7 +61,7 @@ class Sum:
         print(
             f"{self.traced} microflows, {self.share():.1f} % of the answers not empty, "
             f"{len([one for one in self.known if self.stages[one]])} of {len(self.known)} stages; left out: "
-            f"ovn-trace aborted {self.aborted}, refused {self.refused}; "
+            f"ovn-trace aborted {self.aborted}, refused {self.refused}; we gave up {self.endless} that go round; "
             f"{self.choices} choices among equal priorities; {self.differences} difference(s)"
         )
 
@@ -147,17 +148,18 @@ class Run:
         self.sum.forks += trace.forks()
         ours = self.ours
 
-        def ask(without: set[str]) -> str:
+        def ask(rows: str) -> str:
             if ours is None:
                 return second.text if second else ""
-            ours.load(without_flows(dump, without))
-            answer = ours.trace(flow)
+            ours.load(rows)
+            said = ours.trace(flow)
             ours.load(dump)
-            return answer
+            return said
 
-        verdict = compare(real, ours.trace(flow) if ours else ask(set()), ask)
+        verdict = compare(dump, real, ours.trace(flow) if ours else ask(dump), ask)
         if verdict.same:
             self.sum.choices += verdict.choices
+            self.sum.endless += verdict.endless
         else:
             self.tell(number, command(flow), verdict.diff)
 
