@@ -8,6 +8,9 @@ use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
 use crate::packet::{Field, FlowKey};
 
+/// A condition on a packet.
+type Says = fn(&FlowKey) -> bool;
+
 /// What the tests need to know of a symbol.
 pub struct Known {
     pub name: &'static str,
@@ -15,7 +18,7 @@ pub struct Known {
     pub nominal: bool,
     pub get: fn(&FlowKey) -> u128,
     pub set: fn(&mut FlowKey, u128),
-    pub prereq: fn(&FlowKey) -> bool,
+    pub prereq: Says,
 }
 
 fn always(_: &FlowKey) -> bool {
@@ -96,7 +99,7 @@ pub const KNOWN: &[Known] = &[
 ];
 
 /// Name, whether it is nominal, and what it says.
-pub const PREDICATES: &[(&str, bool, fn(&FlowKey) -> bool)] = &[
+pub const PREDICATES: &[(&str, bool, Says)] = &[
     ("ip4", true, ip4),
     ("ip6", true, ip6),
     ("ip", true, ip),

@@ -47,12 +47,16 @@ proptest! {
     fn comparisons_are_sets(value in any::<u8>(), low in 0..8u32, bits in 1..9u32) {
         let mask = (ONES >> (8 - bits.min(8 - low))) << low;
         let value = Masked { value: u128::from(value) & mask, mask };
-        let relops: [(Relop, fn(&u128, &u128) -> bool); 4] =
-            [(Relop::Lt, u128::lt), (Relop::Le, u128::le), (Relop::Gt, u128::gt), (Relop::Ge, u128::ge)];
-        for (relop, holds) in relops {
+        let holds = |relop, left, right| match relop {
+            Relop::Lt => left < right,
+            Relop::Le => left <= right,
+            Relop::Gt => left > right,
+            _ => left >= right,
+        };
+        for relop in [Relop::Lt, Relop::Le, Relop::Gt, Relop::Ge] {
             let values = ordered(relop, value);
             prop_assert!(is_proper(&values));
-            let wanted: BTreeSet<_> = (0..=ONES).filter(|byte| holds(&(byte & mask), &value.value)).collect();
+            let wanted: BTreeSet<_> = (0..=ONES).filter(|byte| holds(relop, byte & mask, value.value)).collect();
             prop_assert_eq!(members(&values), wanted, "{:?} {:?}", relop, value);
         }
     }
