@@ -61,7 +61,7 @@ class Sum:
         print(
             f"{self.traced} microflows, {self.share():.1f} % of the answers not empty, "
             f"{len([one for one in self.known if self.stages[one]])} of {len(self.known)} stages; left out: "
-            f"ovn-trace aborted {self.aborted}, refused {self.refused}; we gave up {self.endless} that go round; "
+            f"ovn-trace aborted {self.aborted}, both refused {self.refused}; we gave up {self.endless} that go round; "
             f"{self.choices} choices among equal priorities; {self.differences} difference(s)"
         )
 
@@ -139,7 +139,8 @@ class Run:
         trace = Trace.of(real)
         if trace is None:
             self.sum.refused += 1
-            print(f"topology {self.args.seed}/{number}: ovn-trace refuses {command(flow)}\n  {real.strip()}")
+            if self.ours and Trace.of(self.ours.trace(flow)):
+                self.tell(number, command(flow), ["ovn-trace refuses it: " + real.strip()])
             return
         self.sum.traced += 1
         self.sum.kinds[flow.kind] += 1

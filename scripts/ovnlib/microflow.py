@@ -71,6 +71,7 @@ class Generator:
             "dhcp": (2, self.dhcp),
             "dns": (1, self.dns),
             "at a router": (3, self.at_router),
+            "anything": (5, self.anything),
         }
 
     def chance(self, probability: float) -> bool:
@@ -365,4 +366,35 @@ class Generator:
         name = port.router.friendly if port.router.friendly and self.chance(0.3) else port.router.name
         packet = Packet(name, port.name, "50:54:00:00:99:01", port.mac)
         packet.terms = self.ip(source, target) + self.transport(source.version)
+        return packet
+
+    def anything(self) -> Packet:
+        """Whatever the language can say of a packet, much of which contradicts itself: then both must refuse it."""
+        host = self.rng.choice(self.hosts)
+        macs = [other.mac for other in host.switch.hosts] + [port.mac for port in host.switch.routers] + [BROADCAST]
+        packet = self.from_host(host, self.rng.choice(macs), [])
+        number = self.rng.choice([0, 1, 2, 80, 255])
+        mac = self.rng.choice(macs)
+        v4, v6 = self.rng.choice(["10.0.0.10", "224.0.0.1"]), self.rng.choice(["fd00::a", "ff02::1", "fe80::1"])
+        below = [
+            ["ip4", f"ip4.src == {v4}"], ["ip4", f"ip4.dst == {v4}"], ["ip6", f"ip6.src == {v6}"], ["ip6.mcast"],
+            ["ip4.mcast"], ["ip"], ["arp", f"arp.tpa == {v4}", f"arp.sha == {mac}"], ["rarp", f"rarp.tpa == {v4}"],
+            [f"eth.type == {number + 0x800:#x}"], ["eth.mcast"], ["eth.bcast"], ["mpls"], [],
+        ]  # fmt: skip
+        above = [
+            [f"tcp.src == {number}", f"tcp.flags == {number}"], [f"udp.dst == {number}"], [f"sctp.src == {number}"],
+            [f"icmp4.type == {number}", "icmp4.code == 1"], [f"icmp6.type == {number}"], ["icmp"], ["igmp"],
+            ["nd", f"nd.target == {v6}", f"nd.tll == {mac}"], ["nd_na", f"nd.target == {v6}"], ["mldv1"], ["mldv2"],
+            [f"ip.proto == {number}"], ["tcp.dst == {80}"], ["80 <= tcp.dst <= 80"], ["tcp.dst > 80"], ["tcp"], [],
+            ["tcp.dst == {80, 81}"], ["tcp.dst[0..7] == 80"], ["!tcp"],
+        ]  # fmt: skip
+        beside = [
+            "vlan.present", f"vlan.vid == {number}", "vlan.pcp == 3", "!vlan.present", "vlan.tci == 0x1064",
+            "ip.is_frag", "ip.first_frag", "ip.is_frag && ip.later_frag", f"ip.ttl == {number or 64}", f"reg0 == {number}",
+            "reg1[0..7] == 3", f"xreg1 == {number}", "xxreg0 == fd00::1", "flags.loopback == 1", "flags == 1", "ct.est",
+            "ct.new && ct.trk", "ct_mark == 1", "ct_mark.blocked == 1", "ct_label == 5", "pkt.mark == 3", "1", "0",
+            "(ip4 || ip6)", "ip.ttl == 64/0xff", "eth.type == {0x800, 0x86dd}", "ip4.src == 10.0.0.0/24", "ct.dnat",
+        ]  # fmt: skip
+        packet.terms = [*self.rng.choice(below), *self.rng.choice(above)]
+        packet.terms += self.rng.sample(beside, self.rng.choice([0, 0, 1, 2]))
         return packet

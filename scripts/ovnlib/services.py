@@ -149,6 +149,10 @@ class Services:
             "icmp4.type == 8", "icmp6.type == {128, 129}", "icmp && ip.ttl >= 2", "tcp.flags == 2/2",
             f"ip.proto == {rng.choice([6, 17])}", "ip.dscp == 10", "ip.ttl > 63", "ip.is_frag",
             f"eth.src == {host.mac}", f"eth.{side} == {{{host.mac}, 50:54:00:00:00:01}}",
+            "arp.op == 1", "nd_ns", "0 < tcp.dst < 81", "tcp.dst == 80/0xfff0", "tcp.dst[0..7] == 80", "tcp.flags[1]",
+            "eth.dst[40]", "ip4.src[24..31] == 10", "ip4 && tcp.dst == {80, 443} || ip6 && udp", "ip6.dst == ff00::/8",
+            "!(ip4 && tcp)", "!tcp.dst == 80", "ip4.src == 0.0.0.0/0", "tcp.dst == 0x50", "ct.est", "!ct.new && ct.trk",
+            f"{proto}.dst != {{{port}, 1}} && {proto}.src != {port}", f"!({proto}.dst == {port} || ip4.mcast)",
             "ip4.dst == 10.0.0.0/8", "ip4.src == 10.0.0.0/255.255.0.0", "ip6.src == fd00::/16", "vlan.vid == 5",
         ]  # fmt: skip
         for address in host.addresses[:2]:
@@ -156,6 +160,7 @@ class Services:
             terms.append(f"ip{address.version}.{side} != {{{address}, {address + 1}}}")
         for name, version in self.sets:
             terms += [f"ip{version}.{side} == ${name}"] * 2 + [f"ip{version}.{side} != ${name}"]
+            terms.append(f"ip{version}.{side} == {{${name}, {'10.3.0.1' if version == 4 else 'fd00::77'}}}")
         for name, members in self.groups:
             versions = {one.version for member in members for one in member.addresses}
             terms += [f"ip{version}.{side} == $" + f"{name}_ip{version}" for version in sorted(versions)]

@@ -243,13 +243,13 @@ impl Parts<'_, '_, '_> {
 
     fn transport(&mut self) -> fmt::Result {
         let proto = self.get(Field::NwProto);
-        let has_ports = (self.is_ipv4() || self.is_ipv6())
-            && self.get(Field::IpFrag) & 2 == 0
-            && TRANSPORTS.contains(&proto);
-        if !has_ports {
+        // A later fragment has none of this, but OVS shows it of ICMPv6 all the same.
+        let is_icmp6 = self.is_ipv6() && proto == 58;
+        let is_whole = self.get(Field::IpFrag) & 2 == 0 || is_icmp6;
+        if !(self.is_ipv4() || self.is_ipv6()) || !is_whole || !TRANSPORTS.contains(&proto) {
             return Ok(());
         }
-        if (self.is_ipv4() && proto == 1) || (self.is_ipv6() && proto == 58) {
+        if is_icmp6 || (self.is_ipv4() && proto == 1) {
             self.decimal("icmp_type", Field::IcmpType)?;
             self.decimal("icmp_code", Field::IcmpCode)?;
         } else {
@@ -326,6 +326,14 @@ mod tests {
             "ip,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,nw_src=0.0.0.0,nw_dst=0.0.0.0,\
              nw_proto=47,nw_tos=0,nw_ecn=0,nw_ttl=0,nw_frag=later"
         );
+        let of_later_fragment = |eth_type, proto| {
+            let fields = [(Field::EthType, eth_type), (Field::NwProto, proto), (Field::IpFrag, 3)];
+            let text = shown(&fields);
+            text.split_once("nw_frag=later").map(|(_, rest)| rest.to_owned())
+        };
+        assert_eq!(of_later_fragment(0x86dd, 58).as_deref(), Some(",icmp_type=0,icmp_code=0"));
+        assert_eq!(of_later_fragment(0x86dd, 6).as_deref(), Some(""));
+        assert_eq!(of_later_fragment(0x0800, 1).as_deref(), Some(""));
         assert_eq!(
             shown(&[(Field::EthType, 0x0806), (Field::ArpOp, 2), (Field::ArpTpa, 0x0a00_0001)]),
             "arp,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,arp_spa=0.0.0.0,\
