@@ -10,6 +10,8 @@ export ROOT
 PACKAGES_BUILD=(gcc clang libclang-dev pkg-config libdpdk-dev)
 PACKAGES_RUN=(iproute2 iputils-ping iperf3 ethtool jq)
 PACKAGES_TEST=(dpdk-dev tcpdump openvswitch-common python3-scapy shellcheck valgrind)
+# What the logical half answers like; other releases of OVN have other flows and print other traces.
+OVN_RELEASE=23.03
 
 # ---- speaking -------------------------------------------------------------------------------------------------------
 
@@ -79,6 +81,22 @@ need_packages() {
     fi
     rm -f "$log"
     ok "installed ${#missing[@]} package(s)"
+}
+
+# Installing a daemon starts it as a service, which has no place here; where nobody has said otherwise yet, the package
+# tools are told not to start anything meanwhile. Whoever forbids it allows it again, also when it ends before time.
+POLICY=/usr/sbin/policy-rc.d POLICY_MADE=0
+
+forbid_services() {
+    if [[ -e $POLICY ]]; then return; fi
+    POLICY_MADE=1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+    as_root chmod 755 "$POLICY"
+}
+
+allow_services() {
+    if ((POLICY_MADE)); then as_root rm -f "$POLICY"; fi
+    POLICY_MADE=0
 }
 
 # The packages by name are not enough: a DPDK that is too old compiles to nonsense.

@@ -13,6 +13,7 @@ pub mod datapath;
 pub mod dpdk;
 pub mod hint;
 pub mod ident;
+pub mod logical;
 pub mod packet;
 pub mod pipeline;
 pub mod rcu;

@@ -5,6 +5,11 @@
 
 use crate::action::Op;
 use crate::action::execute::{ControllerOp, Copied, Sink, execute};
+use crate::logical::action::{Context, Pipeline, TABLES, parse_actions};
+use crate::logical::expr::{Expr, parse_microflow};
+use crate::logical::lex::{Kind as TokenKind, Lexer};
+use crate::logical::microflow::Microflow;
+use crate::logical::names::{AddressSet, FixedNames, PortGroup};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
@@ -83,6 +88,77 @@ pub fn fuzz_flow(bytes: &[u8]) {
         }
     }
     parse_flow_file(text, &()).for_each(drop);
+}
+
+/// Any text as tokens: they follow each other inside the text, and what is printed is read back.
+pub fn fuzz_lexer(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let mut end = 0;
+    for token in Lexer::new(text) {
+        assert!(token.span.start >= end && token.span.end > token.span.start, "span {:?}", token.span);
+        assert!(text.get(token.span.clone()).is_some(), "span {:?}", token.span);
+        end = token.span.end;
+        if !matches!(token.kind, TokenKind::Error(_)) {
+            let printed = token.kind.to_string();
+            let mut again = Lexer::new(&printed);
+            assert_eq!((again.token().kind, again.token().kind), (token.kind, TokenKind::End));
+        }
+    }
+}
+
+/// Any text as a match and as a microflow: nothing panics, errors point inside the text, what is read is printed so
+/// that it is read the same, and the normal form says what the match says of a few packets.
+pub fn fuzz_expression(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let mut names = FixedNames::new();
+    names.add_address_set(AddressSet::new("as", ["10.0.0.1", "10.0.1.0/24"]));
+    names.add_address_set(AddressSet::new("none", []));
+    names.add_port_group(PortGroup::new("pg", ["lp1", "lp2"]));
+    names.add_port("lp1", 1);
+    let flow = match parse_microflow(text, &names) {
+        Ok(flow) => flow,
+        Err(error) => {
+            error.render(text);
+            Microflow::default()
+        }
+    };
+    match Expr::parse(text, &names) {
+        Ok(expr) => {
+            let printed = expr.to_string();
+            let again = Expr::parse(&printed, &names).expect("what is printed is read");
+            // Names of sets print as their members.
+            assert!(text.contains(['$', '@']) || again == expr, "became {printed:?}");
+            assert_eq!(again.to_string(), printed);
+            let annotated = expr.annotate();
+            if let Ok(normal) = annotated.clone().normalize() {
+                for flow in [&flow, &Microflow::default()] {
+                    assert_eq!(normal.eval(flow, &names), annotated.eval(flow, &names), "{normal}");
+                }
+            }
+        }
+        Err(error) => {
+            assert!(text.get(error.span.clone()).is_some(), "span {:?}", error.span);
+            error.render(text);
+        }
+    }
+}
+
+/// Any text as the actions of a logical flow, in the first table and in the last: nothing panics, errors point inside
+/// the text, and what is read is printed so that it is read the same.
+pub fn fuzz_actions(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    for context in [Context::at(Pipeline::Ingress, 0), Context::at(Pipeline::Egress, TABLES - 1)] {
+        match parse_actions(text, &context) {
+            Ok(actions) => {
+                let printed = actions.to_string();
+                assert_eq!(parse_actions(&printed, &context), Ok(actions), "became {printed:?}");
+            }
+            Err(error) => {
+                assert!(text.get(error.span.clone()).is_some(), "span {:?}", error.span);
+                error.render(text);
+            }
+        }
+    }
 }
 
 /// Any bytes to the control socket's framing; what comes out of it is done by the commands, on a switch in memory.

@@ -24,6 +24,7 @@ const ARROWS: &[(&str, Uses)] = &[
     ("dpdk", Only(&["hint", "packet", "ident"])),
     ("action", Only(&["packet"])),
     ("pipeline", Only(&["classifier", "action", "packet"])),
+    ("logical", Only(&["packet"])),
     ("datapath", Only(&["config", "pipeline", "action", "packet"])),
     ("worker", AllBut(&["control", "cli", "client"])),
     ("control", AllBut(&["worker", "dpdk", "cli"])),

@@ -34,3 +34,18 @@ fn socket() {
 fn megaflows() {
     run("megaflows", millrace::testing::fuzz_megaflows);
 }
+
+#[test]
+fn actions() {
+    run("actions", millrace::testing::fuzz_actions);
+}
+
+#[test]
+fn lexer() {
+    run("lexer", millrace::testing::fuzz_lexer);
+}
+
+#[test]
+fn expression() {
+    run("expression", millrace::testing::fuzz_expression);
+}

@@ -32,17 +32,23 @@ class Process:
         env: dict[str, str] | None = None,
         talk: bool = False,
         cores: list[int] = CORES,
+        nice: int | None = NICE,
     ) -> None:
-        """Where it is to `talk` it has a pipe to be typed into. Threads that it does not pin run on `cores`."""
+        """Where it is to `talk` it has a pipe to be typed into. Threads that it does not pin run on `cores`.
+
+        `nice` is its precedence; with none it takes what it inherits, which needs no root.
+        """
 
         def child() -> None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             os.sched_setaffinity(0, cores)
             # Whatever else runs on the machine should disturb little; all that is compared has the same precedence.
-            os.setpriority(os.PRIO_PROCESS, 0, NICE)
+            if nice is None:
+                return
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
             # Where the kernel shares cores between sessions first, that number alone says little.
             if AUTOGROUP.exists():
-                AUTOGROUP.write_text(str(NICE))
+                AUTOGROUP.write_text(str(nice))
 
         self.name = Path(argv[0]).name
         self.log = log

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::sbctl::SbctlArguments;
+
 /// Talks to a running millraced.
 #[derive(Debug, Parser)]
 #[command(
     name = "millrace",
     version,
-    after_help = "Exit codes: 0 done; 1 the switch refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
+    after_help = "Exit codes: 0 done; 1 the switch, or `ovn` a line, refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
                   not answer in time; 5 the answer could not be written."
 )]
 pub(super) struct Arguments {
@@ -60,6 +62,10 @@ pub(super) enum Command {
     /// Flow tables, in the words of ovs-ofctl but without a bridge
     #[command(subcommand)]
     Ofctl(OfctlCommand),
+    /// Rows of logical networks, in the words of ovn-sbctl
+    Sbctl(SbctlArguments),
+    /// What becomes of a packet in the logical network, in the words of ovn-trace
+    Trace(TraceArguments),
     /// Dropped packets, by reason
     Drops,
     /// What came in, what went out and what became of the rest
@@ -79,6 +85,8 @@ pub(super) enum Command {
         #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
         count: u64,
     },
+    /// OVN's language: read lines from standard input and print each in its canonical form
+    Ovn(OvnCommand),
     /// Versions of this command and of the switch
     Version,
     /// Methods that the switch knows
@@ -93,6 +101,61 @@ pub(super) enum Command {
     },
     /// Stop the switch
     Exit,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OvnCommand {
+    #[command(flatten)]
+    pub names: OvnNames,
+
+    #[command(subcommand)]
+    pub what: OvnWhat,
+}
+
+/// What the names in a match stand for.
+#[derive(Debug, Args)]
+pub(super) struct OvnNames {
+    /// An address set, $NAME in a match
+    #[arg(long, global = true, value_name = "NAME=ADDRESS,…")]
+    pub address_set: Vec<String>,
+
+    /// A port group, @NAME in a match
+    #[arg(long, global = true, value_name = "NAME=PORT,…")]
+    pub port_group: Vec<String>,
+
+    /// A port and its key
+    #[arg(long, global = true, value_name = "NAME=KEY")]
+    pub port: Vec<String>,
+
+    /// A port that is_chassis_resident() holds for [default: all]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub resident: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OvnWhat {
+    /// The tokens
+    Lex,
+    /// Matches as they were read
+    ParseExpr,
+    /// Matches over whole fields, with all prerequisites
+    AnnotateExpr,
+    /// Matches as a choice of conjunctions
+    NormalizeExpr,
+    /// Whether matches hold for a packet
+    EvaluateExpr {
+        /// The packet, such as 'inport == "lp1" && ip4.src == 10.0.0.1 && icmp4.type == 8'
+        microflow: String,
+    },
+    /// Actions, and the match that they imply
+    ParseActions {
+        /// Actions of the egress pipeline
+        #[arg(long)]
+        egress: bool,
+        /// The table they stand in
+        #[arg(long, default_value = "10")]
+        table: u8,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,4 +334,59 @@ pub(super) struct Strict {
 pub(super) struct NoBridge {
     #[arg(hide = true)]
     pub bridge: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "millrace trace [OPTIONS] [DATAPATH] MICROFLOW")]
+pub(super) struct TraceArguments {
+    /// Every table, with the flow that it chose (the default)
+    #[arg(long)]
+    detailed: bool,
+    /// Pipelines and actions
+    #[arg(long)]
+    summary: bool,
+    /// What is seen from outside
+    #[arg(long)]
+    minimal: bool,
+    /// All three forms
+    #[arg(long)]
+    all: bool,
+    /// State of a connection, once for each time that one is asked for, such as --ct=new --ct=est,rpl; behind the last
+    /// it is est
+    #[arg(long, value_name = "STATE[,STATE]...")]
+    ct: Vec<String>,
+    /// The backend that load balancers choose
+    #[arg(long, value_name = "IP[:PORT]")]
+    lb_dst: Option<String>,
+    /// The number that select chooses
+    #[arg(long, value_name = "NUMBER")]
+    select_id: Option<String>,
+    /// Replace and shorten names that are UUIDs (the default)
+    #[arg(long, overrides_with = "no_friendly_names")]
+    friendly_names: bool,
+    /// Show names as they are
+    #[arg(long)]
+    no_friendly_names: bool,
+    /// Name or UUID of a logical switch or router, left out that of the inport; then a packet, such as
+    /// 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
+    #[arg(required = true, value_name = "[DATAPATH] MICROFLOW")]
+    words: Vec<String>,
+}
+
+impl TraceArguments {
+    /// The words that the switch takes.
+    pub fn into_words(self) -> Vec<String> {
+        let flags = [
+            ("--detailed", self.detailed),
+            ("--summary", self.summary),
+            ("--minimal", self.minimal),
+            ("--all", self.all),
+            ("--no-friendly-names", self.no_friendly_names && !self.friendly_names),
+        ];
+        let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned());
+        let states = self.ct.into_iter().map(|state| format!("--ct={state}"));
+        let backend = self.lb_dst.map(|backend| format!("--lb-dst={backend}"));
+        let number = self.select_id.map(|number| format!("--select-id={number}"));
+        flags.chain(states).chain(backend).chain(number).chain(self.words).collect()
+    }
 }

@@ -5,12 +5,14 @@
 
 mod args;
 mod frames;
+mod ovn;
 mod request;
+mod sbctl;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -18,9 +20,10 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::client::{Client, ClientError, DEFAULT_SOCKET};
-use args::{Arguments, Command, OfctlCommand, WorkerCommand};
+use args::{Arguments, Command, OfctlCommand, OvnCommand, WorkerCommand};
 use frames::Source;
 use request::Request;
+use sbctl::SbctlCommand;
 
 /// Name of the environment variable that names the socket.
 pub const SOCKET_VARIABLE: &str = "MILLRACE_SOCKET";
@@ -51,6 +54,9 @@ enum Failure {
     /// The switch refused or was not there.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Lines that are not of OVN's language; each was answered where it stood.
+    #[error("{0} of the lines could not be read; the answers say why")]
+    Lines(usize),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}; look where the output goes")]
     Output(#[from] io::Error),
@@ -59,7 +65,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Client(ClientError::Refused(_)) => 1,
+            Failure::Client(ClientError::Refused(_)) | Failure::Lines(_) => 1,
             Failure::Usage(_) | Failure::Client(ClientError::TooLong { .. }) => 2,
             Failure::Client(
                 ClientError::NotThere { .. }
@@ -74,7 +80,7 @@ impl Failure {
     }
 }
 
-/// Runs one command and returns its exit code: 0 done, 1 the switch refused, 2 wrong use, 3 the switch cannot be
+/// Runs one command and returns its exit code: 0 done, 1 the switch (or `ovn` a line) refused, 2 wrong use, 3 the switch cannot be
 /// reached, 4 it did not answer in time, 5 the answer could not be written. `socket` is what the environment says.
 pub fn run(
     words: impl IntoIterator<Item = OsString>,
@@ -133,10 +139,16 @@ impl Session<'_, '_> {
                 }
                 request
             }
+            Command::Sbctl(arguments) => match arguments.command {
+                SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
+                SbctlCommand::Read(command) => sbctl::request(arguments.options, command),
+            },
+            Command::Trace(arguments) => request::trace(arguments)?,
             Command::Drops => Request::bare("drops"),
             Command::Stats { clear: false } => Request::bare("stats"),
             Command::Stats { clear: true } => Request::bare("stats/clear"),
             Command::Inject { port, frames, count } => return self.inject(&port, &frames, count),
+            Command::Ovn(command) => return self.ovn(command),
             Command::Version => return self.version(),
             Command::ListCommands => Request::bare("list-commands"),
             Command::Raw { method, params } => Request { method, params },
@@ -180,6 +192,23 @@ impl Session<'_, '_> {
         } else {
             self.print(&server)
         }
+    }
+
+    /// Answers every line of standard input where it stands, so that answers and lines stay in step.
+    fn ovn(&mut self, command: OvnCommand) -> Result<(), Failure> {
+        let reader = ovn::Reader::new(command)?;
+        let mut refused = 0;
+        for line in BufReader::new(&mut *self.streams.input).lines() {
+            let line = line.map_err(|error| {
+                Failure::Usage(format!("cannot read standard input: {error}; give it text in UTF-8"))
+            })?;
+            let answer = reader.read(&line);
+            let text = if self.json { answer.json(&line) } else { answer.text(&line) };
+            self.streams.output.write_all(text.as_bytes())?;
+            refused += usize::from(answer.result.is_err());
+        }
+        self.streams.output.flush()?;
+        if refused > 0 { Err(Failure::Lines(refused)) } else { Ok(()) }
     }
 
     /// Asks again and again, and prints what is new.

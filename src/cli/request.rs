@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Failure;
-use super::args::{MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict};
+use super::args::{
+    MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict, TraceArguments,
+};
 use crate::client::MAX_REQUEST;
 
 /// A method with its parameters.
@@ -120,6 +122,14 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
     })
 }
 
+/// Checked before it is sent, so that what is wrong with the words is wrong use.
+pub(super) fn trace(arguments: TraceArguments) -> Result<Request, Failure> {
+    let words = arguments.into_words();
+    let checked = crate::logical::trace::Request::parse(&words);
+    checked.map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Request::with("trace", words))
+}
+
 /// A method that takes options and at most one flow.
 fn flows(method: &str, options: Vec<String>, flow: Vec<String>) -> Result<Request, Failure> {
     if let Some(word) = flow.iter().find(|word| !looks_like_a_flow(word)) {
@@ -161,27 +171,36 @@ impl NoBridge {
     }
 }
 
-/// The text of a file, or of standard input, no longer than a request.
+/// The text of a file of flows, or of standard input, no longer than a request.
 fn text_of(file: &str, input: &mut dyn Read) -> Result<String, Failure> {
+    let mend = "split it, and know that each part is a change of its own";
+    read_text(file, input, "a file of flows", MAX_REQUEST, mend)
+}
+
+/// The text of a file, or of standard input, no longer than it may be; `what` it is and how to `mend` its length.
+pub(super) fn read_text(
+    file: &str,
+    input: &mut dyn Read,
+    what: &str,
+    most: usize,
+    mend: &str,
+) -> Result<String, Failure> {
     let (from, name): (&mut dyn Read, _) = if file == "-" {
         (input, "standard input")
     } else {
         let open = File::open(file).map_err(|error| {
-            Failure::Usage(format!("cannot open {file}: {error}; give the path of a file of flows"))
+            Failure::Usage(format!("cannot open {file}: {error}; give the path of {what}"))
         })?;
         (&mut { open }, file)
     };
     let mut text = Vec::new();
-    from.take(MAX_REQUEST as u64 + 1)
+    from.take(most as u64 + 1)
         .read_to_end(&mut text)
-        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}; give a file of flows")))?;
-    if text.len() > MAX_REQUEST {
+        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}; give {what}")))?;
+    if text.len() > most {
         return Err(Failure::Usage(format!(
-            "{name} has more than {MAX_REQUEST} bytes, the most that one change may have; split it, and know that \
-             each part is a change of its own"
+            "{name} has more than {most} bytes, the most that one change may have; {mend}"
         )));
     }
-    String::from_utf8(text).map_err(|_| {
-        Failure::Usage(format!("{name} is not a text in UTF-8; give a file with one flow a line"))
-    })
+    String::from_utf8(text).map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
 }

@@ -127,6 +127,28 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["ofctl", "show"], json!(["ofctl/show", []]))]
 #[case(&["ofctl", "resume", "0.1024", "p1", "0001"], json!(["ofctl/resume", ["0.1024", "p1", "0001"]]))]
 #[case(&["ofctl", "monitor"], json!(["ofctl/monitor", []]))]
+#[case(&["sbctl", "show"], json!(["sbctl/show", []]))]
+#[case(&["sbctl", "lflow-list"], json!(["sbctl/lflow-list", []]))]
+#[case(&["sbctl", "--uuid", "dump-flows", "r1", "0xabc"], json!(["sbctl/lflow-list", ["--uuid", "r1", "0xabc"]]))]
+#[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
+#[case(
+    &["sbctl", "--bare", "--columns=_uuid", "find", "Datapath_Binding", "external_ids:name=r1"],
+    json!(["sbctl/find", ["--columns=_uuid", "--bare", "Datapath_Binding", "external_ids:name=r1"]])
+)]
+#[case(
+    &["sbctl", "list", "dns", "-f", "table", "--data=json", "--no-headings"],
+    json!(["sbctl/list", ["--format=table", "--data=json", "--no-headings", "dns"]])
+)]
+#[case(
+    &["sbctl", "--if-exists", "get", "Port_Binding", "p", "mac", "options:x"],
+    json!(["sbctl/get", ["--if-exists", "Port_Binding", "p", "mac", "options:x"]])
+)]
+#[case(&["trace", "ip4"], json!(["trace", ["ip4"]]))]
+#[case(
+    &["trace", "sw", "--ct", "new", "ip4", "--ct=est", "--lb-dst", "10.0.0.1:80", "--select-id=2", "--all"],
+    json!(["trace", ["--all", "--ct=new", "--ct=est", "--lb-dst=10.0.0.1:80", "--select-id=2", "sw", "ip4"]])
+)]
+#[case(&["trace", "sw", "ip4", "--no-friendly-names"], json!(["trace", ["--no-friendly-names", "sw", "ip4"]]))]
 #[case(&["drops"], json!(["drops", []]))]
 #[case(&["stats"], json!(["stats", []]))]
 #[case(&["stats", "--clear"], json!(["stats/clear", []]))]
@@ -212,6 +234,7 @@ fn takes_no_bridge_by_itself(#[case] words: &[&str]) {
 )]
 #[case(&["inject", "p1", "012"], "\"012\" has 3 hexadecimal digits; write two for every byte of the frame")]
 #[case(&["inject", "p1", ""], "\"\" has 0 hexadecimal digits; write two for every byte of the frame")]
+#[case(&["trace", "sw", "ip4", "--select-id", "x"], "\"x\" is no number that select may choose; write one from 1 to 65535")]
 #[case(
     &["ofctl", "add-flows", "/nonexistent/x.flows"],
     "cannot open /nonexistent/x.flows: No such file or directory (os error 2); give the path of a file of flows"
@@ -459,4 +482,90 @@ fn refuses_a_capture_without_frames() {
 fn the_words_are_well_formed() {
     use clap::CommandFactory;
     Arguments::command().debug_assert();
+}
+
+#[test]
+fn a_dump_is_sent_in_parts_and_answered_once() {
+    let part = 2 << 20;
+    // A character that would be cut in two.
+    let text = format!("{}ö{}", "x".repeat(part - 1), "y".repeat(part));
+    let switch = Switch::start(|_, before| Ok(if before == 2 { "3 rows" } else { "" }.to_owned()));
+    let file = switch.file("sb.json", text.as_bytes());
+    let answer = switch.run(&["sbctl", "load", &file, "--chassis", "hv1"]);
+    assert_eq!(answer, (0, "3 rows\n".to_owned(), String::new()));
+    let asked = switch.asked();
+    let params: Vec<&Value> = asked.iter().map(|request| &request[1]).collect();
+    let [one, two, last] = params[..] else { panic!("{} requests", params.len()) };
+    assert_eq!(
+        (one.as_array().unwrap().len(), &one[0], &two[0], &last[0]),
+        (2, &json!("--part"), &json!("--part"), &json!("--chassis=hv1"))
+    );
+    let sent: String = params.iter().map(|params| params[1].as_str().unwrap()).collect();
+    assert!(sent == text, "every byte once and in order");
+
+    let switch = Switch::start(|_, _| Err("nothing is loaded: so\n".to_owned()));
+    let answer = run_with(&["sbctl", "load", "-"], Some(switch.socket()), "{}");
+    assert_eq!(answer, (1, String::new(), "nothing is loaded: so\n".to_owned()));
+    assert_eq!(switch.asked(), [json!(["sbctl/load", ["{}"]])]);
+}
+
+#[test]
+fn a_dump_that_is_none_is_named() {
+    let switch = Switch::start(|_, _| Ok(String::new()));
+    let (code, _, errors) = switch.run(&["sbctl", "load", "/nowhere/sb.json"]);
+    assert_eq!(code, 2);
+    assert!(
+        errors.starts_with("cannot open /nowhere/sb.json: ")
+            && errors.ends_with("; give the path of a dump as `ovsdb-client --format=json dump` writes it\n"),
+        "{errors}"
+    );
+    let file = switch.file("sb.json", b"\xff");
+    let (code, _, errors) = switch.run(&["sbctl", "load", &file]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("is not a text in UTF-8"), "{errors}");
+}
+
+/// Neither a switch nor a socket is needed for these.
+#[rstest]
+#[case(&["lex"], "ip4.src==10.0.0.7/24 # x\n", "ip4.src == 10.0.0.0/24 error(\"the character '#' begins nothing in this language; remove it, or put a name in double quotes\") x\n")]
+#[case(&["parse-expr"], "5 < tcp.dst\n1\n", "tcp.dst > 0x5\n1\n")]
+#[case(&["parse-expr", "--address-set", "as=10.0.0.1,10.0.1.0/24"], "ip4.src == $as", "ip4.src == 0xa000001 || ip4.src[8..31] == 0xa0001\n")]
+#[case(&["--port-group", "pg=a,b", "parse-expr"], "inport == @pg", "inport == \"a\" || inport == \"b\"\n")]
+#[case(&["annotate-expr"], "ip4.src == 1.2.3.4", "ip4.src == 0x1020304 && eth.type == 0x800\n")]
+#[case(&["normalize-expr"], "icmp4 && ip", "eth.type == 0x800 && ip.proto == 0x1\n")]
+#[case(&["evaluate-expr", "--port", "lp=4", "inport == \"lp\" && icmp4.type == 8"], "ip\nip6\ninport == \"lp\"\n", "true\nfalse\ntrue\n")]
+#[case(&["evaluate-expr", "--resident", "here", "1"], "is_chassis_resident(\"here\")\nis_chassis_resident(\"x\")", "true\nfalse\n")]
+#[case(&["parse-actions"], "ip.ttl--;next;\ndrop;\n", "ip.ttl--; next;\n    has prereqs ip\ndrop;\n")]
+fn reads_the_language_of_ovn(#[case] words: &[&str], #[case] input: &str, #[case] output: &str) {
+    let words: Vec<_> = ["ovn"].iter().chain(words).copied().collect();
+    assert_eq!(run_with(&words, None, input), (0, output.to_owned(), String::new()));
+}
+
+#[test]
+fn says_what_is_wrong_where_it_stands() {
+    let (code, output, errors) = run_with(&["ovn", "parse-expr"], None, "ip4\nip4 && tcp || udp\nip6\n");
+    assert_eq!((code, errors.as_str()), (1, "1 of the lines could not be read; the answers say why\n"));
+    let (before, after) = output.split_once("error: && and || stand side by side").unwrap();
+    assert_eq!(before, "ip4\n");
+    assert!(
+        after.contains("ip4 && tcp || udp\n") && after.contains("^^") && after.ends_with("\nip6\n"),
+        "{output}"
+    );
+
+    let (code, output, _) = run_with(&["ovn", "--json", "parse-expr"], None, "ip4\nip4 ||\n");
+    assert_eq!(code, 1);
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0], json!({ "input": "ip4", "form": "ip4", "prereqs": null }));
+    assert_eq!((&lines[1]["input"], &lines[1]["span"]), (&json!("ip4 ||"), &json!([6, 6])));
+}
+
+#[rstest]
+#[case(&["ovn", "parse-expr", "--address-set", "as"], "\"as\" does not fit --address-set")]
+#[case(&["ovn", "parse-expr", "--port-group", "=a"], "\"=a\" does not fit --port-group")]
+#[case(&["ovn", "parse-expr", "--port", "a=x"], "\"a=x\" does not fit --port; write NAME=KEY")]
+#[case(&["ovn", "evaluate-expr", "ip4 && ip6"], "the microflow contradicts itself")]
+fn says_what_is_wrong_with_names_and_microflows(#[case] words: &[&str], #[case] sentence: &str) {
+    let (code, output, errors) = run_with(words, None, "ip4");
+    assert_eq!((code, output.as_str()), (2, ""));
+    assert!(errors.contains(sentence), "{errors}");
 }

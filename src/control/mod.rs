@@ -7,7 +7,7 @@
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
-//! publications, [`flows`] the flow tables, `dpflow` megaflows as Open vSwitch prints them.
+//! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, `dpflow` megaflows as Open vSwitch prints them.
 
 mod changes;
 pub mod commands;
@@ -15,6 +15,7 @@ mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
+pub mod logical;
 pub mod server;
 pub mod socket;
 pub mod switch;

@@ -8,12 +8,14 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, watch};
 
 use super::flows::Flows;
+use super::logical::Logical;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
 use crate::packet::PortNo;
@@ -33,6 +35,7 @@ pub struct Switch {
     started: Instant,
     state: RefCell<State>,
     structure: Mutex<()>,
+    load: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
@@ -42,6 +45,8 @@ pub struct State {
     pub datapath: Box<dyn Datapath>,
     /// The flows.
     pub flows: Flows,
+    /// Logical networks.
+    pub logical: Logical,
     /// Packets for the controller, oldest first.
     pub packet_ins: VecDeque<PacketIn>,
     /// Packets for the controller that were thrown away because nobody fetched them.
@@ -94,13 +99,19 @@ impl std::fmt::Display for Published {
 impl Switch {
     /// A switch with empty tables.
     pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
-        let state =
-            State { datapath, flows: Flows::default(), packet_ins: VecDeque::new(), packet_ins_lost: 0 };
+        let state = State {
+            datapath,
+            flows: Flows::default(),
+            logical: Logical::default(),
+            packet_ins: VecDeque::new(),
+            packet_ins_lost: 0,
+        };
         Self {
             name: name.to_owned(),
             started: Instant::now(),
             state: RefCell::new(state),
             structure: Mutex::new(()),
+            load: Arc::new(Semaphore::new(1)),
             stop: watch::Sender::new(false),
         }
     }
@@ -128,6 +139,11 @@ impl Switch {
     /// Waits for the turn to change ports or queues in several steps.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.structure.lock().await
+    }
+
+    /// The turn to load rows, which only one client at a time has.
+    pub fn load_turn(&self) -> &Arc<Semaphore> {
+        &self.load
     }
 
     /// Waits until the workers have done what they were asked before, and names those that stay silent.

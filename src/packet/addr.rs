@@ -1,6 +1,7 @@
-//! The Ethernet address.
+//! The Ethernet address, and how an IPv6 address is written.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A 48-bit Ethernet address, in wire order.
@@ -63,6 +64,19 @@ impl FromStr for Mac {
             *byte = u8::from_str_radix(part, 16).map_err(|_| bad())?;
         }
         if parts.next().is_some() { Err(bad()) } else { Ok(Mac(bytes)) }
+    }
+}
+
+/// An address in IPv6 form; those that only fill the low 32 bits end in IPv4 form, as the C library has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv6Text(pub u128);
+
+impl fmt::Display for Ipv6Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u32::try_from(self.0) {
+            Ok(low) if low > 0xffff => write!(f, "::{}", Ipv4Addr::from_bits(low)),
+            _ => write!(f, "{}", Ipv6Addr::from_bits(self.0)),
+        }
     }
 }
 

@@ -41,6 +41,20 @@ pub enum Form {
     TunFlags,
 }
 
+impl Form {
+    /// Names of the flags that a value of this form is made of, lowest bit first.
+    pub const fn flag_names(self) -> Option<&'static [&'static str]> {
+        match self {
+            Form::CtState => Some(&["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"]),
+            Form::TcpFlags => Some(&[
+                "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns", "[200]", "[400]", "[800]",
+            ]),
+            Form::TunFlags => Some(&["oam"]),
+            _ => None,
+        }
+    }
+}
+
 /// What may be wildcarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maskable {

@@ -19,6 +19,8 @@ mod packets;
 mod perf;
 mod pmd;
 mod ports;
+mod sbctl;
+mod trace;
 mod workers;
 
 use std::fmt::Display;
@@ -30,6 +32,7 @@ use serde::Serialize;
 
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
+use super::logical::Upload;
 use super::switch::{ERRAND, State, Switch};
 use crate::config::ConfigError;
 use crate::datapath::PortError;
@@ -38,10 +41,11 @@ use crate::packet::PortNo;
 /// Most bytes of one answer.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// What a client has asked of all its further answers.
+/// What a client has asked of all its further answers, and what it has sent for a later request.
 #[derive(Debug, Default)]
 pub struct Session {
     json: bool,
+    upload: Option<Upload>,
 }
 
 /// An answer in both its forms.
@@ -119,6 +123,8 @@ enum Run {
     Now(fn(&Switch, &[String]) -> Outcome),
     /// With waits.
     Later(fn(Rc<Switch>, Vec<String>) -> Pending),
+    /// With waits, and with what the client has sent before.
+    Continued(fn(Rc<Switch>, &mut Session, Vec<String>) -> Pending),
 }
 
 /// A command.
@@ -169,9 +175,16 @@ static COMMANDS: &[Command] = &[
     Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
     Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },
     Command { name: "rxq/show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "which worker polls which receive queue" },
+    Command { name: "sbctl/find", usage: "[OPTION...] TABLE [COLUMN[:KEY]=VALUE...]", min: 1, max: MANY, run: Run::Now(sbctl::find), help: "print the Southbound rows that meet all conditions" },
+    Command { name: "sbctl/get", usage: "[--if-exists] TABLE RECORD [COLUMN[:KEY]...]", min: 2, max: MANY, run: Run::Now(sbctl::get), help: "print values of a Southbound row" },
+    Command { name: "sbctl/lflow-list", usage: "[--uuid] [DATAPATH] [LFLOW...]", min: 0, max: MANY, run: Run::Now(sbctl::lflow_list), help: "print logical flows" },
+    Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: MANY, run: Run::Now(sbctl::list), help: "print Southbound rows" },
+    Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
+    Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Now(sbctl::show), help: "chassis, their tunnels and their ports" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
+    Command { name: "trace", usage: "[OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Later(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];
@@ -235,6 +248,7 @@ async fn respond(
     let answer = match command.run {
         Run::Now(run) => run(switch, &args)?,
         Run::Later(run) => run(Rc::clone(switch), args).await?,
+        Run::Continued(run) => run(Rc::clone(switch), session, args).await?,
     };
     match (session.json, flag) {
         (true, _) => Ok(answer.json()?),

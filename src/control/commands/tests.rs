@@ -551,3 +551,5 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod sbctl;
+mod trace;

@@ -1,14 +1,15 @@
 //! Flows as ovs-ofctl prints them.
 
 use std::fmt::{self, Display, Formatter, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::actions::MOD_NAMES;
 use super::matcher::{SHORTHANDS, VLAN_PRESENT};
-use super::value::{FRAGMENTS, all_flags, flag_names, flow_bits, ones};
+use super::value::{FRAGMENTS, all_flags, flow_bits, ones};
 use super::{DEFAULT_PRIORITY, FlowOptions, FlowText, Match, PortNames};
 use crate::action::{Action, ModKind, Subfield};
+use crate::packet::addr::Ipv6Text;
 use crate::packet::field::Form;
 use crate::packet::{Field, Mac, PortNo};
 
@@ -363,18 +364,6 @@ impl Display for PortText<'_> {
     }
 }
 
-/// An address in IPv6 form; those that only fill the low 32 bits end in IPv4 form, as the C library has it.
-struct Ipv6Text(u128);
-
-impl Display for Ipv6Text {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match u32::try_from(self.0) {
-            Ok(low) if low > 0xffff => write!(f, "::{}", Ipv4Addr::from_bits(low)),
-            _ => write!(f, "{}", Ipv6Addr::from_bits(self.0)),
-        }
-    }
-}
-
 /// Length of the run of ones at the top of `bits`, if there is nothing else.
 fn prefix_length(mask: u128, bits: u16) -> Option<u32> {
     let length = mask.count_ones();
@@ -395,7 +384,7 @@ impl Display for ValueText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (value, mask) = (self.value, self.mask);
         let form = self.field.info().form;
-        if let Some(names) = flag_names(form) {
+        if let Some(names) = form.flag_names() {
             return self.flags(f, names);
         }
         let exact = mask == self.field.all_ones() || (self.field == Field::NwTos && mask == 0xfc);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::matcher::{SHORTHANDS, is_met};
-use super::value::{FRAGMENTS, all_flags, flag_names, flow_bits, ones};
+use super::value::{FRAGMENTS, all_flags, flow_bits, ones};
 use super::*;
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::field::{Form, Maskable, Prereq};
@@ -393,7 +393,7 @@ fn some_match() -> impl Strategy<Value = Match> {
                         let (_, value, mask) = FRAGMENTS[(value % 5) as usize];
                         (value, mask)
                     }
-                    _ => match flag_names(info.form) {
+                    _ => match info.form.flag_names() {
                         Some(names) => {
                             (value, if whole { all_flags(names) } else { mask & all_flags(names) })
                         }
@@ -455,7 +455,7 @@ fn leaf() -> impl Strategy<Value = Action> {
                 return Action::Load { value: value & ones(dst.bits), dst };
             }
             let (field, info) = (dst.field, dst.field.info());
-            let mask = match flag_names(info.form) {
+            let mask = match info.form.flag_names() {
                 Some(names) => all_flags(names),
                 None if info.maskable == Maskable::Whole => field.all_ones(),
                 None => dst.mask(),

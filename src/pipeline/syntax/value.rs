@@ -9,26 +9,9 @@ use crate::action::Subfield;
 use crate::packet::field::{Form, Maskable};
 use crate::packet::{Field, Mac, PortNo};
 
-/// Names of the bits of ct_state, lowest first.
-pub(super) const CT_STATE: &[&str] = &["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"];
-/// Names of the bits of tcp_flags, lowest first.
-pub(super) const TCP_FLAGS: &[&str] =
-    &["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns", "[200]", "[400]", "[800]"];
-/// Names of the bits of tun_flags, lowest first.
-pub(super) const TUN_FLAGS: &[&str] = &["oam"];
 /// Words for ip_frag with value and mask: bit 0 is any fragment, bit 1 a later one.
 pub(super) const FRAGMENTS: &[(&str, u128, u128)] =
     &[("no", 0, 3), ("yes", 1, 1), ("first", 1, 3), ("later", 3, 3), ("not_later", 0, 2)];
-
-/// Names of a field's flags, if it has any.
-pub(super) fn flag_names(form: Form) -> Option<&'static [&'static str]> {
-    match form {
-        Form::CtState => Some(CT_STATE),
-        Form::TcpFlags => Some(TCP_FLAGS),
-        Form::TunFlags => Some(TUN_FLAGS),
-        _ => None,
-    }
-}
 
 /// One bit per name.
 pub(super) fn all_flags(names: &[&str]) -> u128 {
@@ -115,7 +98,7 @@ pub(super) fn field_value(
     ports: &dyn PortNames,
 ) -> Result<(u128, u128), SyntaxError> {
     let form = field.info().form;
-    if let Some(names) = flag_names(form) {
+    if let Some(names) = form.flag_names() {
         return flags(piece, name, names);
     }
     if form == Form::Frag {

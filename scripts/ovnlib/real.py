@@ -1,0 +1,118 @@
+"""The real thing: two databases, ovn-northd and ovn-trace, in a private folder with sockets of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchlib.fault import Fault
+from benchlib.proc import Process, run, wait_for
+
+from .microflow import Microflow
+from .topology import Topology
+
+SCHEMAS = Path("/usr/share/ovn")
+_LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What ovn-trace printed, or the words with which it aborted."""
+
+    text: str
+    aborted: str = ""
+
+
+class Tables:
+    """A dump of a database: rows by table, a row as a dictionary."""
+
+    def __init__(self, dump: str) -> None:
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        for line in dump.splitlines():
+            table = json.loads(line)
+            name = table["caption"].removesuffix(" table")
+            self.rows[name] = [dict(zip(table["headings"], row)) for row in table["data"]]
+
+
+class Central:
+    """The databases of one topology and the daemon between them."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+        self.env = {f"{who}_{what}DIR": str(folder) for who in ("OVN", "OVS") for what in ("RUN", "DB", "LOG", "SYSCONF")}
+        self.remotes = {side: f"unix:{folder}/{side}.sock" for side in ("nb", "sb")}
+
+    def start(self) -> None:
+        for side in self.remotes:
+            file = f"{self.folder}/{side}.db"
+            run(["ovsdb-tool", "create", file, str(SCHEMAS / f"ovn-{side}.ovsschema")], _LIMIT, self.env)
+            self._daemon(side, ["ovsdb-server", file, f"--remote=p{self.remotes[side]}"], self.folder / f"{side}.sock")
+            run([f"ovn-{side}ctl", f"--db={self.remotes[side]}", "init"], _LIMIT, self.env)
+        remotes = [f"--ovn{side}-db={remote}" for side, remote in self.remotes.items()]
+        self._daemon("northd", ["ovn-northd", *remotes], self.folder / "northd.ctl")
+
+    def _daemon(self, name: str, argv: list[str], socket: Path) -> None:
+        control = f"--unixctl={self.folder}/{name}.ctl"
+        process = Process([*argv, control, "--no-chdir"], self.folder / f"{name}.log", self.env, nice=None)
+        self.stack.callback(process.stop)
+        wait_for(f"{argv[0]} listens", 20, socket.exists, process)
+
+    def ctl(self, side: str, commands: list[list[str]], *options: str) -> str:
+        """Commands of ovn-nbctl or ovn-sbctl, in one transaction."""
+        words = [word for command in commands for word in ["--", *command]]
+        argv = [f"ovn-{side}ctl", f"--db={self.remotes[side]}", f"--timeout={_LIMIT}", "--no-syslog", *options]
+        return run([*argv, *words], _LIMIT + 5, self.env)
+
+    def build(self, topology: Topology) -> str:
+        """Makes the network; answers with what is in the Southbound database then."""
+        self.ctl("nb", [["init"], *topology.commands], "--wait=sb")
+        rows = self._learnt(Tables(self.dump()), topology)
+        if rows:
+            self.ctl("sb", rows)
+            # Should northd want to take something back, it is done by then.
+            self.ctl("nb", [["sync"]], "--wait=sb")
+        return self.dump()
+
+    def _learnt(self, tables: Tables, topology: Topology) -> list[list[str]]:
+        """Commands that add what ovn-controller would have learnt."""
+        ports = {row["logical_port"]: row for row in tables.rows["Port_Binding"]}
+        keys = {row["_uuid"][1]: row["tunnel_key"] for row in tables.rows["Datapath_Binding"]}
+        commands = []
+        for port, address, mac in topology.neighbours:
+            datapath = ports[port.name]["datapath"][1]
+            words = [f'logical_port="{port.name}"', f'ip="{address}"', f'mac="{mac}"', f"datapath={datapath}"]
+            commands.append(["create", "MAC_Binding", *words])
+        for host, mac in topology.stations:
+            row = ports[host.name]
+            words = [f'mac="{mac}"', f"dp_key={keys[row['datapath'][1]]}", f"port_key={row['tunnel_key']}"]
+            commands.append(["create", "FDB", *words])
+        return commands
+
+    def dump(self) -> str:
+        argv = ["ovsdb-client", "dump", "--format=json", self.remotes["sb"], "OVN_Southbound"]
+        return run(argv, _LIMIT, self.env)
+
+    def lflow_list(self) -> str:
+        return self.ctl("sb", [["--uuid", "lflow-list"]])
+
+    def trace(self, flow: Microflow) -> Answer:
+        """All three forms.
+
+        A process for each: the daemon that ovn-trace can be has neither --ct nor --lb-dst nor --select-id.
+        """
+        argv = ["ovn-trace", f"--db={self.remotes['sb']}", "--all", *flow.options, flow.datapath, flow.expression]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=_LIMIT, env={**os.environ, **self.env})
+        except subprocess.TimeoutExpired:
+            raise Fault(f"ovn-trace took longer than {_LIMIT} s: {argv}") from None
+        if done.returncode < 0:
+            return Answer("", (done.stderr.strip().splitlines() or ["killed"])[-1])
+        if done.returncode:
+            raise Fault(f"ovn-trace failed: {done.stderr.strip()[-500:]}\n{argv}")
+        return Answer(done.stdout)

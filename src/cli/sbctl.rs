@@ -1,0 +1,145 @@
+//! `millrace sbctl`: the words of `ovn-sbctl`, and a dump in pieces that the socket takes.
+
+use clap::{Args, Subcommand};
+
+use super::request::{Request, read_text};
+use super::{Failure, Session};
+
+/// Most bytes of a dump; the switch takes no more.
+const MAX_DUMP: usize = 256 << 20;
+/// Bytes of a dump in one message, which quotes and escapes make longer.
+const PART: usize = 2 << 20;
+
+/// What may stand before a command or behind it.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Layout of rows: list, table, csv or json
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// Form of values: string, bare or json
+    #[arg(short, long, global = true, value_name = "FORM")]
+    data: Option<String>,
+
+    /// Leave the names of columns out
+    #[arg(long, global = true)]
+    no_headings: bool,
+
+    /// The same as --format=list --data=bare --no-headings
+    #[arg(long, global = true)]
+    bare: bool,
+
+    /// Only these columns, in this order
+    #[arg(long, global = true, value_name = "COLUMN[,COLUMN]...")]
+    columns: Option<String>,
+
+    /// Pass over rows and keys that are not there
+    #[arg(long, global = true)]
+    if_exists: bool,
+
+    /// Begin each flow with the first 32 bits of its UUID
+    #[arg(long, global = true)]
+    uuid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SbctlArguments {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(subcommand)]
+    pub command: SbctlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SbctlCommand {
+    /// Put the rows of a dump in the place of all rows
+    Load {
+        /// What `ovsdb-client --format=json dump SERVER OVN_Southbound` printed; - reads standard input
+        file: String,
+        /// The chassis that the switch is
+        #[arg(long, value_name = "NAME")]
+        chassis: Option<String>,
+    },
+    #[command(flatten)]
+    Read(ReadCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReadCommand {
+    /// Chassis, their tunnels and their ports
+    Show,
+    /// Logical flows
+    #[command(visible_alias = "dump-flows")]
+    LflowList {
+        /// A datapath, then flows; left out: all
+        #[arg(value_name = "DATAPATH|LFLOW")]
+        words: Vec<String>,
+    },
+    /// Rows of a table
+    List {
+        /// Its name, or the beginning of it
+        table: String,
+        /// Names or UUIDs of rows; left out: all
+        #[arg(value_name = "RECORD")]
+        records: Vec<String>,
+    },
+    /// Rows that meet conditions
+    Find {
+        /// Its name, or the beginning of it
+        table: String,
+        /// Such as type=patch or external_ids:name=r1
+        #[arg(value_name = "COLUMN[:KEY]=VALUE")]
+        conditions: Vec<String>,
+    },
+    /// Values of a row
+    Get {
+        /// Its name, or the beginning of it
+        table: String,
+        /// Name or UUID of the row
+        record: String,
+        /// Such as tunnel_key or external_ids:name
+        #[arg(value_name = "COLUMN[:KEY]")]
+        values: Vec<String>,
+    },
+}
+
+/// What is asked of the switch.
+pub(super) fn request(options: Options, command: ReadCommand) -> Request {
+    let Options { format, data, no_headings, bare, columns, if_exists, uuid } = options;
+    let named = [("--format", format), ("--data", data), ("--columns", columns)];
+    let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    let flags =
+        [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
+    let flags = flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+    let (method, words) = match command {
+        ReadCommand::Show => ("sbctl/show", Vec::new()),
+        ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
+        ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
+        ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
+        ReadCommand::Get { table, record, values } => ("sbctl/get", [vec![table, record], values].concat()),
+    };
+    Request::with(method, named.chain(flags).chain(words).collect())
+}
+
+fn chassis_word(name: String) -> String {
+    format!("--chassis={name}")
+}
+
+impl Session<'_, '_> {
+    /// Sends a dump, and prints what the switch says of the whole.
+    pub(super) fn load(&mut self, file: &str, chassis: Option<String>) -> Result<(), Failure> {
+        let what = "a dump as `ovsdb-client --format=json dump` writes it";
+        let mend = "leave out tables that a chassis does not read";
+        let text = read_text(file, self.streams.input, what, MAX_DUMP, mend)?;
+        let mut client = self.connect()?;
+        let mut rest = text.as_str();
+        while rest.len() > PART {
+            let (part, behind) = rest.split_at(rest.floor_char_boundary(PART));
+            self.call(&mut client, Request::with("sbctl/load", vec!["--part".to_owned(), part.to_owned()]))?;
+            rest = behind;
+        }
+        let words = chassis.map(chassis_word).into_iter().chain([rest.to_owned()]).collect();
+        let answer = self.call(&mut client, Request::with("sbctl/load", words))?;
+        self.print(&answer)
+    }
+}

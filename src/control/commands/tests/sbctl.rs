@@ -1,0 +1,102 @@
+//! `sbctl`.
+
+use super::*;
+
+fn real(file: &str) -> String {
+    let path = format!("{}/tests/data/ovn/s3-rich/{file}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn a_dump_is_loaded_and_shown() {
+    bench(async |mut bench| {
+        assert_eq!(bench.ok("sbctl/list", &["Datapath_Binding"]).await, "");
+        let text = real("sb-dump.json");
+        let loaded = bench.ok("sbctl/load", &["--chassis=hv1", &text]).await;
+        assert_eq!(
+            loaded,
+            "500 rows in 19 tables, 500 changed\n\
+             note: no row of Chassis has the name \"hv1\", so no port is bound to it\n"
+        );
+        assert_eq!(bench.ok("sbctl/lflow-list", &[]).await, real("lflow-list.txt"));
+        let keys = ["--bare", "--columns=tunnel_key", "datapath", "external-ids:name=web"];
+        assert_eq!(bench.ok("sbctl/find", &keys).await, "1\n");
+        assert_eq!(bench.ok("sbctl/get", &["Port_Binding", "web1", "type", "up"]).await, "\"\"\nfalse\n");
+        assert_eq!(bench.ok("sbctl/show", &[]).await, "");
+        let again = bench.json("sbctl/load", &[&text]).await;
+        assert_eq!(
+            (&again["rows"], &again["changed"], &again["chassis"]),
+            (&json!(500), &json!(0), &Value::Null)
+        );
+    });
+}
+
+#[test]
+fn a_dump_comes_in_parts_from_one_client_at_a_time() {
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        let (first, rest) = text.split_at(text.len() / 2);
+        assert_eq!(bench.ok("sbctl/load", &["--part", first]).await, "");
+        let mut other = Bench {
+            switch: Rc::clone(&bench.switch),
+            handle: Rc::clone(&bench.handle),
+            session: Session::default(),
+        };
+        assert_eq!(
+            other.refused("sbctl/load", &["--part", first]).await,
+            "another client is loading a dump; try again when it is done"
+        );
+        assert_eq!(bench.json("sbctl/load", &["--part", ""]).await["received"], first.len());
+        assert!(bench.ok("sbctl/load", &[rest]).await.starts_with("500 rows "));
+        // Gone with the client.
+        bench.ok("sbctl/load", &["--part", "garbage"]).await;
+        bench.session = Session::default();
+        assert!(other.ok("sbctl/load", &[&text]).await.starts_with("500 rows in 19 tables, 0 changed"));
+    });
+}
+
+#[test]
+fn a_bad_dump_changes_nothing() {
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        bench.ok("sbctl/load", &["--chassis=hv1", &text]).await;
+        let before = bench.switch.state().logical.rows.snapshot().clone();
+        for (bad, sentence) in [
+            (text[..text.len() / 2].to_owned(), "not a dump as"),
+            (text.replace("Datapath_Binding table", "Datapath table"), "nothing is loaded: "),
+            (real("nb-dump.json"), "this is a dump of a Northbound database; load one of OVN_Southbound"),
+        ] {
+            let refusal = bench.refused("sbctl/load", &["--chassis=hv2", &bad]).await;
+            assert!(refusal.starts_with(sentence) && !refusal.contains('\n'), "{refusal}");
+        }
+        let state = bench.switch.state();
+        assert_eq!(state.logical.chassis.as_deref(), Some("hv1"));
+        for table in crate::logical::rows::Table::ALL {
+            assert!(before.rows(*table).eq(state.logical.rows.snapshot().rows(*table)));
+        }
+    });
+}
+
+#[test]
+fn wrong_words_are_refused() {
+    bench(async |mut bench| {
+        for (method, params, sentence) in [
+            ("sbctl/list", &["--bare"][..], "\"sbctl/list\" command requires at least 1 arguments"),
+            (
+                "sbctl/list",
+                &["--format=html", "dns"],
+                "unknown output format \"html\"; write list, table, csv or json",
+            ),
+            (
+                "sbctl/find",
+                &["dns", "--if-exists"],
+                "sbctl/find has no option \"--if-exists\"; it takes --format=, --data=, --no-headings, --bare, --columns=",
+            ),
+            ("sbctl/get", &["--if-exists", "dns"], "\"sbctl/get\" command requires at least 2 arguments"),
+            ("sbctl/load", &["a", "b"], "sbctl/load takes one text; send it in parts with --part"),
+            ("sbctl/lflow-list", &["x y"], "x y is not a UUID or the beginning of a UUID, nor a datapath"),
+        ] {
+            assert_eq!(bench.refused(method, params).await, sentence);
+        }
+    });
+}

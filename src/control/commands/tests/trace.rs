@@ -1,0 +1,47 @@
+//! `trace` over the rows that `sbctl/load` brought.
+
+use super::*;
+
+const DUMP: &str = include_str!("../../../../tests/data/ovn/s1-l2/sb-dump.json");
+const TO_VM2: &str = r#"inport == "vm1" && eth.src == 40:44:00:00:00:01 && eth.dst == 40:44:00:00:00:02"#;
+const MINIMAL: &str = "# reg14=0x1,vlan_tci=0x0000,dl_src=40:44:00:00:00:01,dl_dst=40:44:00:00:00:02,dl_type=0x0000\n\
+                       output(\"vm2\");\n";
+
+#[test]
+fn traces_what_was_loaded() {
+    bench(async |mut bench| {
+        let unknown = bench.refused("trace", &["network1", TO_VM2]).await;
+        assert!(unknown.starts_with("there is no datapath \"network1\""), "{unknown}");
+        bench.ok("sbctl/load", &[DUMP]).await;
+        for _ in 0..2 {
+            assert_eq!(bench.ok("trace", &["--minimal", "network1", TO_VM2]).await, MINIMAL);
+        }
+        assert_eq!(bench.ok("trace", &[TO_VM2, "--minimal"]).await, MINIMAL);
+        let all = bench.ok("trace", &["--all", TO_VM2]).await;
+        assert!(all.contains("\n# Minimal trace.\noutput(\"vm2\");\n"), "{all}");
+        let json: Value = serde_json::from_str(&bench.ok("trace", &["--json", TO_VM2]).await).unwrap();
+        assert_eq!(json["trace"][0]["text"], r#"ingress(dp="network1", inport="vm1")"#);
+
+        // The flows that were read are forgotten with the rows they came from.
+        bench.ok("sbctl/load", &[&DUMP.replace("vm2", "other")]).await;
+        let renamed = bench.ok("trace", &["--minimal", TO_VM2]).await;
+        assert_eq!(renamed, MINIMAL.replace("vm2", "other"));
+    });
+}
+
+#[test]
+fn nonsense_is_refused() {
+    bench(async |mut bench| {
+        bench.ok("sbctl/load", &[DUMP]).await;
+        for (params, part) in [
+            (&["network1", "ip4", "ip6"][..], "3 words are given"),
+            (&["--ct=old", "ip4"], "\"old\" is no connection state"),
+            (&["nowhere", "ip4"], "there is no datapath \"nowhere\""),
+            (&["ip4"], "the microflow names no inport"),
+            (&["network1", "ip4 &&"], "ip4 &&"),
+        ] {
+            let sentence = bench.refused("trace", params).await;
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    });
+}

@@ -1,0 +1,5 @@
+mod examples;
+mod microflows;
+mod model;
+mod properties;
+mod values;

@@ -1,0 +1,150 @@
+//! The newest snapshot, and the log by which subscribers learn which rows changed.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::schema::Columns;
+use super::store::Store;
+use super::tables::Table;
+use super::transaction::{Refusal, Transaction};
+use super::uuid::Uuid;
+
+/// Most names of rows that the log keeps; a subscriber that is further behind is told by comparing snapshots.
+const MAX_LOGGED: usize = 1 << 16;
+
+/// What became of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// It is new.
+    Inserted,
+    /// These columns changed.
+    Modified(Columns),
+    /// It is gone.
+    Deleted,
+}
+
+/// A row that changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its table.
+    pub table: Table,
+    /// Its name.
+    pub uuid: Uuid,
+    /// What became of it.
+    pub what: What,
+}
+
+/// What changed between two looks of a subscriber.
+#[derive(Clone)]
+pub struct Delta {
+    /// As it was.
+    pub before: Store,
+    /// As it is.
+    pub after: Store,
+    /// The rows in which the two differ, by table and name, and no others.
+    pub changes: Vec<Change>,
+}
+
+/// The owner of the newest snapshot.
+pub struct Database {
+    now: Store,
+    /// The rows that each commit may have changed, oldest first.
+    log: VecDeque<Vec<(Table, Uuid)>>,
+    /// Names in the log, and most that may be in it.
+    logged: usize,
+    most: usize,
+    /// Number of commits.
+    commits: u64,
+}
+
+/// How far a subscriber has followed.
+#[derive(Clone)]
+pub struct Cursor {
+    seen: Store,
+    commits: u64,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::with_log(MAX_LOGGED)
+    }
+}
+
+impl Database {
+    /// Without rows, and with a log of so many names.
+    pub(super) fn with_log(most: usize) -> Self {
+        Self { now: Store::default(), log: VecDeque::new(), logged: 0, most, commits: 0 }
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> &Store {
+        &self.now
+    }
+
+    /// Does a transaction, wholly or not at all, and says how many rows it changed.
+    pub fn commit(&mut self, transaction: Transaction) -> Result<usize, Refusal> {
+        let (next, touched) = self.now.apply(transaction)?;
+        let count = touched.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        self.now = next;
+        self.commits += 1;
+        self.logged += count;
+        self.log.push_back(touched);
+        while self.logged > self.most
+            && let Some(oldest) = self.log.pop_front()
+        {
+            self.logged -= oldest.len();
+        }
+        Ok(count)
+    }
+
+    /// A subscriber that has seen everything up to now.
+    pub fn subscribe(&self) -> Cursor {
+        Cursor { seen: self.now.clone(), commits: self.commits }
+    }
+
+    /// A subscriber that has seen nothing: its first look finds every row inserted.
+    pub fn subscribe_from_nothing(&self) -> Cursor {
+        // Before the first commit, which the log may have forgotten.
+        Cursor { seen: Store::default(), commits: 0 }
+    }
+
+    /// The commits that a subscriber has not seen, if the log has them all.
+    fn behind(&self, cursor: &Cursor) -> Option<impl Iterator<Item = &Vec<(Table, Uuid)>>> {
+        let missed = usize::try_from(self.commits.saturating_sub(cursor.commits)).ok()?;
+        Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
+    }
+}
+
+impl Cursor {
+    /// What changed since the last look, and the subscriber has seen it.
+    pub fn poll(&mut self, database: &Database) -> Delta {
+        let names: BTreeSet<(Table, Uuid)> = match database.behind(self) {
+            Some(commits) => commits.flatten().copied().collect(),
+            None => [&self.seen, &database.now].into_iter().flat_map(names).collect(),
+        };
+        let before = std::mem::replace(&mut self.seen, database.now.clone());
+        self.commits = database.commits;
+        let changes = names.into_iter().filter_map(|(table, uuid)| {
+            let what = match (before.row(table, uuid), database.now.row(table, uuid)) {
+                (None, None) => return None,
+                (None, Some(_)) => What::Inserted,
+                (Some(_), None) => What::Deleted,
+                (Some(old), Some(new)) => {
+                    let columns = new.differences(old);
+                    if columns.is_empty() {
+                        return None;
+                    }
+                    What::Modified(columns)
+                }
+            };
+            Some(Change { table, uuid, what })
+        });
+        Delta { changes: changes.collect(), before, after: database.now.clone() }
+    }
+}
+
+fn names(store: &Store) -> impl Iterator<Item = (Table, Uuid)> {
+    Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
+}

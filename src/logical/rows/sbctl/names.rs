@@ -1,0 +1,188 @@
+//! Tables, columns and rows by the names that people write: abbreviated, in any case, with hyphens or underscores.
+
+use super::SbctlError;
+use crate::logical::rows::cell::{Cell, Scalar};
+use crate::logical::rows::datum::{Atom, Datum, Kind};
+use crate::logical::rows::store::Store;
+use crate::logical::rows::tables::{AnyRow, Table};
+use crate::logical::rows::uuid::Uuid;
+
+/// A column of a table, or the name of its rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ColumnName {
+    /// `_uuid`
+    Uuid,
+    /// A column by its number.
+    Column(usize),
+}
+
+impl ColumnName {
+    /// Its name in a table.
+    pub fn name(self, table: Table) -> &'static str {
+        match self {
+            ColumnName::Uuid => "_uuid",
+            ColumnName::Column(at) => table.def().columns.get(at).map_or("", |column| column.name),
+        }
+    }
+
+    /// Its type in a table.
+    pub fn kind(self, table: Table) -> Kind {
+        let column = match self {
+            ColumnName::Uuid => None,
+            ColumnName::Column(at) => table.def().columns.get(at),
+        };
+        column.map_or(<Uuid as Cell>::KIND, |column| column.kind)
+    }
+
+    /// Its contents in a row.
+    pub fn get(self, uuid: Uuid, row: &AnyRow) -> Datum {
+        let datum = match self {
+            ColumnName::Uuid => Some(Datum::one(uuid.to_atom())),
+            ColumnName::Column(at) => row.get(at),
+        };
+        datum.unwrap_or(Datum::Set(Vec::new()))
+    }
+}
+
+/// How well a name fits what was written; the greatest fits best.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Begins,
+    Folded,
+    Exact,
+}
+
+fn fit(name: &str, written: &str) -> Option<Fit> {
+    let fold = |text: &str| text.replace('-', "_").to_ascii_lowercase();
+    if name == written {
+        Some(Fit::Exact)
+    } else if fold(name) == fold(written) {
+        Some(Fit::Folded)
+    } else {
+        (!written.is_empty() && fold(name).starts_with(&fold(written))).then_some(Fit::Begins)
+    }
+}
+
+/// Those that fit best.
+fn best<T: Copy>(all: impl Iterator<Item = (T, &'static str)>, written: &str) -> Vec<(T, &'static str)> {
+    let fitting: Vec<_> = all.filter_map(|(item, name)| Some((fit(name, written)?, item, name))).collect();
+    let best = fitting.iter().map(|(fit, ..)| *fit).max();
+    let fitting = fitting.into_iter().filter(|(fit, ..)| Some(*fit) == best);
+    fitting.map(|(_, item, name)| (item, name)).collect()
+}
+
+fn join<T>(named: &[(T, &'static str)]) -> String {
+    named.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// The table of a name.
+pub fn table(written: &str) -> Result<Table, SbctlError> {
+    let all = || Table::ALL.iter().map(|table| (*table, table.def().name));
+    match &best(all(), written)[..] {
+        [(table, _)] => Ok(*table),
+        [] => Err(SbctlError::NoTable(written.to_owned(), join(&all().collect::<Vec<_>>()))),
+        several => Err(SbctlError::Tables(written.to_owned(), join(several))),
+    }
+}
+
+/// The column of a name.
+pub fn column(table: Table, written: &str) -> Result<ColumnName, SbctlError> {
+    let def = table.def();
+    if fit("_uuid", written).is_some_and(|fit| fit > Fit::Begins) {
+        return Ok(ColumnName::Uuid);
+    }
+    let all = || def.columns.iter().enumerate().map(|(at, column)| (at, column.name));
+    match &best(all(), written)[..] {
+        [(at, _)] => Ok(ColumnName::Column(*at)),
+        [] => Err(SbctlError::NoColumn(def.name, written.to_owned(), join(&all().collect::<Vec<_>>()))),
+        several => Err(SbctlError::Columns(def.name, written.to_owned(), join(several))),
+    }
+}
+
+/// The columns of a list, or all of them.
+pub fn columns(table: Table, written: Option<&str>) -> Result<Vec<ColumnName>, SbctlError> {
+    let Some(written) = written else {
+        let numbers = (0..table.def().columns.len()).map(ColumnName::Column);
+        return Ok([ColumnName::Uuid].into_iter().chain(numbers).collect());
+    };
+    let names = written.split([',', ' ']).filter(|name| !name.is_empty());
+    let columns = names.map(|name| column(table, name)).collect::<Result<Vec<_>, _>>()?;
+    if columns.is_empty() { Err(SbctlError::NoColumns) } else { Ok(columns) }
+}
+
+/// What names the rows of a table for people: columns, or keys of columns.
+fn names_of(table: Table) -> &'static [(&'static str, Option<&'static str>)] {
+    match table {
+        Table::AddressSet
+        | Table::Chassis
+        | Table::ChassisPrivate
+        | Table::DhcpOptions
+        | Table::Dhcpv6Options
+        | Table::GatewayChassis
+        | Table::HaChassisGroup
+        | Table::LoadBalancer
+        | Table::Meter
+        | Table::PortGroup
+        | Table::RbacRole => &[("name", None)],
+        Table::Connection => &[("target", None)],
+        Table::DatapathBinding => &[
+            ("external_ids", Some("name")),
+            ("external_ids", Some("name2")),
+            ("external_ids", Some("logical-switch")),
+            ("external_ids", Some("logical-router")),
+        ],
+        Table::MacBinding | Table::ServiceMonitor | Table::StaticMacBinding => &[("logical_port", None)],
+        Table::PortBinding => &[("logical_port", None), ("external_ids", Some("name"))],
+        Table::RbacPermission => &[("table", None)],
+        _ => &[],
+    }
+}
+
+/// The row that a word means, if there is one: an identifier, ".", a name, or four and more digits of an identifier.
+pub fn record<'a>(
+    store: &'a Store,
+    table: Table,
+    written: &str,
+) -> Result<Option<(Uuid, &'a AnyRow)>, SbctlError> {
+    let def = table.def();
+    if let Ok(uuid) = written.parse::<Uuid>()
+        && let Some(row) = store.row(table, uuid)
+    {
+        return Ok(Some((uuid, row)));
+    }
+    if written == "." {
+        let mut rows = store.rows(table);
+        if let (Some(only), None) = (rows.next(), rows.next()) {
+            return Ok(Some(only));
+        }
+    }
+    for (column, key) in names_of(table) {
+        let Some(at) = table.column(column) else { continue };
+        let is_meant = |row: &AnyRow| {
+            row.get(at).is_some_and(|datum| {
+                let name = match key {
+                    Some(key) => datum.value(&Atom::Text((*key).to_owned())),
+                    None if datum.len() == 1 => datum.keys().next(),
+                    None => None,
+                };
+                matches!(name, Some(Atom::Text(name)) if name == written)
+            })
+        };
+        let mut rows = store.rows(table).filter(|(_, row)| is_meant(row));
+        match (rows.next(), rows.next()) {
+            (None, _) => {}
+            (found, None) => return Ok(found),
+            _ => return Err(SbctlError::Rows(def.name, written.to_owned())),
+        }
+    }
+    if written.len() < 4 {
+        return Ok(None);
+    }
+    let mut rows = store.rows(table).filter(|(uuid, _)| uuid.begins_with(written));
+    match (rows.next(), rows.next()) {
+        (Some((one, _)), Some((other, _))) => {
+            Err(SbctlError::Uuids(def.name, written.to_owned(), one, other))
+        }
+        (found, _) => Ok(found),
+    }
+}

@@ -1,0 +1,227 @@
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+use crate::logical::rows::datum::AtomKind;
+use crate::logical::rows::{Database, Transaction, dump};
+
+fn file(path: &str) -> String {
+    let path = format!("{}/tests/data/ovn/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn loaded(path: &str) -> Database {
+    let mut database = Database::default();
+    let rows = dump::read(&file(path)).unwrap();
+    database.commit(Transaction::replacing(database.snapshot(), rows)).unwrap();
+    database
+}
+
+fn words(line: &[&str]) -> Vec<String> {
+    line.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[rstest]
+fn flows_are_listed_as_the_original_lists_them(#[values("s1-l2", "s2-l3", "s3-rich")] scenario: &str) {
+    let database = loaded(&format!("{scenario}/sb-dump.json"));
+    let list = lflow_list(database.snapshot(), &[], false).unwrap();
+    let expected = file(&format!("{scenario}/lflow-list.txt"));
+    for (own, real) in list.to_string().lines().zip(expected.lines()) {
+        assert_eq!(own, real);
+    }
+    assert_eq!(list.to_string().len(), expected.len());
+    let json = serde_json::to_value(&list).unwrap();
+    assert_eq!(
+        json.as_array().unwrap().len(),
+        expected.lines().filter(|line| line.starts_with("  ")).count()
+    );
+}
+
+#[test]
+fn flows_are_listed_by_datapath_and_by_the_beginning_of_their_uuids() {
+    let database = loaded("s2-l3/sb-dump.json");
+    let list = |line: &[&str], uuid| {
+        lflow_list(database.snapshot(), &words(line), uuid).map(|list| list.to_string())
+    };
+    let real = file("s2-l3/lflow-list.txt");
+    let of_router = real.find("Datapath: \"router1\"").map(|at| &real[at..]).unwrap();
+    assert_eq!(list(&["router1"], false).unwrap(), of_router);
+    assert_eq!(list(&["43dea2fb-65d5-4cee-8ba8-ef29eecdac64"], false).unwrap(), of_router);
+    assert_eq!(list(&["43de"], false).unwrap(), of_router);
+    let (datapath, _) = database.snapshot().datapath("network1").unwrap();
+    let (uuid, flow) = database.snapshot().flows_of(datapath).next().unwrap();
+    let cookie = format!("0x{:x}", uuid.first_word());
+    let one = list(&[&cookie], true).unwrap();
+    assert!(one.lines().all(|line| line.starts_with("Datapath: ")
+        || line.starts_with(&format!("  uuid=0x{:08x}, table={:<2}(", uuid.first_word(), flow.table_id))));
+    assert_eq!(list(&["network1", &cookie], true).unwrap().lines().count(), 2);
+    assert!(matches!(list(&["network1", "router1"], false), Err(SbctlError::NotAFlow(_))));
+    assert!(matches!(list(&["nowhere"], false), Err(SbctlError::NotAFlow(_))));
+}
+
+/// The words of a line: separated by blanks, with quotes as a shell takes them.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (None, ' ') => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), c) if open == c => quote = None,
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// What a line of `ovn-sbctl` prints, none if it fails.
+fn answer(store: &Store, line: &str) -> Option<String> {
+    let (options, line): (Vec<String>, Vec<String>) =
+        shell_words(line).into_iter().partition(|word| word.starts_with("--"));
+    let (command, words) = line.split_first().unwrap();
+    let mut style = Style::default();
+    let mut columns = None;
+    let (mut if_exists, mut with_uuid) = (false, false);
+    for option in &options {
+        match option.strip_prefix("--columns=") {
+            Some(names) => columns = Some(names),
+            None if option == "--if-exists" => if_exists = true,
+            None if option == "--uuid" => with_uuid = true,
+            None => assert!(style.take(option).unwrap(), "{option}"),
+        }
+    }
+    match &**command {
+        "show" => Some(show(store).to_string()),
+        "list" => list(store, &words[0], &words[1..], columns, if_exists)
+            .ok()
+            .map(|rows| rows.styled(style).to_string()),
+        "find" => {
+            find(store, &words[0], &words[1..], columns).ok().map(|rows| rows.styled(style).to_string())
+        }
+        "get" => {
+            get(store, &words[0], &words[1], &words[2..], if_exists).ok().map(|values| values.to_string())
+        }
+        "lflow-list" | "dump-flows" => lflow_list(store, words, with_uuid).ok().map(|list| list.to_string()),
+        other => panic!("{other}"),
+    }
+}
+
+/// The rows of an answer in an order of their own, since the original has none.
+fn sorted(line: &str, answer: &str) -> Vec<String> {
+    let between = if line.contains("--format=") { "\n" } else { "\n\n" };
+    let mut rows: Vec<String> = answer.trim_end_matches('\n').split(between).map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn answers_are_those_of_the_original() {
+    let database = loaded("sbctl/sb-dump.json");
+    let answers = file("sbctl/answers.txt");
+    let mut commands = 0;
+    for block in answers.split("$ ").skip(1) {
+        let (line, expected) = block.split_once('\n').unwrap();
+        let own = answer(database.snapshot(), line);
+        if expected.starts_with("! ") {
+            assert_eq!(own, None, "$ {line}\n{expected}");
+        } else {
+            let own = own.unwrap_or_else(|| panic!("$ {line}\n{expected}"));
+            assert_eq!(own.len(), expected.len(), "$ {line}\n{own}");
+            assert_eq!(sorted(line, &own), sorted(line, expected), "$ {line}");
+        }
+        commands += 1;
+    }
+    assert_eq!(commands, 184);
+}
+
+#[rstest]
+#[case("Logical_Flow", Ok(Table::LogicalFlow))]
+#[case("logical-flow", Ok(Table::LogicalFlow))]
+#[case("chassis", Ok(Table::Chassis))]
+#[case("CHASSIS_P", Ok(Table::ChassisPrivate))]
+#[case("data", Ok(Table::DatapathBinding))]
+#[case("dhcp", Err("DHCP_Options, DHCPv6_Options"))]
+#[case("dhcp_o", Ok(Table::DhcpOptions))]
+#[case("logical", Err("Logical_DP_Group, Logical_Flow"))]
+#[case("", Err(""))]
+#[case("x", Err(""))]
+fn tables_are_known_by_the_beginnings_of_their_names(
+    #[case] word: &str,
+    #[case] expected: Result<Table, &str>,
+) {
+    match (table(word), expected) {
+        (Ok(table), expected) => assert_eq!(Ok(table), expected),
+        (Err(SbctlError::Tables(_, names)), expected) => assert_eq!(expected, Err(&*names)),
+        (Err(error), expected) => {
+            assert_eq!(expected, Err(""));
+            assert!(matches!(error, SbctlError::NoTable(..)));
+        }
+    }
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    let atom =
+        || prop::sample::select(vec![AtomKind::Integer, AtomKind::Boolean, AtomKind::Text, AtomKind::Uuid]);
+    let arity = prop::sample::select(vec![Arity::One, Arity::Optional, Arity::Many]);
+    prop_oneof![
+        (atom(), arity).prop_map(|(key, arity)| Kind { key, value: None, arity }),
+        (atom(), atom()).prop_map(|(key, value)| Kind { key, value: Some(value), arity: Arity::Many }),
+    ]
+}
+
+fn atom(kind: AtomKind) -> BoxedStrategy<Atom> {
+    match kind {
+        AtomKind::Integer => any::<i64>().prop_map(Atom::Integer).boxed(),
+        AtomKind::Boolean => any::<bool>().prop_map(Atom::Boolean).boxed(),
+        AtomKind::Uuid => any::<u128>().prop_map(|uuid| Atom::Uuid(Uuid(uuid))).boxed(),
+        AtomKind::Text => {
+            let words = prop::sample::select(vec![
+                "true", "false", "a-b.c", "_x", "7a", "a,b", "a b", "[]", "\"", "\\",
+            ]);
+            let uuid = any::<u128>().prop_map(|uuid| Uuid(uuid).to_string());
+            prop_oneof![words.prop_map(str::to_owned), uuid, ".{0,8}"].prop_map(Atom::Text).boxed()
+        }
+    }
+}
+
+fn datum() -> impl Strategy<Value = (Kind, Datum)> {
+    kind().prop_flat_map(|kind| {
+        let count = match kind.arity {
+            Arity::One => 1..=1usize,
+            Arity::Optional => 0..=1,
+            Arity::Many => 0..=4,
+        };
+        let datum = match kind.value {
+            None => prop::collection::btree_set(atom(kind.key), count)
+                .prop_map(|set| Datum::Set(set.into_iter().collect()))
+                .boxed(),
+            Some(value) => prop::collection::btree_map(atom(kind.key), atom(value), count)
+                .prop_map(|map| Datum::Map(map.into_iter().collect()))
+                .boxed(),
+        };
+        (Just(kind), datum)
+    })
+}
+
+proptest! {
+    #[test]
+    fn values_are_read_back_as_they_were((kind, datum) in datum()) {
+        let printed = text::print(&datum, kind);
+        prop_assert_eq!(text::parse(&printed, kind), Ok(datum), "{}", printed);
+    }
+
+    #[test]
+    fn no_text_panics(text in "[\"\\\\\\[\\]{}:=, a-z0-9é!<>-]{0,24}", kind in kind()) {
+        let _ = text::parse(&text, kind);
+        let _ = Condition::parse(Table::PortBinding, &format!("external_ids{text}"));
+        let _ = Place::parse(Table::PortBinding, &text);
+        let database = Database::default();
+        let _ = lflow_list(database.snapshot(), std::slice::from_ref(&text), true);
+        let _ = list(database.snapshot(), &text, std::slice::from_ref(&text), Some(&text), false);
+    }
+}

@@ -1,0 +1,240 @@
+//! Values as the database's tools write them for people, and the same read back.
+//!
+//! Texts stand without quotes where they cannot be taken for something else, and as JSON strings elsewhere; sets
+//! stand in brackets, maps in braces.
+
+use serde_json::{Value, json};
+
+use super::datum::{Arity, Atom, AtomKind, Datum, Kind};
+use super::uuid::{BadUuid, Uuid};
+
+/// Why a text is not a value of a type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadText {
+    /// Not a number.
+    #[error("\"{0}\" is not an integer; write a decimal number")]
+    Integer(String),
+    /// Not a truth value.
+    #[error("\"{0}\" is not a Boolean; write true or false")]
+    Boolean(String),
+    /// Not an identifier.
+    #[error(transparent)]
+    Uuid(#[from] BadUuid),
+    /// The empty text, without quotes.
+    #[error(
+        "there is no value where one is needed; write the empty string as \"\", the empty set as [], the empty map as {{}}"
+    )]
+    Empty,
+    /// Quotes that do not end, or wrong escapes in them.
+    #[error("{0} is not a string in quotes; end it with a quote and escape as JSON does")]
+    Quotes(String),
+    /// A character that means something else.
+    #[error("there is a '{0}' where a value is needed; put quotes around a string that has it: \"…\"")]
+    Delimiter(char),
+    /// Something else than expected.
+    #[error("'{0}' is missing before \"{1}\"")]
+    Missing(char, String),
+    /// Text behind the end.
+    #[error("\"{0}\" follows where the value has ended")]
+    Trailing(String),
+    /// Something twice.
+    #[error("\"{0}\" is there twice")]
+    Twice(String),
+}
+
+/// Whether a text would be taken for something else if it stood without quotes.
+fn needs_quotes(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    !text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        || !text.bytes().all(word)
+        || matches!(text, "true" | "false")
+        || text.parse::<Uuid>().is_ok()
+}
+
+/// Appends an atom.
+pub fn write_atom(out: &mut String, atom: &Atom) {
+    match atom {
+        Atom::Text(text) if needs_quotes(text) => out.push_str(&json!(text).to_string()),
+        _ => write_bare_atom(out, atom),
+    }
+}
+
+/// Appends an atom, a text as it is.
+fn write_bare_atom(out: &mut String, atom: &Atom) {
+    match atom {
+        Atom::Integer(number) => out.push_str(&number.to_string()),
+        Atom::Boolean(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Atom::Text(text) => out.push_str(text),
+        Atom::Uuid(uuid) => out.push_str(&uuid.to_string()),
+    }
+}
+
+/// A value of a type.
+pub fn print(datum: &Datum, kind: Kind) -> String {
+    let mut out = String::new();
+    // One of at most one stands by itself.
+    let enclosed = kind.arity == Arity::Many || datum.is_empty();
+    let (open, close) = if kind.value.is_some() { ('{', '}') } else { ('[', ']') };
+    if enclosed {
+        out.push(open);
+    }
+    write_all(&mut out, datum, ", ", write_atom);
+    if enclosed {
+        out.push(close);
+    }
+    out
+}
+
+/// A value without anything around it.
+pub fn print_bare(datum: &Datum) -> String {
+    let mut out = String::new();
+    write_all(&mut out, datum, " ", write_bare_atom);
+    out
+}
+
+fn write_all(out: &mut String, datum: &Datum, between: &str, write: fn(&mut String, &Atom)) {
+    let mut values = datum.values();
+    for (at, key) in datum.keys().enumerate() {
+        if at > 0 {
+            out.push_str(between);
+        }
+        write(out, key);
+        if let Some(value) = values.next() {
+            out.push('=');
+            write(out, value);
+        }
+    }
+}
+
+/// A value as the database protocol writes it.
+pub fn to_json(datum: &Datum) -> Value {
+    match datum {
+        Datum::Set(set) => match &set[..] {
+            [atom] => atom_to_json(atom),
+            set => json!(["set", set.iter().map(atom_to_json).collect::<Vec<_>>()]),
+        },
+        Datum::Map(map) => {
+            let pairs = map.iter().map(|(key, value)| json!([atom_to_json(key), atom_to_json(value)]));
+            json!(["map", pairs.collect::<Vec<_>>()])
+        }
+    }
+}
+
+fn atom_to_json(atom: &Atom) -> Value {
+    match atom {
+        Atom::Integer(number) => json!(number),
+        Atom::Boolean(truth) => json!(truth),
+        Atom::Text(text) => json!(text),
+        Atom::Uuid(uuid) => json!(["uuid", uuid.to_string()]),
+    }
+}
+
+/// Whether a character ends a word that stands without quotes.
+fn is_delimiter(c: char) -> bool {
+    ":=, []{}!<>".contains(c)
+}
+
+/// A word, or a string with its quotes, from the beginning of a text, and the rest of the text.
+pub fn token(text: &str) -> Result<(&str, &str), BadText> {
+    let end = if text.starts_with('"') {
+        let mut escaped = false;
+        let end = text.char_indices().skip(1).find(|(_, c)| {
+            let ends = *c == '"' && !escaped;
+            escaped = *c == '\\' && !escaped;
+            ends
+        });
+        end.map(|(at, _)| at + 1).ok_or_else(|| BadText::Quotes(text.to_owned()))?
+    } else {
+        text.find(is_delimiter).unwrap_or(text.len())
+    };
+    Ok(text.split_at_checked(end).unwrap_or((text, "")))
+}
+
+/// An atom from a word.
+pub fn parse_atom(word: &str, kind: AtomKind) -> Result<Atom, BadText> {
+    let owned = || word.to_owned();
+    Ok(match kind {
+        AtomKind::Integer => Atom::Integer(word.parse().map_err(|_| BadText::Integer(owned()))?),
+        AtomKind::Boolean => match word {
+            "true" | "yes" | "on" | "1" => Atom::Boolean(true),
+            "false" | "no" | "off" | "0" => Atom::Boolean(false),
+            _ => return Err(BadText::Boolean(owned())),
+        },
+        AtomKind::Text if word.is_empty() => return Err(BadText::Empty),
+        AtomKind::Text if word.starts_with('"') => {
+            Atom::Text(serde_json::from_str(word).map_err(|_| BadText::Quotes(owned()))?)
+        }
+        AtomKind::Text => Atom::Text(owned()),
+        AtomKind::Uuid => Atom::Uuid(word.parse()?),
+    })
+}
+
+/// A value of a type, of however many parts.
+pub fn parse(text: &str, kind: Kind) -> Result<Datum, BadText> {
+    let (open, close) = if kind.value.is_some() { ('{', '}') } else { ('[', ']') };
+    let text = text.trim_matches(' ');
+    let (mut rest, enclosed) = match text.strip_prefix(open) {
+        Some(inner) => (inner.trim_start_matches(' '), true),
+        None if text.is_empty() => return Err(BadText::Empty),
+        None => (text, false),
+    };
+    let mut set = Vec::new();
+    let mut map = Vec::new();
+    while let Some(first) = rest.chars().next()
+        && !(enclosed && first == close)
+    {
+        let key = atom(&mut rest, kind.key)?;
+        match kind.value {
+            None => set.push(key),
+            Some(value) => {
+                rest = rest.strip_prefix('=').ok_or_else(|| BadText::Missing('=', rest.to_owned()))?;
+                map.push((key, atom(&mut rest, value)?));
+            }
+        }
+        rest = rest.trim_start_matches(' ');
+        if let Some(behind) = rest.strip_prefix(',') {
+            rest = behind.trim_start_matches(' ');
+        }
+    }
+    if enclosed {
+        rest = rest.strip_prefix(close).ok_or_else(|| BadText::Missing(close, rest.to_owned()))?;
+    }
+    if !rest.is_empty() {
+        return Err(BadText::Trailing(rest.to_owned()));
+    }
+    if kind.value.is_some() {
+        map.sort();
+        twice(map.iter().map(|(key, _)| key))?;
+        Ok(Datum::Map(map))
+    } else {
+        set.sort();
+        twice(set.iter())?;
+        Ok(Datum::Set(set))
+    }
+}
+
+/// An atom from the beginning of a text, which becomes the rest.
+fn atom(rest: &mut &str, kind: AtomKind) -> Result<Atom, BadText> {
+    if let Some(first) = rest.chars().next()
+        && is_delimiter(first)
+    {
+        return Err(BadText::Delimiter(first));
+    }
+    let (word, behind) = token(rest)?;
+    *rest = behind;
+    parse_atom(word, kind)
+}
+
+/// Refuses something that follows itself.
+fn twice<'a>(sorted: impl Iterator<Item = &'a Atom>) -> Result<(), BadText> {
+    let mut last = None;
+    for atom in sorted {
+        if last == Some(atom) {
+            let mut text = String::new();
+            write_atom(&mut text, atom);
+            return Err(BadText::Twice(text));
+        }
+        last = Some(atom);
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The tracer: what becomes of a packet in the logical network, step by step, as ovn-trace says it.
+//!
+//! [`Tracer`] reads the flows of a snapshot of rows, each datapath once and when it is first met. A trace is a tree of
+//! [`Node`]s made by the interpreter (`machine`, and by topic `output`, `change`, `reply`, `conntrack`, `learned`,
+//! `security`), printed in three forms (`format`) and as JSON (`json`). `view` says what names stand for, `options`
+//! reads ovn-trace's command line, `flow_text` writes a packet as Open vSwitch does.
+//!
+//! The invariant: the text is ovn-trace 23.03's to the letter, its simplifications included, for it is what people
+//! compare; `docs/trace.md` lists them beside what a switch does. Where that tool gives up, this one goes on and says so.
+
+mod change;
+mod conntrack;
+mod flow_text;
+mod flows;
+mod format;
+mod json;
+mod learned;
+mod machine;
+mod node;
+mod options;
+mod output;
+mod reply;
+mod security;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+use super::error::SyntaxError;
+use super::expr::{Expr, parse_microflow};
+use super::rows::tables::{DatapathBinding, LoadBalancer};
+use super::rows::{NoDatapath, Pipeline, Store, Uuid};
+use crate::packet::FlowKey;
+use flow_text::FlowText;
+use flows::Flows;
+use machine::{At, INPORT, Machine, Packet};
+use node::Tree;
+use view::{Datapath, Found, View, shown_port};
+
+pub use flows::Unread;
+pub use format::Form;
+pub use node::{Hit, Kind, Lookup, Node};
+pub use options::{BadRequest, Options, Request};
+
+/// Why there is no trace.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    /// The datapath is not there.
+    #[error(transparent)]
+    Datapath(#[from] NoDatapath),
+    /// The microflow is none; the text shows where.
+    #[error("{}", error.render(text))]
+    Microflow {
+        /// The microflow.
+        text: String,
+        /// What is wrong with it.
+        error: SyntaxError,
+    },
+    /// Neither datapath nor port is said.
+    #[error("the microflow names no inport, so its datapath is unknown; name one of the two")]
+    NoInport,
+    /// More than one port is said.
+    #[error("the microflow names {0} ports as inport; name one, or the datapath")]
+    ManyInports(usize),
+    /// The port is not there.
+    #[error("there is no port \"{0}\"; `sbctl list Port_Binding` shows those that are there")]
+    NoPort(String),
+}
+
+/// Traces through one snapshot of rows, and remembers the flows it has read.
+pub struct Tracer {
+    store: Store,
+    flows: HashMap<Uuid, OnceCell<Flows>>,
+    found: Found,
+    vips: OnceCell<Vec<(IpAddr, u16)>>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    packet: FlowKey,
+    tree: Tree,
+    unread: Vec<Unread>,
+}
+
+/// Traces a packet through rows of which no other trace is wanted.
+pub fn run(store: &Store, request: &Request) -> Result<Trace, TraceError> {
+    Tracer::new(store.clone()).run(request)
+}
+
+impl Tracer {
+    /// A tracer through these rows.
+    pub fn new(store: Store) -> Self {
+        let flows = store.iter::<DatapathBinding>().map(|(uuid, _)| (uuid, OnceCell::new())).collect();
+        Self { store, flows, found: Found::default(), vips: OnceCell::new() }
+    }
+
+    /// Traces a packet that is described in OVN's language.
+    pub fn run(&self, request: &Request) -> Result<Trace, TraceError> {
+        let Request { datapath, microflow, options, .. } = request;
+        let datapath = match datapath {
+            Some(name) => self.datapath(name)?,
+            None => self.datapath_of_port(microflow)?,
+        };
+        let view = View { by_user: true, ..self.view(datapath) };
+        let flow = parse_microflow(microflow, &view).map_err(|error| bad_microflow(microflow, error))?;
+        let packet = Packet::new(flow.key);
+        let inport = view.port(packet.port(INPORT));
+        let inport = inport.map_or(output::UNNAMED, |port| shown_port(port, options.friendly_names));
+        let title =
+            format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));
+        let (tree, under) = Tree::new(Kind::Pipeline, title);
+        let at = At { datapath, packet, pipeline: Pipeline::Ingress, table: 0, under, depth: 0 };
+        let tree = Machine::new(self, options, tree).run(at);
+        Ok(Trace { packet: flow.key, tree, unread: self.unread() })
+    }
+
+    fn datapath(&self, name: &str) -> Result<Datapath<'_>, TraceError> {
+        match self.store.datapath(name) {
+            Ok((uuid, row)) => Ok(Datapath { uuid, row }),
+            Err(error) => Datapath::by_northbound(&self.store, name).ok_or(error.into()),
+        }
+    }
+
+    /// The datapath of the port that a microflow names.
+    fn datapath_of_port(&self, microflow: &str) -> Result<Datapath<'_>, TraceError> {
+        // Which of the datapaths names are seen from makes no difference to the name of the port.
+        let any = self.store.iter::<DatapathBinding>().next();
+        let (uuid, row) = any.ok_or_else(|| NoDatapath::Unknown(String::new()))?;
+        let view = self.view(Datapath { uuid, row });
+        let expr = Expr::parse(microflow, &view).map_err(|error| bad_microflow(microflow, error))?;
+        let ports = expr.inports();
+        let name = match ports.len() {
+            1 => ports.first().ok_or(TraceError::NoInport)?,
+            0 => return Err(TraceError::NoInport),
+            many => return Err(TraceError::ManyInports(many)),
+        };
+        let port = self.store.port(name).and_then(|(_, port)| Datapath::of(&self.store, port.datapath));
+        port.ok_or_else(|| TraceError::NoPort((*name).to_owned()))
+    }
+
+    fn view<'s>(&'s self, datapath: Datapath<'s>) -> View<'s> {
+        View { store: &self.store, found: &self.found, datapath, by_user: false }
+    }
+
+    /// The flows of a datapath, read when they are first asked for.
+    fn flows(&self, datapath: Datapath<'_>) -> &Flows {
+        static NONE: std::sync::LazyLock<Flows> = std::sync::LazyLock::new(Flows::default);
+        match self.flows.get(&datapath.uuid) {
+            Some(flows) => flows.get_or_init(|| Flows::read(&self.view(datapath))),
+            None => &NONE,
+        }
+    }
+
+    /// The virtual addresses of all load balancers, with their ports.
+    fn vips(&self) -> &[(IpAddr, u16)] {
+        self.vips.get_or_init(|| {
+            let keys = self.store.iter::<LoadBalancer>().flat_map(|(_, row)| row.vips.keys());
+            keys.filter_map(|key| options::endpoint(key)).collect()
+        })
+    }
+
+    /// Flows of the datapaths read so far whose texts are wrong.
+    fn unread(&self) -> Vec<Unread> {
+        let read = self.flows.values().filter_map(OnceCell::get);
+        let mut unread: Vec<Unread> = read.flat_map(|flows| flows.unread.iter().cloned()).collect();
+        unread.sort_by_key(|flow| flow.uuid);
+        unread.dedup_by_key(|flow| flow.uuid);
+        unread
+    }
+}
+
+fn bad_microflow(text: &str, error: SyntaxError) -> TraceError {
+    TraceError::Microflow { text: text.to_owned(), error }
+}
+
+impl Trace {
+    /// All that happened, in no particular order; the tables among it say which flow they chose.
+    pub fn nodes(&self) -> &[Node] {
+        self.tree.nodes()
+    }
+
+    /// Flows that could not take part, of the datapaths that were met.
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
+    }
+
+    /// The packet as Open vSwitch writes it, then the forms that are wanted, under headlines if they are several.
+    pub fn display<'t>(&'t self, forms: &'t [Form]) -> impl Display + 't {
+        Shown { trace: self, forms }
+    }
+}
+
+struct Shown<'t> {
+    trace: &'t Trace,
+    forms: &'t [Form],
+}
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", FlowText(&self.trace.packet))?;
+        for form in self.forms {
+            if self.forms.len() > 1 {
+                writeln!(f, "# {} trace.", form.title())?;
+            }
+            format::write(f, &self.trace.tree, *form)?;
+        }
+        // A remark of ours; ovn-trace says such things in its log.
+        self.trace.unread.iter().try_for_each(|unread| writeln!(f, "# note: {unread}"))
+    }
+}

@@ -1,0 +1,142 @@
+//! The tree that a trace is: what happened, in the order in which it happened.
+//!
+//! Nodes live in one vector and name their children by number, so that a trace of thousands of nested tables needs no
+//! recursion, neither to be built nor to be walked or dropped.
+
+use crate::logical::rows::{Pipeline, Uuid};
+
+/// What a node tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The packet enters a pipeline of a datapath, or those of a multicast group; children follow.
+    Pipeline,
+    /// A table was looked up; children follow.
+    Table,
+    /// The packet, or a copy of it, became another one, or was classified anew; children follow.
+    Transformation,
+    /// An action of a flow, and remarks on it.
+    Action,
+    /// What an action did to the packet or where it put it, in constants.
+    Modify,
+    /// What became of an `output`.
+    Output,
+    /// Something is wrong, or not known to the tracer.
+    Error,
+}
+
+impl Kind {
+    /// Whether such a node never has children.
+    pub fn is_leaf(self) -> bool {
+        matches!(self, Kind::Action | Kind::Modify | Kind::Output | Kind::Error)
+    }
+}
+
+/// The flow that a table chose.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Hit {
+    /// Its row in Logical_Flow.
+    #[serde(serialize_with = "as_text")]
+    pub uuid: Uuid,
+    /// Its priority.
+    pub priority: u16,
+}
+
+/// A table that was looked up.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Lookup {
+    /// Name of the datapath.
+    pub datapath: Box<str>,
+    /// Its pipeline.
+    #[serde(serialize_with = "name")]
+    pub pipeline: Pipeline,
+    /// The table's number.
+    pub table: u8,
+    /// Its name, if its flows say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Box<str>>,
+    /// The flow that matched, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Hit>,
+}
+
+fn as_text<S: serde::Serializer>(uuid: &Uuid, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(uuid)
+}
+
+fn name<S: serde::Serializer>(pipeline: &Pipeline, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(pipeline.name())
+}
+
+/// Number of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(usize);
+
+/// One step of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it tells.
+    pub kind: Kind,
+    /// In ovn-trace's words.
+    pub text: String,
+    /// Of a table, what was looked up.
+    pub lookup: Option<Box<Lookup>>,
+    /// Whether its detailed form is indented even where it is the last of its parent.
+    pub(super) always_indent: bool,
+    pub(super) children: Vec<NodeId>,
+}
+
+/// A tree of nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// A tree of one node, and that node's number.
+    pub fn new(kind: Kind, text: String) -> (Self, NodeId) {
+        let root = Node { kind, text, lookup: None, always_indent: false, children: Vec::new() };
+        (Self { nodes: vec![root] }, NodeId(0))
+    }
+
+    /// Adds a node as the last child of another.
+    pub fn append(&mut self, parent: NodeId, kind: Kind, text: impl Into<String>) -> NodeId {
+        let id = NodeId(self.nodes.len());
+        let text = text.into();
+        self.nodes.push(Node { kind, text, lookup: None, always_indent: false, children: Vec::new() });
+        if let Some(parent) = self.nodes.get_mut(parent.0) {
+            parent.children.push(id);
+        }
+        id
+    }
+
+    /// Says of a table what was looked up.
+    pub fn set_lookup(&mut self, node: NodeId, lookup: Lookup) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.lookup = Some(Box::new(lookup));
+        }
+    }
+
+    /// Has the detailed form of a node indented.
+    pub fn always_indent(&mut self, node: NodeId) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.always_indent = true;
+        }
+    }
+
+    /// All nodes, in the order in which they came about.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The children of a node.
+    pub fn children<'t>(&'t self, node: &'t Node) -> impl DoubleEndedIterator<Item = &'t Node> {
+        // A number comes from `append` of the same tree.
+        node.children.iter().filter_map(|id| self.nodes.get(id.0))
+    }
+
+    /// The top of the tree.
+    pub fn root(&self) -> Option<&Node> {
+        self.nodes.first()
+    }
+}
