@@ -13,19 +13,12 @@ use crate::control::format::count;
 use crate::control::switch::Switch;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::packet::PortNo;
-use crate::pipeline::syntax::{DEFAULT_PRIORITY, Mode, PortNames, parse_flow, print_actions, print_match};
+use crate::pipeline::syntax::{DEFAULT_PRIORITY, PortNames, parse_megaflow, print_actions, print_match};
 use crate::pipeline::{Match, Ports};
 
 /// The match that a filter says. What a flow has beside a match, a megaflow has not.
 pub fn filter(ports: &Ports, text: &str) -> Result<Match, CommandError> {
-    let flow = parse_flow(text, ports, Mode::Select { strict: false })
-        .map_err(|error| CommandError::Argument(error.render(text)))?;
-    if flow.table.is_some() || flow.cookie.is_some() || flow.out_port.is_some() {
-        let sentence =
-            "a megaflow has no table, cookie or out_port; choose by what it matches, as in \"in_port=1,ip\"";
-        return Err(CommandError::Argument(sentence.to_owned()));
-    }
-    Ok(flow.matcher)
+    parse_megaflow(text, ports).map_err(|error| CommandError::Argument(error.render(text)))
 }
 
 /// Sends the workers on an errand and waits for them.

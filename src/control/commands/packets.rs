@@ -35,7 +35,16 @@ pub fn inject(switch: Rc<Switch>, args: Vec<String>) -> Pending {
         let port = port_arg(&switch.state(), port)?;
         // All are read before the first is injected, so that a slip in the last leaves nothing half done.
         let frames = frames.iter().map(|text| hex(text)).collect::<Result<Vec<Vec<u8>>, _>>()?;
+        let place = |state: &super::State| {
+            state.datapath.ports().iter().find(|one| one.number == port).map(|one| one.at)
+        };
+        let at = place(&switch.state());
         for (frame, before) in frames.iter().zip(0u64..) {
+            if place(&switch.state()) != at {
+                let before = count(before, "frame");
+                let sentence = format!("port {port} has gone meanwhile ({before} injected); try again");
+                return Err(CommandError::Argument(sentence));
+            }
             if before % 64 == 63 {
                 tokio::task::yield_now().await;
             }

@@ -141,6 +141,27 @@ pub fn parse_flow(text: &str, ports: &dyn PortNames, mode: Mode) -> Result<FlowT
     parse(Piece::all(text), ports, mode)
 }
 
+/// Reads the match of a megaflow as it is printed, or a part of it: fields alone. They need nothing beside them, since a
+/// megaflow may have looked for what was not there.
+pub fn parse_megaflow(text: &str, ports: &dyn PortNames) -> Result<Match, SyntaxError> {
+    if text.len() > MAX_TEXT {
+        return Err(text_too_long(text));
+    }
+    let mut fields = Builder::as_is(ports);
+    let mut items = Items::of(Piece::all(text));
+    while let Some(item) = items.next_item()? {
+        if OPTION_NAMES.contains(&item.key.text) || item.key.text == "actions" {
+            let sentence = format!(
+                "a megaflow has no {}; choose by what it matches, as in \"in_port=1,ip\"",
+                item.key.text
+            );
+            return Err(SyntaxError::refused(item.key, sentence));
+        }
+        fields.item(item)?;
+    }
+    fields.finish()
+}
+
 /// The complaint about a text above [`MAX_TEXT`].
 pub(super) fn text_too_long(text: &str) -> SyntaxError {
     let sentence =

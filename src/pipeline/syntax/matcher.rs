@@ -5,7 +5,7 @@ use super::PortNames;
 use super::cursor::{Item, Piece, Value};
 use super::error::{Problem, SyntaxError, nearest, shorten};
 use super::flow::OPTION_NAMES;
-use super::value::{field_value, number, subfield};
+use super::value::{any_value, field_value, number, subfield};
 use crate::packet::Field;
 use crate::packet::field::Prereq;
 
@@ -67,7 +67,11 @@ const NOT_YET: &[&str] = &[
 /// The field of that name; `tp_src` and `tp_dst` are those of the protocol that `state` matches.
 pub(super) fn field_by_name(name: Piece<'_>, state: &Match) -> Result<Field, SyntaxError> {
     let proto = exact(state, Field::NwProto);
-    let icmp = if exact(state, Field::EthType) == Some(IPV6) { Some(58) } else { Some(1) };
+    let icmp = match exact(state, Field::EthType) {
+        Some(IPV6) => Some(58),
+        Some(IPV4) | None => Some(1),
+        Some(_) => Some(u128::MAX),
+    };
     match (name.text, proto) {
         ("tp_src", p) if p == icmp && p == Some(58) => return Ok(Field::Icmpv6Type),
         ("tp_dst", p) if p == icmp && p == Some(58) => return Ok(Field::Icmpv6Code),
@@ -177,6 +181,8 @@ pub(super) struct Builder<'a, 'p> {
     matcher: Match,
     items: Vec<Item<'a>>,
     given: Vec<Given<'a>>,
+    /// Whether fields need nothing beside them and take any mask.
+    as_is: bool,
 }
 
 /// A field that the text names, and what it asked for.
@@ -190,7 +196,12 @@ struct Given<'a> {
 
 impl<'a, 'p> Builder<'a, 'p> {
     pub fn new(ports: &'p dyn PortNames) -> Self {
-        Self { ports, matcher: Match::default(), items: Vec::new(), given: Vec::new() }
+        Self { ports, matcher: Match::default(), items: Vec::new(), given: Vec::new(), as_is: false }
+    }
+
+    /// For a match that tells which bits were looked at, whether or not a packet had the field.
+    pub fn as_is(ports: &'p dyn PortNames) -> Self {
+        Self { as_is: true, ..Self::new(ports) }
     }
 
     /// Takes one item of the text: a shorthand or a field.
@@ -218,8 +229,8 @@ impl<'a, 'p> Builder<'a, 'p> {
         for item in std::mem::take(&mut self.items) {
             self.field(item)?;
         }
-        for given in &self.given {
-            self.check(given)?;
+        if !self.as_is {
+            self.given.iter().try_for_each(|given| self.check(given))?;
         }
         Ok(self.matcher)
     }
@@ -271,7 +282,8 @@ impl<'a, 'p> Builder<'a, 'p> {
                 (field, vid, mask)
             }
             _ => {
-                let (value, mask) = field_value(field, name.text, piece, self.ports)?;
+                let read = if self.as_is { any_value } else { field_value };
+                let (value, mask) = read(field, name.text, piece, self.ports)?;
                 (field, value, mask)
             }
         };

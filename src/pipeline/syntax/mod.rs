@@ -23,7 +23,7 @@ mod tests;
 
 pub use actions::{ActionContext, MAX_ACTIONS, MAX_CLONE_DEPTH, parse_actions};
 pub use error::{Problem, SyntaxError};
-pub use flow::{Command, FlowText, LineError, MAX_TEXT, Mode, parse_flow, parse_flow_file};
+pub use flow::{Command, FlowText, LineError, MAX_TEXT, Mode, parse_flow, parse_flow_file, parse_megaflow};
 pub use print::{Counters, FlowLine, print_actions, print_flow, print_flow_line, print_match};
 
 use super::Ports;

@@ -525,6 +525,36 @@ proptest! {
         }
     }
 
+    // Bits that were looked at, whether or not the packet had the field: as megaflows have them.
+    #[test]
+    fn a_printed_megaflow_chooses_itself(
+        eth in prop::sample::select(vec![0x0800u128, 0x0806, 0x86dd, 0x88cc]),
+        proto in prop::sample::select(vec![1u128, 6, 17, 58, 132, 99]),
+        bits in prop::collection::vec((prop::sample::select(Field::ALL), any::<u128>(), any::<u128>()), 0..6),
+    ) {
+        let mut matcher = Match::default();
+        matcher.set_masked(Field::EthType, eth, 0xffff);
+        matcher.set_masked(Field::NwProto, proto, 0xff);
+        for (field, value, mask) in bits {
+            // A port has 32 bits in the key and 16 in the text.
+            let kept = !matches!(field, Field::EthType | Field::NwProto | Field::InPort);
+            if kept && !field.info().is_view {
+                // All bits or none where that is how the field is matched.
+                let mask = match field.info().maskable {
+                    Maskable::Whole => field.all_ones(),
+                    Maskable::Bits => match flag_names(field.info().form) {
+                        Some(names) => mask & all_flags(names),
+                        None => mask & field.all_ones(),
+                    },
+                };
+                matcher.set_masked(field, value & mask, mask);
+            }
+        }
+        let text = print_match(&matcher, DEFAULT_PRIORITY, &());
+        let again = parse_megaflow(&text, &());
+        prop_assert!(again.as_ref().is_ok_and(|again| matcher.is_within(again)), "{}: {:?}", text, again);
+    }
+
     #[test]
     fn printed_actions_are_read_as_they_were(actions in some_actions()) {
         for ports in [&() as &dyn PortNames, &ports()] {

@@ -97,11 +97,38 @@ pub(super) fn field_value(
     piece: Piece<'_>,
     ports: &dyn PortNames,
 ) -> Result<(u128, u128), SyntaxError> {
+    let (value, mask) = any_value(field, name, piece, ports)?;
+    if let (_, Some(piece)) = with_mask(piece)
+        && field.info().maskable == Maskable::Whole
+        && mask != whole(field)
+    {
+        return Err(SyntaxError::refused(piece, format!("{name} takes no mask; leave out the slash")));
+    }
+    Ok((value, mask))
+}
+
+/// The mask of a value without one.
+fn whole(field: Field) -> u128 {
+    if field == Field::NwTos { 0xfc } else { field.all_ones() }
+}
+
+/// The same with any mask, also of a field that flows match as a whole.
+pub(super) fn any_value(
+    field: Field,
+    name: &str,
+    piece: Piece<'_>,
+    ports: &dyn PortNames,
+) -> Result<(u128, u128), SyntaxError> {
     let form = field.info().form;
     if let Some(names) = form.flag_names() {
         return flags(piece, name, names);
     }
     if form == Form::Frag {
+        // As it is printed where only one of the two bits was looked at.
+        if let (value, Some(mask)) = with_mask(piece) {
+            let (value, mask) = (number(value, name, 2)?, number(mask, name, 2)?);
+            return Ok((value & mask, mask));
+        }
         let word = FRAGMENTS.iter().find(|(word, ..)| *word == piece.text);
         let (_, value, mask) =
             word.ok_or_else(|| SyntaxError::value(piece, name, "no, yes, first, later or not_later"))?;
@@ -115,9 +142,8 @@ pub(super) fn field_value(
         Form::Port => u128::from(port(value_piece, ports)?.0),
         _ => number(value_piece, name, flow_bits(field))?,
     };
-    let whole = if field == Field::NwTos { 0xfc } else { field.all_ones() };
     let mask = match mask_piece {
-        None => whole,
+        None => whole(field),
         Some(mask) => match form {
             Form::Mac => mac(mask, name)?,
             Form::Ipv4 => u128::from(match prefix(mask, 32)? {
@@ -134,12 +160,6 @@ pub(super) fn field_value(
         },
     };
     let mask = mask & field.all_ones();
-    if let Some(piece) = mask_piece
-        && field.info().maskable == Maskable::Whole
-        && mask != whole
-    {
-        return Err(SyntaxError::refused(piece, format!("{name} takes no mask; leave out the slash")));
-    }
     Ok((value & mask, mask))
 }
 

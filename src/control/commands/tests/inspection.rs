@@ -229,7 +229,7 @@ fn megaflows_are_dumped_in_our_words() {
                     "used_ms_ago": null, "actions": "drop(no_match)"}])
         );
         for (filter, part) in
-            [("ipp", "^^^"), ("table=1", "has no table"), ("cookie=1/-1", "has no table"), ("--x", "--x")]
+            [("ipp", "^^^"), ("table=1", "has no table"), ("cookie=1/-1", "has no cookie"), ("--x", "--x")]
         {
             let sentence = bench.refused("megaflow/dump", &[filter]).await;
             assert!(sentence.contains(part), "{sentence}");
