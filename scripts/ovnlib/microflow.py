@@ -71,7 +71,7 @@ class Generator:
             "dhcp": (2, self.dhcp),
             "dns": (1, self.dns),
             "at a router": (3, self.at_router),
-            "anything": (5, self.anything),
+            "anything": (8, self.anything),
         }
 
     def chance(self, probability: float) -> bool:
@@ -249,6 +249,9 @@ class Generator:
         host, source = self.source_of(network.version, router.hosts())
         target = network[self.rng.randint(1, 200)]
         packet = self.from_host(host, self.towards(host, target), [])
+        if self.chance(0.25):
+            # The way back, from whoever is behind the next hop.
+            source, (_, target) = target, self.source_of(source.version)
         packet.terms = self.ip(source, target) + self.transport(source.version)
         return packet
 
@@ -395,6 +398,8 @@ class Generator:
             "ct.new && ct.trk", "ct_mark == 1", "ct_mark.blocked == 1", "ct_label == 5", "pkt.mark == 3", "1", "0",
             "(ip4 || ip6)", "ip.ttl == 64/0xff", "eth.type == {0x800, 0x86dd}", "ip4.src == 10.0.0.0/24", "ct.dnat",
         ]  # fmt: skip
-        packet.terms = [*self.rng.choice(below), *self.rng.choice(above)]
+        packet.terms = [*self.rng.choice(below[:6] if self.chance(0.6) else below)]
+        if self.chance(0.6):
+            packet.terms += self.rng.choice(above)
         packet.terms += self.rng.sample(beside, self.rng.choice([0, 0, 1, 2]))
         return packet

@@ -198,7 +198,7 @@ class Services:
                 continue
             elif kind < 0.75 and len(hops) > 1:
                 several = self.rng.sample(hops, 2)
-                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.5) else "--ecmp"
+                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.6) else "--ecmp"
                 for _, hop in several:
                     self.run(option, "lr-route-add", router.name, prefix, hop)
             else:
@@ -258,6 +258,8 @@ class Services:
         self.made.nats.append(nat)
 
     def add_balancers(self) -> None:
+        if self.chance(0.2):
+            self.run("set", "NB_Global", ".", "options:controller_event=true")
         for number in range(self.rng.randint(1, 3)):
             version = self.rng.choice([4, 4, 6])
             hosts = [(host, one) for host in self.made.hosts() for one in host.addresses if one.version == version]
@@ -269,7 +271,7 @@ class Services:
             vips = [self.vip(version, protocol, with_port, hosts) for _ in range(self.rng.randint(1, 2))]
             for vip in vips:
                 backends = ",".join(endpoint(*backend) for backend in vip.backends)
-                option = ["--reject"] if not backends else []
+                option = [self.rng.choice(["--reject", "--event"])] if not backends else []
                 kind = [protocol] if with_port else []
                 self.run(*option, "lb-add", name, endpoint(vip.address, vip.port), backends, *kind)
             self.balancer_options(name)

@@ -205,8 +205,14 @@ class Builder:
         self.made.run("ls-add", name)
         if friendly:
             self.made.run("set", "Logical_Switch", name, f'external_ids:neutron\\:network_name="{friendly}"')
-        if self.chance(0.1):
-            self.made.run("set", "Logical_Switch", name, "other_config:vlan-passthru=true")
+        for option, probability in (
+            ("vlan-passthru=true", 0.1),
+            ("mcast_snoop=true", 0.1),
+            ("mcast_flood_unregistered=true", 0.05),
+            ("broadcast-arps-to-all-routers=false", 0.1),
+        ):
+            if self.chance(probability):
+                self.made.run("set", "Logical_Switch", name, f"other_config:{option}")
         for _ in range(self.rng.randint(2, 5)):
             self.host(switch)
 
@@ -236,6 +242,10 @@ class Builder:
         if self.chance(0.06):
             host.enabled = False
             run("lsp-set-enabled", name, "disabled")
+        if self.chance(0.04):
+            run("lsp-set-type", name, "localport")
+        elif self.chance(0.03) and switch.hosts:
+            run("set", "Logical_Switch_Port", name, f'parent_name="{switch.hosts[0].name}"', "tag=7")
         switch.hosts.append(host)
 
     def security(self, host: Host) -> list[str]:
