@@ -92,6 +92,11 @@ fn northd(c: &mut Criterion) {
     group.bench_function("100k", |bencher| {
         bencher.iter(|| flows.iter().cycle().take(FLOWS).map(|flow| read(flow, &names)).sum::<usize>());
     });
+    group.bench_function("100k_actions_alone", |bencher| {
+        let parse =
+            |flow: &Flow| parse_actions(&flow.actions, &flow.context).map_or(0, |actions| actions.list.len());
+        bencher.iter(|| flows.iter().cycle().take(FLOWS).map(parse).sum::<usize>());
+    });
     group.finish();
 }
 

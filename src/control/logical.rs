@@ -33,7 +33,10 @@ impl Logical {
         let rows = &self.rows;
         let kept = self.kept.take();
         let current = kept.and_then(|mut kept| kept.seen.poll(rows).changes.is_empty().then_some(kept));
-        current.unwrap_or_else(|| Tracing { tracer: Tracer::new(rows.snapshot().clone()), seen: rows.subscribe() })
+        current.unwrap_or_else(|| Tracing {
+            tracer: Tracer::new(rows.snapshot().clone()),
+            seen: rows.subscribe(),
+        })
     }
 
     /// Keeps a tracer with the flows that it has read.
