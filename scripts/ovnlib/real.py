@@ -46,7 +46,8 @@ class Central:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.stack = stack
-        self.env = {f"{who}_{what}DIR": str(folder) for who in ("OVN", "OVS") for what in ("RUN", "DB", "LOG", "SYSCONF")}
+        kinds = ("RUN", "DB", "LOG", "SYSCONF")
+        self.env = {f"{who}_{kind}DIR": str(folder) for who in ("OVN", "OVS") for kind in kinds}
         self.remotes = {side: f"unix:{folder}/{side}.sock" for side in ("nb", "sb")}
 
     def start(self) -> None:
@@ -108,8 +109,9 @@ class Central:
         A process for each: the daemon that ovn-trace can be has neither --ct nor --lb-dst nor --select-id.
         """
         argv = ["ovn-trace", f"--db={self.remotes['sb']}", "--all", *flow.options, flow.datapath, flow.expression]
+        env = {**os.environ, **self.env}
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=_PATIENCE, env={**os.environ, **self.env})
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=_PATIENCE, env=env)
         except subprocess.TimeoutExpired:
             # Where packets go round by two ways there is no end to it.
             return Answer("", f"no answer within {_PATIENCE} s")

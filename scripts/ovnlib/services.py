@@ -177,7 +177,7 @@ class Services:
             match = f"{side} && {term}" if side else term
             self.run("qos-add", switch.name, direction, 100 + number, match, *what)
 
-    # ---- routes and policies ------------------------------------------------------------------------------------------
+    # ---- routes and policies ----------------------------------------------------------------------------------------
 
     def add_routes(self, router: Router) -> None:
         """Static and source routes to machines, some of several next hops, and discards."""
@@ -223,7 +223,7 @@ class Services:
             self.run("lr-policy-add", router.name, 100 + number, match, *words)
             self.made.destinations.append((router, prefix))
 
-    # ---- NAT and load balancers ---------------------------------------------------------------------------------------
+    # ---- NAT and load balancers -------------------------------------------------------------------------------------
 
     def add_nats(self, router: Router) -> None:
         """Addresses of the outside network from .100 on, for machines and networks of the router."""
@@ -311,7 +311,7 @@ class Services:
         for vip in vips:
             vip.switches, vip.routers = switches, routers
 
-    # ---- DHCP and DNS ---------------------------------------------------------------------------------------------------
+    # ---- DHCP and DNS -----------------------------------------------------------------------------------------------
 
     def add_dhcp(self) -> None:
         switch = self.rng.choice(self.tenants)

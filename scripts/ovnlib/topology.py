@@ -190,7 +190,7 @@ class Builder:
         self.learn()
         return self.made
 
-    # ---- switches -------------------------------------------------------------------------------------------------
+    # ---- switches ---------------------------------------------------------------------------------------------------
 
     def switch(self, number: int) -> None:
         networks: list[Network] = []
@@ -261,7 +261,7 @@ class Builder:
             return [f"{self.mac()} {host.addresses[0]}", " ".join([host.mac, *map(str, host.addresses)])]
         return [" ".join([host.mac, *map(str, host.addresses)])]
 
-    # ---- routers --------------------------------------------------------------------------------------------------
+    # ---- routers ----------------------------------------------------------------------------------------------------
 
     def router(self, number: int) -> None:
         name, friendly = self.name(f"lr{number}")
@@ -316,7 +316,8 @@ class Builder:
         run("lsp-add", switch.name, name)
         run("lsp-set-type", name, "router")
         run("lsp-set-addresses", name, "router" if self.chance(0.7) else port.mac)
-        run("lsp-set-options", name, f"router-port={port.name}", *(["arp_proxy=169.254.7.7"] if self.chance(0.05) else []))
+        proxy = ["arp_proxy=169.254.7.7"] if self.chance(0.05) else []
+        run("lsp-set-options", name, f"router-port={port.name}", *proxy)
         return port
 
     def link_switches(self) -> None:
@@ -362,7 +363,7 @@ class Builder:
                     self.made.run("lr-route-add", upper.name, network, up.address(version))
             self.made.run("lr-route-add", lower.name, everything, down.address(version))
 
-    # ---- what has been learnt --------------------------------------------------------------------------------------
+    # ---- what has been learnt ---------------------------------------------------------------------------------------
 
     def learn(self) -> None:
         """Neighbours of routers and stations behind ports of unknown addresses; rows of the Southbound database."""
