@@ -28,6 +28,8 @@ from .topology import Builder, Topology
 ROOT = Path(__file__).resolve().parents[2]
 # Of all answers, so many percent must come to something.
 ENOUGH = 60
+# How often microflows are made until there are enough that ovn-trace has a trace for.
+_TRIES = 5
 # One topology takes seconds.
 TOPOLOGY_SECONDS = 600
 
@@ -97,26 +99,33 @@ class Run:
         topology = Builder(rng).build()
         Services(rng, topology).add()
         generator = Generator(rng, topology)
-        flows = [generator.next() for _ in range(self.each())]
         folder = self.folder / f"{self.args.seed}-{number}"
         folder.mkdir(parents=True)
         lines = (shlex.join(command) for command in topology.commands)
         (folder / "topology.nbctl").write_text("".join(f"ovn-nbctl {line}\n" for line in lines))
-        (folder / "microflows").write_text("".join(command(flow) + "\n" for flow in flows))
-        with ExitStack() as stack:
+        with ExitStack() as stack, (folder / "microflows").open("w") as file:
             central = Central(folder, stack)
             central.start()
             dump = central.build(topology)
             (folder / "sb-dump.json").write_text(dump)
             self.sum.known |= stages_of(dump)
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                answers = list(pool.map(central.trace, flows))
-                seconds = list(pool.map(central.trace, flows)) if self.ours is None else [None] * len(flows)
             if self.ours:
                 self.ours.load(dump)
                 self.same_list(number, central)
-            for flow, real, second in zip(flows, answers, seconds):
-                self.judge(number, dump, flow, real, second)
+            # What ovn-trace has no trace for does not count.
+            end = self.sum.traced + self.each()
+            for _ in range(_TRIES):
+                flows = [generator.next() for _ in range(end - self.sum.traced)]
+                file.writelines(command(flow) + "\n" for flow in flows)
+                self.ask(number, central, dump, flows)
+
+    def ask(self, number: int, central: Central, dump: str, flows: list[Microflow]) -> None:
+        """Puts questions to both sides."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            answers = list(pool.map(central.trace, flows))
+            seconds = list(pool.map(central.trace, flows)) if self.ours is None else [None] * len(flows)
+        for flow, real, second in zip(flows, answers, seconds):
+            self.judge(number, dump, flow, real, second)
 
     def each(self) -> int:
         return max(1, self.args.microflows // self.args.topologies)

@@ -2,9 +2,9 @@
 
 The rows are the same on both sides, so traces must agree to the letter, uuids and source hints included. One thing may
 differ: where several flows of a table match with the priority that wins, the manual promises none of them. We take the
-first by uuid, the real tool the first in the order of a hash table. Where that made the difference, the question is put
-again to rows whose flows have exchanged their uuids so that the other one is first: the answer, with the right uuids put
-back, must then be the same to the letter. So the flow that the real tool took matches for us too.
+first by uuid, the real tool the first in the order of a hash table. Where that made the difference, the question is
+put again to rows whose flows have exchanged their uuids so that the other one is first: the answer, with the right
+uuids put back, must then be the same to the letter. So the flow that the real tool took matches for us too.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Order:
     def translate(self, answer: str) -> str:
         """An answer with the right uuids."""
         right = {given[:8]: uuid[:8] for uuid, given in zip(self.order, self.uuids)}
-        return re.sub(r"(?<=, uuid )[0-9a-f]{8}$", lambda found: right.get(found[0], found[0]), answer, flags=re.MULTILINE)
+        pattern = re.compile(r"(?<=, uuid )[0-9a-f]{8}$", re.MULTILINE)
+        return pattern.sub(lambda found: right.get(found[0], found[0]), answer)
 
 
 def compare(dump: str, real: str, ours: str, ask: Callable[[str], str]) -> Verdict:

@@ -177,7 +177,7 @@ class Services:
             match = f"{side} && {term}" if side else term
             self.run("qos-add", switch.name, direction, 100 + number, match, *what)
 
-    # ---- routes and policies ------------------------------------------------------------------------------------------
+    # ---- routes and policies ----------------------------------------------------------------------------------------
 
     def add_routes(self, router: Router) -> None:
         """Static and source routes to machines, some of several next hops, and discards."""
@@ -198,7 +198,7 @@ class Services:
                 continue
             elif kind < 0.75 and len(hops) > 1:
                 several = self.rng.sample(hops, 2)
-                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.5) else "--ecmp"
+                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.6) else "--ecmp"
                 for _, hop in several:
                     self.run(option, "lr-route-add", router.name, prefix, hop)
             else:
@@ -223,7 +223,7 @@ class Services:
             self.run("lr-policy-add", router.name, 100 + number, match, *words)
             self.made.destinations.append((router, prefix))
 
-    # ---- NAT and load balancers ---------------------------------------------------------------------------------------
+    # ---- NAT and load balancers -------------------------------------------------------------------------------------
 
     def add_nats(self, router: Router) -> None:
         """Addresses of the outside network from .100 on, for machines and networks of the router."""
@@ -258,6 +258,8 @@ class Services:
         self.made.nats.append(nat)
 
     def add_balancers(self) -> None:
+        if self.chance(0.2):
+            self.run("set", "NB_Global", ".", "options:controller_event=true")
         for number in range(self.rng.randint(1, 3)):
             version = self.rng.choice([4, 4, 6])
             hosts = [(host, one) for host in self.made.hosts() for one in host.addresses if one.version == version]
@@ -269,7 +271,7 @@ class Services:
             vips = [self.vip(version, protocol, with_port, hosts) for _ in range(self.rng.randint(1, 2))]
             for vip in vips:
                 backends = ",".join(endpoint(*backend) for backend in vip.backends)
-                option = ["--reject"] if not backends else []
+                option = [self.rng.choice(["--reject", "--event"])] if not backends else []
                 kind = [protocol] if with_port else []
                 self.run(*option, "lb-add", name, endpoint(vip.address, vip.port), backends, *kind)
             self.balancer_options(name)
@@ -309,7 +311,7 @@ class Services:
         for vip in vips:
             vip.switches, vip.routers = switches, routers
 
-    # ---- DHCP and DNS ---------------------------------------------------------------------------------------------------
+    # ---- DHCP and DNS -----------------------------------------------------------------------------------------------
 
     def add_dhcp(self) -> None:
         switch = self.rng.choice(self.tenants)

@@ -190,7 +190,7 @@ class Builder:
         self.learn()
         return self.made
 
-    # ---- switches -------------------------------------------------------------------------------------------------
+    # ---- switches ---------------------------------------------------------------------------------------------------
 
     def switch(self, number: int) -> None:
         networks: list[Network] = []
@@ -205,8 +205,14 @@ class Builder:
         self.made.run("ls-add", name)
         if friendly:
             self.made.run("set", "Logical_Switch", name, f'external_ids:neutron\\:network_name="{friendly}"')
-        if self.chance(0.1):
-            self.made.run("set", "Logical_Switch", name, "other_config:vlan-passthru=true")
+        for option, probability in (
+            ("vlan-passthru=true", 0.1),
+            ("mcast_snoop=true", 0.1),
+            ("mcast_flood_unregistered=true", 0.05),
+            ("broadcast-arps-to-all-routers=false", 0.1),
+        ):
+            if self.chance(probability):
+                self.made.run("set", "Logical_Switch", name, f"other_config:{option}")
         for _ in range(self.rng.randint(2, 5)):
             self.host(switch)
 
@@ -236,6 +242,10 @@ class Builder:
         if self.chance(0.06):
             host.enabled = False
             run("lsp-set-enabled", name, "disabled")
+        if self.chance(0.04):
+            run("lsp-set-type", name, "localport")
+        elif self.chance(0.03) and switch.hosts:
+            run("set", "Logical_Switch_Port", name, f'parent_name="{switch.hosts[0].name}"', "tag=7")
         switch.hosts.append(host)
 
     def security(self, host: Host) -> list[str]:
@@ -251,7 +261,7 @@ class Builder:
             return [f"{self.mac()} {host.addresses[0]}", " ".join([host.mac, *map(str, host.addresses)])]
         return [" ".join([host.mac, *map(str, host.addresses)])]
 
-    # ---- routers --------------------------------------------------------------------------------------------------
+    # ---- routers ----------------------------------------------------------------------------------------------------
 
     def router(self, number: int) -> None:
         name, friendly = self.name(f"lr{number}")
@@ -306,7 +316,8 @@ class Builder:
         run("lsp-add", switch.name, name)
         run("lsp-set-type", name, "router")
         run("lsp-set-addresses", name, "router" if self.chance(0.7) else port.mac)
-        run("lsp-set-options", name, f"router-port={port.name}", *(["arp_proxy=169.254.7.7"] if self.chance(0.05) else []))
+        proxy = ["arp_proxy=169.254.7.7"] if self.chance(0.05) else []
+        run("lsp-set-options", name, f"router-port={port.name}", *proxy)
         return port
 
     def link_switches(self) -> None:
@@ -352,7 +363,7 @@ class Builder:
                     self.made.run("lr-route-add", upper.name, network, up.address(version))
             self.made.run("lr-route-add", lower.name, everything, down.address(version))
 
-    # ---- what has been learnt --------------------------------------------------------------------------------------
+    # ---- what has been learnt ---------------------------------------------------------------------------------------
 
     def learn(self) -> None:
         """Neighbours of routers and stations behind ports of unknown addresses; rows of the Southbound database."""

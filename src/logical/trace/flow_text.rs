@@ -243,14 +243,17 @@ impl Parts<'_, '_, '_> {
 
     fn transport(&mut self) -> fmt::Result {
         let proto = self.get(Field::NwProto);
-        // A later fragment has none of this, but OVS shows it of ICMPv6 all the same.
+        // A later fragment has none of this, but OVS looks for neighbour discovery all the same, at the code first and
+        // at the type where the code is 0, and shows what it has looked at.
         let is_icmp6 = self.is_ipv6() && proto == 58;
-        let is_whole = self.get(Field::IpFrag) & 2 == 0 || is_icmp6;
-        if !(self.is_ipv4() || self.is_ipv6()) || !is_whole || !TRANSPORTS.contains(&proto) {
+        let is_later = self.get(Field::IpFrag) & 2 != 0;
+        if !(self.is_ipv4() || self.is_ipv6()) || (is_later && !is_icmp6) || !TRANSPORTS.contains(&proto) {
             return Ok(());
         }
         if is_icmp6 || (self.is_ipv4() && proto == 1) {
-            self.decimal("icmp_type", Field::IcmpType)?;
+            if !is_later || self.get(Field::Icmpv6Code) == 0 {
+                self.decimal("icmp_type", Field::IcmpType)?;
+            }
             self.decimal("icmp_code", Field::IcmpCode)?;
         } else {
             self.decimal("tp_src", Field::TcpSrc)?;
@@ -326,14 +329,20 @@ mod tests {
             "ip,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,nw_src=0.0.0.0,nw_dst=0.0.0.0,\
              nw_proto=47,nw_tos=0,nw_ecn=0,nw_ttl=0,nw_frag=later"
         );
-        let of_later_fragment = |eth_type, proto| {
-            let fields = [(Field::EthType, eth_type), (Field::NwProto, proto), (Field::IpFrag, 3)];
-            let text = shown(&fields);
+        let of_later_fragment = |eth_type, proto, code| {
+            let text = shown(&[
+                (Field::EthType, eth_type),
+                (Field::NwProto, proto),
+                (Field::IpFrag, 3),
+                (Field::IcmpType, 3),
+                (Field::IcmpCode, code),
+            ]);
             text.split_once("nw_frag=later").map(|(_, rest)| rest.to_owned())
         };
-        assert_eq!(of_later_fragment(0x86dd, 58).as_deref(), Some(",icmp_type=0,icmp_code=0"));
-        assert_eq!(of_later_fragment(0x86dd, 6).as_deref(), Some(""));
-        assert_eq!(of_later_fragment(0x0800, 1).as_deref(), Some(""));
+        assert_eq!(of_later_fragment(0x86dd, 58, 0).as_deref(), Some(",icmp_type=3,icmp_code=0"));
+        assert_eq!(of_later_fragment(0x86dd, 58, 4).as_deref(), Some(",icmp_code=4"));
+        assert_eq!(of_later_fragment(0x86dd, 6, 0).as_deref(), Some(""));
+        assert_eq!(of_later_fragment(0x0800, 1, 0).as_deref(), Some(""));
         assert_eq!(
             shown(&[(Field::EthType, 0x0806), (Field::ArpOp, 2), (Field::ArpTpa, 0x0a00_0001)]),
             "arp,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,arp_spa=0.0.0.0,\

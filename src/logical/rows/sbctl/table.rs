@@ -141,7 +141,7 @@ impl Listing {
 
     fn as_table(&self, rows: &[Vec<String>], headings: bool) -> String {
         let names: Vec<String> = self.headings().map(str::to_owned).collect();
-        let mut widths: Vec<usize> = names.iter().map(String::len).collect();
+        let mut widths: Vec<usize> = names.iter().map(|name| if headings { name.len() } else { 0 }).collect();
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 // Bytes, as the original counts.

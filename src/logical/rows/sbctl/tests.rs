@@ -139,6 +139,15 @@ fn answers_are_those_of_the_original() {
     assert_eq!(commands, 184);
 }
 
+#[test]
+fn without_headings_columns_are_as_wide_as_their_cells() {
+    let database = loaded("s2-l3/sb-dump.json");
+    let line = "--format=table --columns=tunnel_key,nat_addresses,type list Port_Binding";
+    let rows = |line: &str| sorted(line, &answer(database.snapshot(), line).unwrap());
+    assert_eq!(rows(&format!("--no-headings {line}"))[..2], ["1 [] \"\"", "1 [] \"\""]);
+    assert!(rows(line).contains(&"1          []            \"\"".to_owned()), "{:?}", rows(line));
+}
+
 #[rstest]
 #[case("Logical_Flow", Ok(Table::LogicalFlow))]
 #[case("logical-flow", Ok(Table::LogicalFlow))]
