@@ -542,7 +542,7 @@ proptest! {
                 // All bits or none where that is how the field is matched.
                 let mask = match field.info().maskable {
                     Maskable::Whole => field.all_ones(),
-                    Maskable::Bits => match flag_names(field.info().form) {
+                    Maskable::Bits => match field.info().form.flag_names() {
                         Some(names) => mask & all_flags(names),
                         None => mask & field.all_ones(),
                     },
