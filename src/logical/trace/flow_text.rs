@@ -251,10 +251,12 @@ impl Parts<'_, '_, '_> {
             return Ok(());
         }
         if is_icmp6 || (self.is_ipv4() && proto == 1) {
-            if !is_later || self.get(Field::Icmpv6Code) == 0 {
-                self.decimal("icmp_type", Field::IcmpType)?;
+            // Type and code stand where others have ports. A load balancer may have put a port there, of which OVS
+            // shows all bits.
+            if !is_later || self.get(Field::TcpDst) == 0 {
+                self.decimal("icmp_type", Field::TcpSrc)?;
             }
-            self.decimal("icmp_code", Field::IcmpCode)?;
+            self.decimal("icmp_code", Field::TcpDst)?;
         } else {
             self.decimal("tp_src", Field::TcpSrc)?;
             self.decimal("tp_dst", Field::TcpDst)?;
@@ -275,8 +277,8 @@ impl Parts<'_, '_, '_> {
     fn is_discovery(&self) -> bool {
         self.is_ipv6()
             && self.get(Field::NwProto) == 58
-            && matches!(self.get(Field::Icmpv6Type), 135 | 136)
-            && self.get(Field::Icmpv6Code) == 0
+            && matches!(self.get(Field::TcpSrc), 135 | 136)
+            && self.get(Field::TcpDst) == 0
     }
 }
 
@@ -343,6 +345,8 @@ mod tests {
         assert_eq!(of_later_fragment(0x86dd, 58, 4).as_deref(), Some(",icmp_code=4"));
         assert_eq!(of_later_fragment(0x86dd, 6, 0).as_deref(), Some(""));
         assert_eq!(of_later_fragment(0x0800, 1, 0).as_deref(), Some(""));
+        let text = shown(&[(Field::EthType, 0x0800), (Field::NwProto, 1), (Field::TcpDst, 8080)]);
+        assert!(text.ends_with(",icmp_type=0,icmp_code=8080"), "{text}");
         assert_eq!(
             shown(&[(Field::EthType, 0x0806), (Field::ArpOp, 2), (Field::ArpTpa, 0x0a00_0001)]),
             "arp,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,arp_spa=0.0.0.0,\
