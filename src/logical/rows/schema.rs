@@ -105,7 +105,7 @@ macro_rules! column_rule {
     };
 }
 
-/// Declares the tables: rows as structs, [`Table`] and [`AnyRow`] over all of them.
+/// Declares the tables: rows as structs, [`Table`] and `AnyRow` over all of them.
 macro_rules! declare_tables {
     ($(
         $(#[$doc:meta])*
