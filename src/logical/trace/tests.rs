@@ -1,5 +1,8 @@
 //! Every interpreted action on a network of a few rows.
 
+
+mod table;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -428,6 +431,20 @@ fn translation() {
     assert_eq!(
         lines(Form::Minimal, &["ct_commit_nat;", "drop;"], IP4, &["--ct=new"]),
         ["ct_commit_nat /* assuming no un-nat entry, so no change */;"]
+    );
+    assert_eq!(
+        lines(
+            Form::Minimal,
+            &["ct_commit_to_zone(snat); eth.src = eth.dst;", "ct_clear; ip.ttl--;"],
+            IP4,
+            &[]
+        ),
+        [
+            "ct_commit_to_zone(snat) /* default (use --ct to customize) */ {",
+            "ip.ttl--;",
+            "};",
+            "eth.src = 02:00:00:00:00:0b;"
+        ]
     );
     // It leaves a state that is known alone.
     assert_eq!(
