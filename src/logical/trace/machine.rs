@@ -137,6 +137,9 @@ impl<'a> Machine<'a> {
                 }
                 Task::Run(frame) => self.step(frame),
             }
+            if self.tree.is_full() {
+                break;
+            }
         }
         self.tree
     }
