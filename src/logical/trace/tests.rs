@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::logical::rows::tables::{
-    Fdb, LogicalFlow, MacBinding, MulticastGroup, PortBinding, PortGroup, Row,
+    DhcpOptions, Dhcpv6Options, Fdb, LogicalFlow, MacBinding, MulticastGroup, PortBinding, PortGroup, Row,
 };
 use crate::logical::rows::{Database, Transaction};
 

@@ -172,3 +172,28 @@ fn options_of_dhcp_dns_and_advertisements() {
         ["*** dns_lookup action not implemented;"]
     );
 }
+
+#[test]
+fn options_are_those_of_the_rows() {
+    let traced = |rows: &[(&str, u8, &str)], rows6: &[(&str, u8, &str)], actions: &str| {
+        let (mut net, sw) = Net::switch();
+        for (name, code, kind) in rows {
+            net.put(DhcpOptions { code: *code, name: (*name).to_owned(), kind: (*kind).to_owned() });
+        }
+        for (name, code, kind) in rows6 {
+            net.put(Dhcpv6Options { code: *code, name: (*name).to_owned(), kind: (*kind).to_owned() });
+        }
+        net.ingress(sw, 0, actions);
+        net.tracer().run(&request(Some("sw"), FROM_A)).unwrap().unread().len()
+    };
+    let rows = [("offerip", 0, "ipv4"), ("house_rule", 200, "uint8")];
+    let own = "reg0[3] = put_dhcp_opts(offerip = 10.0.0.4, house_rule = 3);";
+    let usual = "reg0[3] = put_dhcp_opts(offerip = 10.0.0.4, mtu = 1500);";
+    assert_eq!([traced(&rows, &[], own), traced(&rows, &[], usual)], [0, 1]);
+    assert_eq!([traced(&[], &[], own), traced(&[], &[], usual)], [1, 0]);
+    let rows6 = [("house_rule", 200, "str")];
+    let own = "reg0[3] = put_dhcpv6_opts(house_rule = \"x\");";
+    let usual = "reg0[3] = put_dhcpv6_opts(ia_addr = fd00::4);";
+    assert_eq!([traced(&[], &rows6, own), traced(&[], &rows6, usual)], [0, 1]);
+    assert_eq!([traced(&rows, &[], own), traced(&rows, &[], usual)], [1, 0]);
+}
