@@ -72,6 +72,7 @@ fn nonsense_gets_one_sentence() {
         assert!(matches!(refused(Some("sw"), microflow), TraceError::Microflow { .. }), "{microflow}");
     }
     assert_eq!(refused(None, "ip4"), TraceError::NoInport);
+    assert_eq!(refused(Some("sw"), "ip4"), TraceError::NoIngress);
     assert_eq!(refused(None, r#"inport == {"a", "b"}"#), TraceError::ManyInports(2));
     assert_eq!(refused(None, r#"inport == "nowhere""#), TraceError::NoPort("nowhere".to_owned()));
     assert!(matches!(refused(None, "ip4 &&"), TraceError::Microflow { .. }));
