@@ -12,8 +12,8 @@ use super::sbctl::SbctlArguments;
 #[command(
     name = "millrace",
     version,
-    after_help = "Exit codes: 0 done; 1 the switch, or `ovn` a line, refused; 2 wrong use; 3 the switch cannot be reached; 4 it did \
-                  not answer in time; 5 the answer could not be written."
+    after_help = "Exit codes: 0 done; 1 the switch, or `ovn` a line, refused; 2 wrong use; 3 the switch cannot be \
+                  reached; 4 it did not answer in time; 5 the answer could not be written."
 )]
 pub(super) struct Arguments {
     /// Socket of the switch [default: $MILLRACE_SOCKET, else /run/millrace/millraced.ctl]

@@ -80,8 +80,9 @@ impl Failure {
     }
 }
 
-/// Runs one command and returns its exit code: 0 done, 1 the switch (or `ovn` a line) refused, 2 wrong use, 3 the switch cannot be
-/// reached, 4 it did not answer in time, 5 the answer could not be written. `socket` is what the environment says.
+/// Runs one command and returns its exit code: 0 done, 1 the switch (or `ovn` a line) refused, 2 wrong use, 3 the
+/// switch cannot be reached, 4 it did not answer in time, 5 the answer could not be written. `socket` is what the
+/// environment says.
 pub fn run(
     words: impl IntoIterator<Item = OsString>,
     socket: Option<OsString>,

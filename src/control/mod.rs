@@ -100,13 +100,16 @@ pub fn run(
             // The other branch notices and comes to its end by itself.
             std::future::pending().await
         };
-        tokio::task::LocalSet::new().block_on(&runtime, async {
+        let result = tokio::task::LocalSet::new().block_on(&runtime, async {
             tokio::select! {
                 biased;
                 never = stop => never,
                 result = start_and_serve(config, &switch, &mut socket, ready) => result,
             }
-        })
+        });
+        // A trace or a dump may be in hand still, for which nobody waits any more. It touches nothing but rows.
+        runtime.shutdown_background();
+        result
     });
     switch.state_mut().datapath.shutdown();
     drop(socket);

@@ -26,6 +26,8 @@ pub const SILENCE: Duration = Duration::from_secs(1);
 pub const ERRAND: Duration = Duration::from_secs(3);
 /// How long a wait stays awake before it begins to sleep.
 const AWAKE: Duration = Duration::from_micros(200);
+/// Most traces at a time, for each of them takes a thread and memory.
+pub const MAX_TRACES: usize = 2;
 /// Most packets kept for a controller that does not fetch them.
 const MAX_PACKET_INS: usize = 1024;
 
@@ -36,6 +38,7 @@ pub struct Switch {
     state: RefCell<State>,
     structure: Mutex<()>,
     load: Arc<Semaphore>,
+    traces: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
@@ -112,6 +115,7 @@ impl Switch {
             state: RefCell::new(state),
             structure: Mutex::new(()),
             load: Arc::new(Semaphore::new(1)),
+            traces: Arc::new(Semaphore::new(MAX_TRACES)),
             stop: watch::Sender::new(false),
         }
     }
@@ -144,6 +148,11 @@ impl Switch {
     /// The turn to load rows, which only one client at a time has.
     pub fn load_turn(&self) -> &Arc<Semaphore> {
         &self.load
+    }
+
+    /// The turns to trace, of which there are a few.
+    pub fn trace_turns(&self) -> &Arc<Semaphore> {
+        &self.traces
     }
 
     /// Waits until the workers have done what they were asked before, and names those that stay silent.

@@ -248,6 +248,27 @@ fn runs_from_the_configuration_to_the_end() {
     assert!(!config.control.socket.exists());
 }
 
+/// What a trace or a dump takes long for.
+#[test]
+fn work_in_hand_does_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, handle) = MemoryDatapath::new(1);
+    let (begun, wait) = tokio::sync::oneshot::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let stop = async {
+        tokio::task::spawn_blocking(move || {
+            begun.send(()).unwrap();
+            ended.recv_timeout(Duration::from_secs(20))
+        });
+        wait.await.unwrap();
+    };
+    let asked = Instant::now();
+    run(&config(dir.path()), Box::new(path), stop, || ()).unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(handle.borrow().events.last().unwrap(), "shutdown");
+    end.send(()).unwrap();
+}
+
 #[test]
 fn what_is_wrong_with_the_configuration_is_said_and_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();

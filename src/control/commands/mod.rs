@@ -123,6 +123,8 @@ enum Run {
     Now(fn(&Switch, &[String]) -> Outcome),
     /// With waits.
     Later(fn(Rc<Switch>, Vec<String>) -> Pending),
+    /// With waits, and told whether it is JSON that is wanted, to be written elsewhere than on this thread.
+    Rendered(fn(Rc<Switch>, Vec<String>, bool) -> Pending),
     /// With waits, and with what the client has sent before.
     Continued(fn(Rc<Switch>, &mut Session, Vec<String>) -> Pending),
 }
@@ -184,7 +186,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
-    Command { name: "trace", usage: "[OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Later(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
+    Command { name: "trace", usage: "[OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Rendered(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];
@@ -248,6 +250,7 @@ async fn respond(
     let answer = match command.run {
         Run::Now(run) => run(switch, &args)?,
         Run::Later(run) => run(Rc::clone(switch), args).await?,
+        Run::Rendered(run) => run(Rc::clone(switch), args, session.json || flag).await?,
         Run::Continued(run) => run(Rc::clone(switch), session, args).await?,
     };
     match (session.json, flag) {

@@ -21,7 +21,7 @@ mod prereqs;
 mod print;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ast::{
     Action, Backend, CommitLbAff, CtCommitArgs, DhcpRelay, FwdGroup, GetBinding, GetFdb, LoadBalance, Log,

@@ -1,14 +1,14 @@
 //! What all tests of actions share.
 
 mod errors;
-mod forms;
+pub(crate) mod forms;
 mod generated;
 mod northd;
 
 use super::{Action, Actions, Context, Pipeline, parse_actions};
 
 /// Where the tests' actions stand: table 10 of the ingress pipeline.
-fn here() -> Context<'static> {
+pub(crate) fn here() -> Context<'static> {
     Context::at(Pipeline::Ingress, 10)
 }
 

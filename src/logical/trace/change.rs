@@ -55,12 +55,17 @@ impl<'a> Machine<'a> {
     /// An action that ovn-trace has nothing to say of.
     pub(super) fn pass(&mut self, action: &Action, at: &At<'a>) {
         let row = action.kind().row();
-        let Support::NotYet(meanwhile) = row.support else { return };
-        if let (Meanwhile::WritesZero, Some(dst)) = (meanwhile, action.result()) {
+        if let (Support::NotYet(Meanwhile::WritesZero), Some(dst)) = (row.support, action.result()) {
             at.packet.write(&dst, 0);
         }
-        // What ovn-trace 23.03 does not know cannot be compared with it, so it may be said.
-        if row.since > Release::V23_03 {
+        let is_missing = match row.support {
+            // The table claims what the interpreter lacks, which shall not go unseen.
+            Support::Interpreted => true,
+            Support::Datapath => false,
+            // What ovn-trace 23.03 does not know cannot be compared with it, so it may be said.
+            Support::NotYet(_) => row.since > Release::V23_03,
+        };
+        if is_missing {
             self.note(at, Kind::Error, format!("*** {} action not implemented", row.name));
         }
     }

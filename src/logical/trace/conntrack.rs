@@ -114,9 +114,10 @@ impl<'a> Machine<'a> {
         self.enter_following(at, packet, under);
     }
 
-    pub(super) fn commit_nat(&mut self, at: &At<'a>) {
+    /// Records the connection, with its translation or without, which changes no address here.
+    pub(super) fn commit(&mut self, title: &str, at: &At<'a>) {
         let packet = at.packet.copy();
-        let mut text = "ct_commit_nat /* assuming no un-nat entry, so no change */".to_owned();
+        let mut text = title.to_owned();
         self.track(&packet, &mut text);
         let under = self.note(at, Kind::Transformation, text);
         self.enter_following(at, packet, under);

@@ -1,16 +1,19 @@
 //! The flows of a datapath, read once and in the order in which they are looked at.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::view::View;
 use crate::logical::SyntaxError;
-use crate::logical::action::{self, Action, Context, parse_actions};
+use crate::logical::action::{
+    self, Action, Context, DHCP_OPTIONS, DHCPV6_OPTIONS, OptionDef, OptionKind, parse_actions,
+};
 use crate::logical::expr::{Expr, Relop};
 use crate::logical::names::Names;
-use crate::logical::rows::tables::{LogicalFlow, PortBinding};
-use crate::logical::rows::{Pipeline, Uuid};
+use crate::logical::rows::tables::{DhcpOptions, Dhcpv6Options, LogicalFlow, PortBinding};
+use crate::logical::rows::{Pipeline, Store, Uuid};
 
 /// Tables that a flow's `next` may name: as many as the database allows.
 const TABLES: u8 = 33;
@@ -54,8 +57,9 @@ impl Flows {
     /// Reads the flows of the datapath of `view`.
     pub fn read(view: &View<'_>) -> Self {
         let mut flows = Self::default();
+        let known = KnownOptions::of(view.store);
         for (uuid, row) in view.store.flows_of(view.datapath.uuid) {
-            match read(uuid, row, view) {
+            match read(uuid, row, view, &known) {
                 Ok(flow) => flows.tables.entry((row.pipeline, row.table_id)).or_default().push(flow),
                 Err(unread) => flows.unread.push(unread),
             }
@@ -82,7 +86,34 @@ impl Flows {
     }
 }
 
-fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>) -> Result<Flow, Unread> {
+/// The options of DHCP that actions may name: those of the rows, or where there are none, the usual ones.
+struct KnownOptions {
+    ipv4: Cow<'static, [OptionDef]>,
+    ipv6: Cow<'static, [OptionDef]>,
+}
+
+impl KnownOptions {
+    fn of(store: &Store) -> Self {
+        let ipv4 = store.iter::<DhcpOptions>().map(|(_, row)| option(&row.name, row.code, &row.kind));
+        let ipv6 = store.iter::<Dhcpv6Options>().map(|(_, row)| option(&row.name, row.code, &row.kind));
+        Self { ipv4: or_usual(ipv4, DHCP_OPTIONS), ipv6: or_usual(ipv6, DHCPV6_OPTIONS) }
+    }
+}
+
+/// An option of a row; none if its type is not known, so that flows that name it are reported.
+fn option(name: &str, code: u8, kind: &str) -> Option<OptionDef> {
+    Some(OptionDef { name: name.to_owned().into(), code: code.into(), kind: OptionKind::by_name(kind)? })
+}
+
+fn or_usual(
+    rows: impl Iterator<Item = Option<OptionDef>>,
+    usual: &'static [OptionDef],
+) -> Cow<'static, [OptionDef]> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() { usual.into() } else { rows.flatten().collect() }
+}
+
+fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>, known: &KnownOptions) -> Result<Flow, Unread> {
     let unread =
         |what, error| Unread { uuid, pipeline: row.pipeline.name(), table: row.table_id, what, error };
     let matches = Expr::parse(&row.matches, view).map_err(|error| unread("match", error))?;
@@ -90,7 +121,13 @@ fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>) -> Result<Flow, Unr
         Pipeline::Ingress => action::Pipeline::Ingress,
         Pipeline::Egress => action::Pipeline::Egress,
     };
-    let context = Context { tables: TABLES, ..Context::at(pipeline, row.table_id) };
+    let context = Context {
+        pipeline,
+        table: row.table_id,
+        tables: TABLES,
+        dhcp_options: &known.ipv4,
+        dhcpv6_options: &known.ipv6,
+    };
     let actions = parse_actions(&row.actions, &context).map_err(|error| unread("action", error))?;
     let matches = match actions.prereqs.expr() {
         Some(prereqs) => matches.and(prereqs).annotate(),

@@ -137,6 +137,9 @@ impl<'a> Machine<'a> {
                 }
                 Task::Run(frame) => self.step(frame),
             }
+            if self.tree.is_full() {
+                break;
+            }
         }
         self.tree
     }
@@ -313,7 +316,10 @@ impl<'a> Machine<'a> {
             // The missing underscores are ovn-trace's.
             Action::CtDnatInCzone(nat) => self.translate("ct_dnatin_czone", true, nat.as_ref(), at),
             Action::CtSnatInCzone(nat) => self.translate("ct_snatin_czone", false, nat.as_ref(), at),
-            Action::CtCommitNat(_) => self.commit_nat(at),
+            Action::CtCommitNat(_) => {
+                self.commit("ct_commit_nat /* assuming no un-nat entry, so no change */", at);
+            }
+            Action::CtCommitToZone(_) => self.commit(&without_semicolon(action), at),
             Action::CtLb(balance) => self.balance("ct_lb", balance, at),
             Action::CtLbMark(balance) => self.balance("ct_lb_mark", balance, at),
             Action::CtLbMarkLocal(balance) => self.balance("ct_lb_mark_local", balance, at),
@@ -357,7 +363,42 @@ impl<'a> Machine<'a> {
                 self.note(at, Kind::Error, "*** dns_lookup action not implemented");
             }
             Action::Log(log) => self.log(log, at),
-            _ => self.pass(action, at),
+            // Done with the stack, in `step`.
+            Action::Push(_) | Action::Pop(_) => {}
+            // All of them by name, so that a new action has to find its place.
+            Action::CtCommit(_)
+            | Action::CtCommitArgs(_)
+            | Action::CtNwDst(_)
+            | Action::CtIp6Dst(_)
+            | Action::CtTpDst(_)
+            | Action::CtProto(_)
+            | Action::CtStateSave(_)
+            | Action::PutArp(_)
+            | Action::PutNd(_)
+            | Action::ChkEvpnArp { .. }
+            | Action::MacCacheUse
+            | Action::PutFdb { .. }
+            | Action::GetRemoteFdb(_)
+            | Action::DhcpRelayReqChk(_)
+            | Action::DhcpRelayRespChk(_)
+            | Action::HandleDhcpv6Reply
+            | Action::CheckPktLarger { .. }
+            | Action::ChkLbAff(_)
+            | Action::ChkEcmpNhMac(_)
+            | Action::ChkEcmpNh(_)
+            | Action::CommitEcmpNh { .. }
+            | Action::CommitLbAff(_)
+            | Action::FwdGroup(_)
+            | Action::SetQueue(_)
+            | Action::SetMeter { .. }
+            | Action::Sample(_)
+            | Action::Mirror(_)
+            | Action::FloodRemote
+            | Action::TriggerEvent(_)
+            | Action::BindVport { .. }
+            | Action::HandleSvcCheck(_)
+            | Action::HandleBfdMsg
+            | Action::Igmp => self.pass(action, at),
         }
     }
 

@@ -63,6 +63,9 @@ pub enum TraceError {
     /// Neither datapath nor port is said.
     #[error("the microflow names no inport, so its datapath is unknown; name one of the two")]
     NoInport,
+    /// The datapath is said and the port is not.
+    #[error("the microflow names no inport, and packets come in by one; add inport == \"…\"")]
+    NoIngress,
     /// More than one port is said.
     #[error("the microflow names {0} ports as inport; name one, or the datapath")]
     ManyInports(usize),
@@ -109,6 +112,9 @@ impl Tracer {
         let view = View { by_user: true, ..self.view(datapath) };
         let flow = parse_microflow(microflow, &view).map_err(|error| bad_microflow(microflow, error))?;
         let packet = Packet::new(flow.key);
+        if packet.port(INPORT) == 0 {
+            return Err(TraceError::NoIngress);
+        }
         let inport = view.port(packet.port(INPORT));
         let inport = inport.map_or(output::UNNAMED, |port| shown_port(port, options.friendly_names));
         let title =

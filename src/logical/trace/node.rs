@@ -86,23 +86,54 @@ pub struct Node {
     pub(super) children: Vec<NodeId>,
 }
 
-/// A tree of nodes.
+/// Most nodes of one trace.
+pub(super) const MAX_NODES: usize = 200_000;
+/// Most bytes of text in them.
+pub(super) const MAX_TEXT: usize = 16 << 20;
+
+/// A tree of nodes. It is bounded: what there is no room for is left out, behind a node that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
+    /// Bytes of text so far.
+    text: usize,
+    /// Whether something was left out.
+    is_full: bool,
 }
 
 impl Tree {
     /// A tree of one node, and that node's number.
     pub fn new(kind: Kind, text: String) -> (Self, NodeId) {
         let root = Node { kind, text, lookup: None, always_indent: false, children: Vec::new() };
-        (Self { nodes: vec![root] }, NodeId(0))
+        (Self { text: root.text.len(), nodes: vec![root], is_full: false }, NodeId(0))
     }
 
-    /// Adds a node as the last child of another.
+    /// Adds a node as the last child of another; in a full tree it stays as it is.
     pub fn append(&mut self, parent: NodeId, kind: Kind, text: impl Into<String>) -> NodeId {
-        let id = NodeId(self.nodes.len());
+        if self.is_full {
+            return parent;
+        }
         let text = text.into();
+        self.text += text.len();
+        let limit = if self.nodes.len() >= MAX_NODES {
+            format!("{MAX_NODES} lines")
+        } else if self.text > MAX_TEXT {
+            format!("{MAX_TEXT} bytes of text")
+        } else {
+            return self.push(parent, kind, text);
+        };
+        self.is_full = true;
+        let text = format!("*** given up after {limit}; the flows go round in a circle or do too much");
+        self.push(parent, Kind::Error, text)
+    }
+
+    /// Whether something was left out, so that it is idle to go on.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    fn push(&mut self, parent: NodeId, kind: Kind, text: String) -> NodeId {
+        let id = NodeId(self.nodes.len());
         self.nodes.push(Node { kind, text, lookup: None, always_indent: false, children: Vec::new() });
         if let Some(parent) = self.nodes.get_mut(parent.0) {
             parent.children.push(id);
@@ -112,6 +143,9 @@ impl Tree {
 
     /// Says of a table what was looked up.
     pub fn set_lookup(&mut self, node: NodeId, lookup: Lookup) {
+        if self.is_full {
+            return;
+        }
         if let Some(node) = self.nodes.get_mut(node.0) {
             node.lookup = Some(Box::new(lookup));
         }

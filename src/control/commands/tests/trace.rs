@@ -1,6 +1,12 @@
 //! `trace` over the rows that `sbctl/load` brought.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::control::switch::MAX_TRACES;
+use crate::logical::rows::tables::{DatapathBinding, LogicalFlow, PortBinding};
+use crate::logical::rows::{Database, Transaction, Uuid};
+use crate::logical::trace::{self, Form};
 
 const DUMP: &str = include_str!("../../../../tests/data/ovn/s1-l2/sb-dump.json");
 const TO_VM2: &str = r#"inport == "vm1" && eth.src == 40:44:00:00:00:01 && eth.dst == 40:44:00:00:00:02"#;
@@ -44,4 +50,43 @@ fn nonsense_is_refused() {
             assert!(sentence.contains(part), "{sentence}");
         }
     });
+}
+
+#[test]
+fn a_few_traces_at_a_time() {
+    bench(async |mut bench| {
+        bench.ok("sbctl/load", &[DUMP]).await;
+        let turns = Arc::clone(bench.switch.trace_turns());
+        assert_eq!(turns.available_permits(), MAX_TRACES);
+        let all = turns.acquire_many(MAX_TRACES as u32).await.unwrap();
+        let wait = Duration::from_millis(50);
+        assert!(tokio::time::timeout(wait, bench.reply("trace", &[TO_VM2])).await.is_err());
+        drop(all);
+        assert_eq!(bench.ok("trace", &["--minimal", TO_VM2]).await, MINIMAL);
+        bench.refused("trace", &["nowhere", "ip4"]).await;
+        assert_eq!(bench.switch.trace_turns().available_permits(), MAX_TRACES);
+    });
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused() {
+    let mut rows = Transaction::new();
+    let datapath = Uuid(1);
+    rows.put(datapath, DatapathBinding { tunnel_key: 1, ..Default::default() });
+    let logical_port = "a".to_owned();
+    rows.put(Uuid(2), PortBinding { datapath, logical_port, tunnel_key: 1, ..Default::default() });
+    // The table is nested in itself, and each time does much behind that, so that most of the text is blanks.
+    let (matches, actions) = ("1".to_owned(), format!("next(0); {}", "reg0 = 1;".repeat(300)));
+    rows.put(
+        Uuid(3),
+        LogicalFlow { logical_datapath: Some(datapath), matches, actions, ..Default::default() },
+    );
+    let mut database = Database::default();
+    database.commit(rows).unwrap();
+    let request = trace::Request { microflow: r#"inport == "a""#.to_owned(), ..Default::default() };
+    let trace = trace::run(database.snapshot(), &request).unwrap();
+    let sentence = super::super::trace::render(&trace, &[Form::Detailed], false).unwrap_err().to_string();
+    assert!(sentence.ends_with("bytes of text; ask for --minimal or --json"), "{sentence}");
+    assert!(super::super::trace::render(&trace, &[Form::Minimal], false).unwrap().contains("given up"));
+    assert!(super::super::trace::render(&trace, &[Form::Detailed], true).unwrap().contains("given up"));
 }

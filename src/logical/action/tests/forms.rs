@@ -10,7 +10,7 @@ use crate::logical::expr::Expr;
 use crate::logical::symbol::symbols;
 
 /// Texts and what they print as; "" where that is the text itself.
-const FORMS: &[(&str, &str)] = &[
+pub(crate) const FORMS: &[(&str, &str)] = &[
     ("output;", ""),
     ("next;", ""),
     ("next(11);", "next;"),

@@ -1,0 +1,54 @@
+//! Where traces end that would go on.
+
+use super::*;
+use crate::logical::trace::node::{MAX_NODES, MAX_TEXT};
+
+/// What a switch does that runs a table with these actions so many times.
+fn repeated(times: usize, actions: &str) -> Trace {
+    let (mut net, sw) = Net::switch();
+    net.ingress(sw, 0, &"next(1);".repeat(times));
+    net.ingress(sw, 1, actions);
+    net.tracer().run(&request(Some("sw"), FROM_A)).unwrap()
+}
+
+fn last(trace: &Trace) -> &str {
+    assert_eq!(trace.nodes().iter().filter(|node| node.text.starts_with("*** given up")).count(), 1);
+    &trace.nodes().last().unwrap().text
+}
+
+#[test]
+fn nodes_are_counted() {
+    let actions = "reg0 = 1;".repeat(1000);
+    let trace = repeated(250, &actions);
+    assert_eq!(trace.nodes().len(), MAX_NODES + 1);
+    let text = format!("*** given up after {MAX_NODES} lines; the flows go round in a circle or do too much");
+    assert_eq!(last(&trace), text);
+    assert_eq!(trace.display(&[Form::Minimal]).to_string().lines().last(), Some(&format!("{text};") as &str));
+    // One that has room for all its actions ends by itself.
+    let trace = repeated(150, &actions);
+    assert!(!trace.nodes().iter().any(|node| node.text.contains("given up")));
+}
+
+#[test]
+fn text_is_counted() {
+    let trace = repeated(200, &format!("outport = \"{}\";", "x".repeat(100_000)));
+    let bytes: usize = trace.nodes().iter().map(|node| node.text.len()).sum();
+    assert!((MAX_TEXT - 200_000..=MAX_TEXT + 200).contains(&bytes), "{bytes}");
+    let text =
+        format!("*** given up after {MAX_TEXT} bytes of text; the flows go round in a circle or do too much");
+    assert_eq!(last(&trace), text);
+}
+
+#[test]
+fn circles_end() {
+    assert_eq!(
+        minimal(&["next(1);", "next(0);"], FROM_A),
+        ["*** given up 512 tables deep; the flows go round in a circle;"]
+    );
+    let twice: Vec<String> = (1..18).map(|table| format!("next({table}); next({table});")).collect();
+    let twice: Vec<&str> = twice.iter().map(String::as_str).collect();
+    assert_eq!(
+        minimal(&twice, FROM_A),
+        ["*** given up after 32768 tables; the flows go round in a circle or to too many ports;"]
+    );
+}
