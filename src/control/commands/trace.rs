@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Answer, CommandError, Pending, done};
+use super::{Answer, CommandError, MAX_ANSWER, Pending, bounded, done};
 use crate::control::switch::Switch;
 use crate::logical::trace::{Form, Request, Trace};
 
@@ -12,12 +12,13 @@ struct Shown {
 }
 
 impl Answer for Shown {
-    fn text(&self) -> String {
-        self.trace.display(&self.forms).to_string()
+    fn text(&self) -> Result<String, CommandError> {
+        bounded::text(&self.trace.display(&self.forms))
     }
 
-    fn json(&self) -> Result<String, serde_json::Error> {
-        self.trace.json()
+    fn json(&self) -> Result<String, CommandError> {
+        let json = self.trace.json()?;
+        if json.len() > MAX_ANSWER { Err(CommandError::TooLong) } else { Ok(json) }
     }
 }
 

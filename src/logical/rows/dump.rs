@@ -14,6 +14,9 @@ use super::datum::{Atom, Datum};
 use super::tables::{AnyRow, Table};
 use super::uuid::Uuid;
 
+/// Most bytes of one dump.
+pub const MAX_DUMP: usize = 256 << 20;
+
 /// Why a text is not a dump of a Southbound database.
 #[derive(Debug, thiserror::Error)]
 pub enum BadDump {
