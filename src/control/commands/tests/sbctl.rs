@@ -87,29 +87,12 @@ fn the_turn_to_load_goes_back_when_no_part_comes() {
 }
 
 #[test]
-fn others_are_served_while_a_dump_is_read_and_rows_are_printed() {
-    bench(async |mut bench| {
-        let text = real("sb-dump.json");
-        let mut other = Bench {
-            switch: Rc::clone(&bench.switch),
-            handle: Rc::clone(&bench.handle),
-            session: Session::default(),
-        };
-        for (method, params) in [("sbctl/load", &[&*text][..]), ("sbctl/lflow-list", &[])] {
-            // The long one begins, is not done at once, and the short one is answered in the same moment.
-            let long = bench.reply(method, params);
-            let short = async {
-                other.ok("version", &[]).await;
-                tokio::time::Instant::now()
-            };
-            let long = async {
-                long.await;
-                tokio::time::Instant::now()
-            };
-            let (long, short) = tokio::join!(long, short);
-            assert!(short < long, "{method}");
-        }
-    });
+fn answers_about_rows_are_made_on_other_threads() {
+    let about_rows = COMMANDS.iter().filter(|command| command.name.starts_with("sbctl/"));
+    let (aside, others): (Vec<_>, Vec<_>) =
+        about_rows.partition(|command| matches!(command.run, Run::Aside(_)) && command.max <= WORDS);
+    assert_eq!(aside.len(), 5);
+    assert_eq!(others.iter().map(|command| command.name).collect::<Vec<_>>(), ["sbctl/load"]);
 }
 
 #[test]

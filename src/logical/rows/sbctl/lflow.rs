@@ -150,6 +150,8 @@ struct Beginning {
     count: u32,
     /// How many leading zeros the identifier must have; any number, if the word ends before the first hyphen.
     zeros: Option<u32>,
+    /// Whether there are capital letters, with which no identifier is printed.
+    capital: bool,
 }
 
 impl Beginning {
@@ -159,14 +161,14 @@ impl Beginning {
         if text.is_empty() || text.len() > 36 {
             return None;
         }
-        let mut beginning = Beginning { digits: 0, count: 0, zeros: None };
+        let mut beginning = Beginning { digits: 0, count: 0, zeros: None, capital: false };
         for (at, byte) in text.bytes().enumerate() {
             match at {
                 8 => beginning.zeros = Some(8 - beginning.count),
                 13 | 18 | 23 => {}
                 _ => {
-                    // Capital letters are digits, but no identifier is printed with them.
                     let digit = char::from(byte).to_digit(16)?;
+                    beginning.capital |= byte.is_ascii_uppercase();
                     if at >= 8 || beginning.count > 0 || digit > 0 {
                         beginning.digits = beginning.digits << 4 | u128::from(digit);
                         beginning.count += 1;
@@ -188,7 +190,8 @@ impl Beginning {
             Some(wanted) => wanted == zeros,
             None => self.count <= 8 - zeros,
         };
-        fits && (self.count == 0 || uuid.0 << (4 * zeros) >> (128 - 4 * self.count) == self.digits)
+        fits && !self.capital
+            && (self.count == 0 || uuid.0 << (4 * zeros) >> (128 - 4 * self.count) == self.digits)
     }
 }
 
@@ -205,12 +208,14 @@ mod tests {
             shift in 0..64u32,
             cut in 1..=36usize,
             bare: bool,
+            capital: bool,
             other: u128,
         ) {
             let uuid = uuid >> shift;
             for word in [Uuid(uuid), Uuid(other), Uuid(uuid ^ other >> 100)].map(|uuid| uuid.to_string()) {
                 let word = if bare { word.trim_start_matches('0') } else { &word };
                 let word = word.get(..cut).unwrap_or(word);
+                let word = &if capital { word.to_uppercase() } else { word.to_owned() };
                 let Some(beginning) = Beginning::parse(word) else { continue };
                 let text = Uuid(uuid).to_string();
                 let expected = text.trim_start_matches('0').starts_with(word.trim_start_matches('0'));
