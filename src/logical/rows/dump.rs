@@ -24,8 +24,8 @@ use super::uuid::Uuid;
 
 /// Most bytes of one dump.
 pub const MAX_DUMP: usize = 256 << 20;
-/// Most bytes that the values of one dump may take, beside the texts in them: some three times as many as a real dump of
-/// [`MAX_DUMP`] bytes needs.
+/// Most bytes that the values of one dump may take, beside the texts in them. Real dumps take three to four bytes a byte
+/// of text by this count, so that one of [`MAX_DUMP`] bytes passes.
 const MAX_MEMORY: usize = 1 << 30;
 
 /// Why a text is not a dump of a Southbound database.
@@ -229,7 +229,6 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
         let table = self.shape.table;
         let mut names = BTreeSet::new();
         for number in 1.. {
-            // Empty columns take memory too.
             let seed = RowSeed { shape: self.shape, reading: &mut *self.reading, number };
             let Some((uuid, row)) = seq.next_element_seed(seed)? else { break };
             if !names.insert(uuid) {
@@ -266,6 +265,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let RowSeed { shape, reading, number } = self;
         let (table, headings) = (shape.table.def().name, shape.columns.len());
+        // Empty columns take memory too.
         reading.take(shape.table.def().columns.len())?;
         let bad = |at: usize, cause| {
             let column = shape.headings.get(at).cloned().unwrap_or_default();
