@@ -151,7 +151,8 @@ impl Database {
         Cursor { seen: self.now.clone(), commits: self.commits }
     }
 
-    /// A subscriber that has seen nothing: its first look finds every row inserted.
+    /// A subscriber that has seen nothing: its first look finds every row inserted. For whoever builds something from
+    /// all rows and then follows them, with the same code.
     pub fn subscribe_from_nothing(&self) -> Cursor {
         // Before the first commit, which the log may have forgotten.
         Cursor { seen: Store::default(), commits: 0 }
