@@ -10,6 +10,7 @@ use crate::logical::expr::{Expr, parse_microflow};
 use crate::logical::lex::{Kind as TokenKind, Lexer};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
+use crate::logical::rows::{Database, Transaction, dump};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
@@ -103,6 +104,23 @@ pub fn fuzz_lexer(bytes: &[u8]) {
             let mut again = Lexer::new(&printed);
             assert_eq!((again.token().kind, again.token().kind), (token.kind, TokenKind::End));
         }
+    }
+}
+
+/// Any text as a dump of rows: nothing panics, and what is read is a database or is refused with a sentence.
+pub fn fuzz_dump(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    match dump::read(text) {
+        Ok(rows) => {
+            let mut database = Database::default();
+            let names = rows.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>();
+            match database.commit(Transaction::replacing(database.snapshot(), rows)) {
+                // Rows that nothing refers to may be gone.
+                Ok(count) => assert!(count <= names.len()),
+                Err(refusal) => assert!(!refusal.to_string().is_empty() && database.snapshot().is_empty()),
+            }
+        }
+        Err(bad) => assert!(!bad.to_string().is_empty()),
     }
 }
 

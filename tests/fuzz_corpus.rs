@@ -49,3 +49,8 @@ fn lexer() {
 fn expression() {
     run("expression", millrace::testing::fuzz_expression);
 }
+
+#[test]
+fn dump() {
+    run("dump", millrace::testing::fuzz_dump);
+}

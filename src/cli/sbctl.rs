@@ -4,9 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::request::{Request, read_text};
 use super::{Failure, Session};
+use crate::logical::rows::dump::MAX_DUMP;
 
-/// Most bytes of a dump; the switch takes no more.
-const MAX_DUMP: usize = 256 << 20;
 /// Bytes of a dump in one message, which quotes and escapes make longer.
 const PART: usize = 2 << 20;
 

@@ -1,12 +1,14 @@
 //! The logical half of the switch: the Southbound rows, and the chassis that it is.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
-use crate::logical::rows::{Cursor, Database, Table};
+use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
-
-/// Most bytes of one dump.
-pub const MAX_DUMP: usize = 256 << 20;
 
 /// What commands know of logical networks.
 #[derive(Default)]
@@ -19,29 +21,32 @@ pub struct Logical {
     kept: Option<Tracing>,
 }
 
-/// A tracer, and how far it has followed the rows.
+/// A tracer, and the version of the rows that it knows.
 pub struct Tracing {
     /// The tracer.
     pub tracer: Tracer,
-    seen: Cursor,
+    version: u64,
 }
 
 impl Logical {
     /// A tracer through the rows as they are: the one that was kept, if nothing changed since. Whoever has it keeps it
     /// when done; who asks meanwhile gets another one.
     pub fn tracing(&mut self) -> Tracing {
-        let rows = &self.rows;
-        let kept = self.kept.take();
-        let current = kept.and_then(|mut kept| kept.seen.poll(rows).changes.is_empty().then_some(kept));
-        current.unwrap_or_else(|| Tracing {
-            tracer: Tracer::new(rows.snapshot().clone()),
-            seen: rows.subscribe(),
-        })
+        let version = self.rows.version();
+        let kept = self.kept.take().filter(|kept| kept.version == version);
+        kept.unwrap_or_else(|| Tracing { tracer: Tracer::new(self.rows.snapshot().clone()), version })
     }
 
-    /// Keeps a tracer with the flows that it has read.
+    /// Keeps a tracer with the flows that it has read, unless the rows have changed meanwhile.
     pub fn keep(&mut self, tracing: Tracing) {
-        self.kept = Some(tracing);
+        if tracing.version == self.rows.version() {
+            self.kept = Some(tracing);
+        }
+    }
+
+    /// Gives the kept tracer away, so that rows which are no more do not stay in memory for it.
+    pub fn forget(&mut self) -> Option<Tracing> {
+        self.kept.take()
     }
 
     /// Tables that have rows, and how many rows there are in all.
@@ -58,6 +63,66 @@ impl Logical {
 pub struct Upload {
     /// The text so far.
     pub text: String,
-    /// The turn to load, given back when the client is done or gone.
+    /// The turn to load, given back when the client is done, gone or silent.
     pub turn: OwnedSemaphorePermit,
+}
+
+/// Where a client's upload waits for its next part, but not for ever.
+#[derive(Debug)]
+pub struct Waiting {
+    slot: Rc<RefCell<Slot>>,
+    /// How long it waits.
+    pub patience: Duration,
+    timer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Empty,
+    Parts(Upload),
+    GivenUp,
+}
+
+/// The next part came too late.
+#[derive(Debug)]
+pub struct TooLate;
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { slot: Rc::new(RefCell::new(Slot::Empty)), patience: Duration::from_secs(30), timer: None }
+    }
+}
+
+impl Waiting {
+    /// Puts an upload here until the next part comes.
+    pub fn put(&mut self, upload: Upload) {
+        self.slot.replace(Slot::Parts(upload));
+        let (slot, patience) = (Rc::downgrade(&self.slot), self.patience);
+        self.timer = Some(tokio::task::spawn_local(async move {
+            tokio::time::sleep(patience).await;
+            if let Some(slot) = slot.upgrade() {
+                slot.replace(Slot::GivenUp);
+            }
+        }));
+    }
+
+    /// Takes the upload, if there is one.
+    pub fn take(&mut self) -> Result<Option<Upload>, TooLate> {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+        match self.slot.replace(Slot::Empty) {
+            Slot::Empty => Ok(None),
+            Slot::Parts(upload) => Ok(Some(upload)),
+            Slot::GivenUp => Err(TooLate),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! The invariant: a command that changes what packets meet is answered once every worker has taken the change over,
 //! or names the workers that have not; and it is done whole or not at all. Everything here runs on one thread as
 //! tasks that take turns, so a change needs no lock; what must not be interrupted does not await.
+//! Only what reads snapshots and may take long runs on other threads: dumps, answers about rows, traces.
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several

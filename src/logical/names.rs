@@ -129,7 +129,7 @@ impl FixedNames {
         self.resident.get_or_insert_default().insert(name.to_owned());
     }
 
-    /// Says which datapath the names are seen from.
+    /// Says which datapath the names are seen from, which decides what the short name of a port group means.
     pub fn set_datapath(&mut self, key: u32) {
         self.datapath = key;
     }

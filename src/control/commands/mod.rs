@@ -10,6 +10,7 @@
 //!   it, the JSON itself as the result.
 
 mod accounting;
+mod bounded;
 mod dpctl;
 mod flows;
 mod general;
@@ -32,10 +33,11 @@ use serde::Serialize;
 
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
-use super::logical::Upload;
+use super::logical::Waiting;
 use super::switch::{ERRAND, State, Switch};
 use crate::config::ConfigError;
 use crate::datapath::PortError;
+use crate::logical::rows::Store;
 use crate::packet::PortNo;
 
 /// Most bytes of one answer.
@@ -45,24 +47,24 @@ const MAX_ANSWER: usize = 256 << 20;
 #[derive(Debug, Default)]
 pub struct Session {
     json: bool,
-    upload: Option<Upload>,
+    upload: Waiting,
 }
 
 /// An answer in both its forms.
 pub trait Answer {
     /// For people.
-    fn text(&self) -> String;
+    fn text(&self) -> Result<String, CommandError>;
     /// For programs.
-    fn json(&self) -> Result<String, serde_json::Error>;
+    fn json(&self) -> Result<String, CommandError>;
 }
 
 impl<T: Serialize + Display> Answer for T {
-    fn text(&self) -> String {
-        self.to_string()
+    fn text(&self) -> Result<String, CommandError> {
+        bounded::text(self)
     }
 
-    fn json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+    fn json(&self) -> Result<String, CommandError> {
+        bounded::json(self)
     }
 }
 
@@ -104,8 +106,11 @@ pub enum CommandError {
     )]
     Silent(Vec<u16>),
     /// Longer than an answer may be.
-    #[error("the answer would have {0} bytes and may have {MAX_ANSWER}; ask for a part of it")]
-    TooLong(usize),
+    #[error("the answer would have more than {MAX_ANSWER} bytes; ask for a part of it")]
+    TooLong,
+    /// The thread that was to find the answer broke down.
+    #[error("the answer could not be made: {0}; please report this")]
+    Broken(#[from] tokio::task::JoinError),
     /// The answer cannot be written as JSON.
     #[error("the answer has no JSON form: {0}")]
     Json(#[from] serde_json::Error),
@@ -121,6 +126,8 @@ type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
 enum Run {
     /// At once.
     Now(fn(&Switch, &[String]) -> Outcome),
+    /// On another thread, on a snapshot of the rows, since it may take long; the answer is written there too.
+    Aside(fn(&Store, &[String]) -> Outcome),
     /// With waits.
     Later(fn(Rc<Switch>, Vec<String>) -> Pending),
     /// With waits, and told whether it is JSON that is wanted, to be written elsewhere than on this thread.
@@ -140,6 +147,8 @@ pub struct Command {
 }
 
 const MANY: usize = jsonrpc::MAX_PARAMS;
+/// Most words of a command each of which may be held against every row.
+const WORDS: usize = 1024;
 
 /// Every command, by name.
 #[rustfmt::skip]
@@ -177,12 +186,12 @@ static COMMANDS: &[Command] = &[
     Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
     Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },
     Command { name: "rxq/show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "which worker polls which receive queue" },
-    Command { name: "sbctl/find", usage: "[OPTION...] TABLE [COLUMN[:KEY]=VALUE...]", min: 1, max: MANY, run: Run::Now(sbctl::find), help: "print the Southbound rows that meet all conditions" },
-    Command { name: "sbctl/get", usage: "[--if-exists] TABLE RECORD [COLUMN[:KEY]...]", min: 2, max: MANY, run: Run::Now(sbctl::get), help: "print values of a Southbound row" },
-    Command { name: "sbctl/lflow-list", usage: "[--uuid] [DATAPATH] [LFLOW...]", min: 0, max: MANY, run: Run::Now(sbctl::lflow_list), help: "print logical flows" },
-    Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: MANY, run: Run::Now(sbctl::list), help: "print Southbound rows" },
+    Command { name: "sbctl/find", usage: "[OPTION...] TABLE [COLUMN[:KEY]=VALUE...]", min: 1, max: WORDS, run: Run::Aside(sbctl::find), help: "print the Southbound rows that meet all conditions" },
+    Command { name: "sbctl/get", usage: "[--if-exists] TABLE RECORD [COLUMN[:KEY]...]", min: 2, max: WORDS, run: Run::Aside(sbctl::get), help: "print values of a Southbound row" },
+    Command { name: "sbctl/lflow-list", usage: "[--uuid] [DATAPATH] [LFLOW...]", min: 0, max: WORDS, run: Run::Aside(sbctl::lflow_list), help: "print logical flows" },
+    Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: WORDS, run: Run::Aside(sbctl::list), help: "print Southbound rows" },
     Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
-    Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Now(sbctl::show), help: "chassis, their tunnels and their ports" },
+    Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::show), help: "chassis, their tunnels and their ports" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
@@ -202,9 +211,6 @@ pub async fn answer(switch: &Rc<Switch>, session: &mut Session, request: Request
         return None;
     }
     Some(match result {
-        Ok(json) if json.len() > MAX_ANSWER => {
-            jsonrpc::failure(&id, &line(CommandError::TooLong(json.len()).to_string()))
-        }
         Ok(json) => jsonrpc::success(&id, &json),
         Err(error) => jsonrpc::failure(&id, &line(error.to_string())),
     })
@@ -247,16 +253,36 @@ async fn respond(
     if args.len() > command.max {
         return Err(CommandError::TooMany(command.name, command.max));
     }
+    let form = Form { json: session.json, flag };
     let answer = match command.run {
         Run::Now(run) => run(switch, &args)?,
+        Run::Aside(run) => {
+            let rows = switch.state().logical.rows.snapshot().clone();
+            return tokio::task::spawn_blocking(move || form.write(&*run(&rows, &args)?)).await?;
+        }
         Run::Later(run) => run(Rc::clone(switch), args).await?,
         Run::Rendered(run) => run(Rc::clone(switch), args, session.json || flag).await?,
         Run::Continued(run) => run(Rc::clone(switch), session, args).await?,
     };
-    match (session.json, flag) {
-        (true, _) => Ok(answer.json()?),
-        (false, true) => Ok(serde_json::to_string(&line(answer.json()?))?),
-        (false, false) => Ok(serde_json::to_string(&line(answer.text()))?),
+    form.write(&*answer)
+}
+
+/// What an answer is written as.
+#[derive(Clone, Copy)]
+struct Form {
+    /// The connection has JSON.
+    json: bool,
+    /// The request asks for JSON.
+    flag: bool,
+}
+
+impl Form {
+    fn write(self, answer: &dyn Answer) -> Result<String, CommandError> {
+        match (self.json, self.flag) {
+            (true, _) => answer.json(),
+            (false, true) => bounded::json(&line(answer.json()?)),
+            (false, false) => bounded::json(&line(answer.text()?)),
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, Session, done};
-use crate::control::logical::{MAX_DUMP, Upload};
+use crate::control::logical::{TooLate, Upload};
 use crate::control::switch::Switch;
+use crate::logical::rows::dump::{self, MAX_DUMP};
 use crate::logical::rows::sbctl::{self, Style};
-use crate::logical::rows::{Transaction, dump};
+use crate::logical::rows::{Store, Transaction};
 
 #[derive(Serialize)]
 struct Received {
@@ -63,8 +64,13 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
     }
     let text = text.unwrap_or_default();
     let mut upload = match session.upload.take() {
-        Some(upload) => upload,
-        None => match Arc::clone(switch.load_turn()).try_acquire_owned() {
+        Ok(Some(upload)) => upload,
+        Err(TooLate) => {
+            return refuse(
+                "the dump was given up, since no part of it came for long; send it again".to_owned(),
+            );
+        }
+        Ok(None) => match Arc::clone(switch.load_turn()).try_acquire_owned() {
             Ok(turn) => Upload { text: String::new(), turn },
             Err(_) => {
                 return refuse("another client is loading a dump; try again when it is done".to_owned());
@@ -79,7 +85,7 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
     upload.text.push_str(&text);
     if part {
         let received = upload.text.len();
-        session.upload = Some(upload);
+        session.upload.put(upload);
         return Box::pin(async move { done(Received { received }) });
     }
     Box::pin(replace(switch, upload, chassis))
@@ -89,20 +95,34 @@ fn refuse(sentence: String) -> Pending {
     Box::pin(async { Err(CommandError::Argument(sentence)) })
 }
 
-/// Puts the rows of a dump in the place of all rows.
+/// Puts the rows of a dump in the place of all rows. Reading a large dump, checking its rows and giving the old ones back
+/// takes seconds; that goes on elsewhere, and here is only the moment in which the new rows take their place.
 async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) -> Outcome {
-    let Upload { text, turn } = upload;
-    // Elsewhere, since a large dump takes a second and others are served meanwhile.
-    let read = tokio::task::spawn_blocking(move || dump::read(&text).map_err(|bad| bad.to_string())).await;
-    let rows = read.map_err(|error| CommandError::Argument(error.to_string()))?;
-    let rows = rows.map_err(CommandError::Argument)?;
-    let mut state = switch.state_mut();
-    let logical = &mut state.logical;
-    let transaction = Transaction::replacing(logical.rows.snapshot(), rows);
-    let changed = logical
-        .rows
-        .commit(transaction)
-        .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {refusal}")))?;
+    // The turn goes along, so that no other dump is read while this one is, even if the client leaves.
+    let read = tokio::task::spawn_blocking(move || {
+        let Upload { text, turn } = upload;
+        (dump::read(&text), turn)
+    });
+    let (rows, mut turn) = read.await?;
+    let mut rows = rows.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    let (changed, old) = loop {
+        let draft = switch.state().logical.rows.draft();
+        let prepared = tokio::task::spawn_blocking(move || {
+            let transaction = Transaction::replacing(draft.base(), rows.iter().cloned());
+            (draft.prepare(transaction), draft, rows, turn)
+        });
+        let (prepared, draft, same_rows, same_turn) = prepared.await?;
+        (rows, turn) = (same_rows, same_turn);
+        let prepared =
+            prepared.map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {refusal}")))?;
+        let logical = &mut switch.state_mut().logical;
+        // None if something was committed meanwhile: the same again, on what there is now.
+        if let Some(changed) = logical.rows.adopt(prepared) {
+            break (changed, (draft, logical.forget(), rows));
+        }
+    };
+    tokio::task::spawn_blocking(move || drop(old));
+    let logical = &mut switch.state_mut().logical;
     logical.chassis = chassis.clone();
     let (tables, rows) = logical.size();
     let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
@@ -111,40 +131,35 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     done(Loaded { rows, tables, changed, chassis, chassis_known })
 }
 
-pub fn show(switch: &Switch, _: &[String]) -> Outcome {
-    done(sbctl::show(switch.state().logical.rows.snapshot()))
+pub fn show(rows: &Store, _: &[String]) -> Outcome {
+    done(sbctl::show(rows))
 }
 
-pub fn lflow_list(switch: &Switch, args: &[String]) -> Outcome {
+pub fn lflow_list(rows: &Store, args: &[String]) -> Outcome {
     let options = Options::take(args, "sbctl/lflow-list", &["--uuid"])?;
-    let state = switch.state();
-    done(sbctl::lflow_list(state.logical.rows.snapshot(), &options.words, options.flag).map_err(refused)?)
+    done(sbctl::lflow_list(rows, &options.words, options.flag).map_err(refused)?)
 }
 
-pub fn list(switch: &Switch, args: &[String]) -> Outcome {
+pub fn list(rows: &Store, args: &[String]) -> Outcome {
     let options = Options::take(args, "sbctl/list", &["--if-exists", "--columns="])?;
     let (table, records) = options.table("sbctl/list")?;
-    let state = switch.state();
-    let columns = options.columns.as_deref();
-    let listing = sbctl::list(state.logical.rows.snapshot(), table, records, columns, options.flag);
+    let listing = sbctl::list(rows, table, records, options.columns.as_deref(), options.flag);
     done(listing.map_err(refused)?.styled(options.style))
 }
 
-pub fn find(switch: &Switch, args: &[String]) -> Outcome {
+pub fn find(rows: &Store, args: &[String]) -> Outcome {
     let options = Options::take(args, "sbctl/find", &["--columns="])?;
     let (table, conditions) = options.table("sbctl/find")?;
-    let state = switch.state();
-    let listing = sbctl::find(state.logical.rows.snapshot(), table, conditions, options.columns.as_deref());
+    let listing = sbctl::find(rows, table, conditions, options.columns.as_deref());
     done(listing.map_err(refused)?.styled(options.style))
 }
 
-pub fn get(switch: &Switch, args: &[String]) -> Outcome {
+pub fn get(rows: &Store, args: &[String]) -> Outcome {
     let options = Options::take(args, "sbctl/get", &["--if-exists"])?;
     let [table, record, columns @ ..] = &options.words[..] else {
         return Err(CommandError::TooFew("sbctl/get", 2));
     };
-    let state = switch.state();
-    done(sbctl::get(state.logical.rows.snapshot(), table, record, columns, options.flag).map_err(refused)?)
+    done(sbctl::get(rows, table, record, columns, options.flag).map_err(refused)?)
 }
 
 fn refused(error: sbctl::SbctlError) -> CommandError {
@@ -168,18 +183,20 @@ impl Options {
         for arg in args {
             if !arg.starts_with("--") {
                 options.words.push(arg.clone());
-            } else if options.style.take(arg).map_err(refused)? {
-            } else if own.contains(&arg.as_str()) {
-                options.flag = true;
-            } else if let Some(columns) = arg.strip_prefix("--columns=")
-                && own.contains(&"--columns=")
-            {
-                options.columns = Some(columns.to_owned());
-            } else {
-                return Err(CommandError::Argument(format!(
-                    "{command} has no option \"{arg}\"; it takes --format=, --data=, --no-headings, --bare, {}",
-                    own.join(", ")
-                )));
+                continue;
+            }
+            if options.style.take(arg).map_err(refused)? {
+                continue;
+            }
+            match arg.strip_prefix("--columns=").filter(|_| own.contains(&"--columns=")) {
+                Some(columns) => options.columns = Some(columns.to_owned()),
+                None if own.contains(&arg.as_str()) => options.flag = true,
+                None => {
+                    return Err(CommandError::Argument(format!(
+                        "{command} has no option \"{arg}\"; it takes --format=, --data=, --no-headings, --bare, {}",
+                        own.join(", ")
+                    )));
+                }
             }
         }
         Ok(options)

@@ -1,25 +1,22 @@
 //! `trace`: what becomes of a packet in the logical network, as ovn-trace says it.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Answer, CommandError, Pending, done};
+use super::{Answer, CommandError, MAX_ANSWER, Pending, bounded, done};
 use crate::control::switch::Switch;
 use crate::logical::trace::{Form, Request, Trace};
-
-/// Most bytes of a trace as text, most of which are blanks where tables are nested deep.
-const MAX_TEXT: usize = 64 << 20;
 
 /// A trace in the one form that the client gets.
 struct Rendered(String);
 
 impl Answer for Rendered {
-    fn text(&self) -> String {
-        self.0.clone()
+    fn text(&self) -> Result<String, CommandError> {
+        Ok(self.0.clone())
     }
 
-    fn json(&self) -> Result<String, serde_json::Error> {
+    fn json(&self) -> Result<String, CommandError> {
         Ok(self.0.clone())
     }
 }
@@ -44,30 +41,13 @@ pub fn trace(switch: Rc<Switch>, args: Vec<String>, as_json: bool) -> Pending {
     })
 }
 
+/// Written no further than an answer may be long: tables that are nested deep come with many blanks.
 pub(super) fn render(trace: &Trace, forms: &[Form], as_json: bool) -> Result<String, CommandError> {
-    if as_json {
-        return Ok(trace.json()?);
+    if !as_json {
+        return bounded::text(&trace.display(forms));
     }
-    let mut out = Bounded(String::new());
-    match write!(out, "{}", trace.display(forms)) {
-        Ok(()) => Ok(out.0),
-        Err(fmt::Error) => Err(CommandError::Argument(format!(
-            "the trace would have more than {MAX_TEXT} bytes of text; ask for --minimal or --json"
-        ))),
-    }
-}
-
-/// Text that cannot grow beyond [`MAX_TEXT`].
-struct Bounded(String);
-
-impl Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() + text.len() > MAX_TEXT {
-            return Err(fmt::Error);
-        }
-        self.0.push_str(text);
-        Ok(())
-    }
+    let json = trace.json()?;
+    if json.len() > MAX_ANSWER { Err(CommandError::TooLong) } else { Ok(json) }
 }
 
 fn refused(error: impl fmt::Display) -> CommandError {

@@ -56,6 +56,32 @@ pub struct Database {
     commits: u64,
 }
 
+/// A snapshot to prepare a transaction on.
+pub struct Draft {
+    base: Store,
+    version: u64,
+}
+
+/// A transaction that only has to be entered.
+pub struct Prepared {
+    next: Store,
+    touched: Vec<(Table, Uuid)>,
+    version: u64,
+}
+
+impl Draft {
+    /// The snapshot.
+    pub fn base(&self) -> &Store {
+        &self.base
+    }
+
+    /// Does all the work of a transaction but entering it.
+    pub fn prepare(&self, transaction: Transaction) -> Result<Prepared, Refusal> {
+        let (next, touched) = self.base.apply(transaction)?;
+        Ok(Prepared { next, touched, version: self.version })
+    }
+}
+
 /// How far a subscriber has followed.
 #[derive(Clone)]
 pub struct Cursor {
@@ -80,12 +106,33 @@ impl Database {
         &self.now
     }
 
+    /// How often the rows have changed.
+    pub fn version(&self) -> u64 {
+        self.commits
+    }
+
     /// Does a transaction, wholly or not at all, and says how many rows it changed.
     pub fn commit(&mut self, transaction: Transaction) -> Result<usize, Refusal> {
         let (next, touched) = self.now.apply(transaction)?;
+        Ok(self.enter(next, touched))
+    }
+
+    /// What a large transaction may be prepared on elsewhere, while this is read and changed.
+    pub fn draft(&self) -> Draft {
+        Draft { base: self.now.clone(), version: self.commits }
+    }
+
+    /// Does what was prepared and says how many rows it changed; none if there was a commit since the draft was made, so
+    /// that it is to be prepared again.
+    pub fn adopt(&mut self, prepared: Prepared) -> Option<usize> {
+        let Prepared { next, touched, version } = prepared;
+        (version == self.commits).then(|| self.enter(next, touched))
+    }
+
+    fn enter(&mut self, next: Store, touched: Vec<(Table, Uuid)>) -> usize {
         let count = touched.len();
         if count == 0 {
-            return Ok(0);
+            return 0;
         }
         self.now = next;
         self.commits += 1;
@@ -96,7 +143,7 @@ impl Database {
         {
             self.logged -= oldest.len();
         }
-        Ok(count)
+        count
     }
 
     /// A subscriber that has seen everything up to now.
@@ -104,7 +151,8 @@ impl Database {
         Cursor { seen: self.now.clone(), commits: self.commits }
     }
 
-    /// A subscriber that has seen nothing: its first look finds every row inserted.
+    /// A subscriber that has seen nothing: its first look finds every row inserted. For whoever builds something from
+    /// all rows and then follows them, with the same code.
     pub fn subscribe_from_nothing(&self) -> Cursor {
         // Before the first commit, which the log may have forgotten.
         Cursor { seen: Store::default(), commits: 0 }

@@ -2,17 +2,31 @@
 //!
 //! Tables and columns that are not known are skipped, and columns that are not there have their defaults, so that a
 //! dump of another release is read as far as it goes. Nothing is checked here but types; what holds between rows is
-//! the transaction's concern.
+//! the transaction's concern. Types, ranges, words and unique columns count in every known table, also in those that
+//! nothing here interprets, such as Mirror: a database server would not have such a row, so the dump is damaged or of a
+//! release that changed the column, and the sentence says which one to leave out.
+//!
+//! A row is made as soon as it is read, and how much memory all of them take is bounded: JSON of a few bytes a value
+//! would become many times as much.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::cell::BadValue;
 use super::datum::{Atom, Datum};
 use super::tables::{AnyRow, Table};
 use super::uuid::Uuid;
+
+/// Most bytes of one dump.
+pub const MAX_DUMP: usize = 256 << 20;
+/// Most bytes that the values of one dump may take, beside the texts in them. Real dumps take three to four bytes a byte
+/// of text by this count, so that one of [`MAX_DUMP`] bytes passes.
+const MAX_MEMORY: usize = 1 << 30;
 
 /// Why a text is not a dump of a Southbound database.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +61,11 @@ pub enum BadDump {
         /// How many headings there are.
         headings: usize,
     },
+    /// More values than may be kept.
+    #[error(
+        "the dump holds too many values, and nothing is read of it; leave out tables that a chassis does not read"
+    )]
+    TooLarge,
     /// Two rows with one name.
     #[error("table {0} has row {1} twice; the dump is damaged")]
     TwoRows(&'static str, Uuid),
@@ -66,76 +85,237 @@ pub enum BadDump {
 
 /// The rows of a dump.
 pub fn read(text: &str) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
-    let mut rows = Vec::new();
+    read_within(text, MAX_MEMORY)
+}
+
+fn read_within(text: &str, memory: usize) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+    let mut reading = Reading { rows: Vec::new(), left: memory, bad: None };
     let mut seen = BTreeSet::new();
-    for dumped in serde_json::Deserializer::from_str(text).into_iter::<DumpedTable>() {
-        let dumped = dumped?;
-        let name = dumped.caption.strip_suffix(" table").unwrap_or(&dumped.caption);
+    let mut input = serde_json::Deserializer::from_str(text);
+    // Twice through the text, since the headings stand behind the data that they explain.
+    for outline in serde_json::Deserializer::from_str(text).into_iter::<Outline>() {
+        let outline = outline?;
+        let name = outline.caption.strip_suffix(" table").unwrap_or(&outline.caption);
         if name == "NB_Global" {
             return Err(BadDump::Northbound);
         }
-        let Some(table) = Table::ALL.iter().find(|table| table.def().name == name) else { continue };
+        let Some(table) = Table::ALL.iter().find(|table| table.def().name == name) else {
+            IgnoredAny::deserialize(&mut input)?;
+            continue;
+        };
         if !seen.insert(*table) {
             return Err(BadDump::Twice(table.def().name));
         }
-        dumped.read_rows(*table, &mut rows)?;
+        let shape = Shape::new(*table, outline.headings)?;
+        let read = TableSeed { shape: &shape, reading: &mut reading }.deserialize(&mut input);
+        // What is wrong with rows is told better than by the reader of JSON, which only stops.
+        if let Some(bad) = reading.bad.take() {
+            return Err(bad);
+        }
+        read?;
     }
-    if seen.is_empty() { Err(BadDump::Nothing) } else { Ok(rows) }
+    if seen.is_empty() { Err(BadDump::Nothing) } else { Ok(reading.rows) }
 }
 
-/// A table as it is dumped.
+/// What explains the data of a table.
 #[derive(serde::Deserialize)]
-struct DumpedTable {
+struct Outline {
     caption: String,
     headings: Vec<String>,
-    data: Vec<Vec<Piece>>,
+    #[serde(rename = "data")]
+    _data: IgnoredAny,
 }
 
-impl DumpedTable {
-    fn read_rows(self, table: Table, rows: &mut Vec<(Uuid, AnyRow)>) -> Result<(), BadDump> {
-        let name = table.def().name;
-        let uuid_at =
-            self.headings.iter().position(|heading| heading == "_uuid").ok_or(BadDump::NoUuid(name))?;
-        let columns: Vec<Option<usize>> = self.headings.iter().map(|heading| table.column(heading)).collect();
-        let mut names = BTreeSet::new();
-        for (number, cells) in (1..).zip(self.data) {
-            if cells.len() != columns.len() {
-                let (cells, headings) = (cells.len(), columns.len());
-                return Err(BadDump::Width { table: name, number, cells, headings });
+/// Where the columns of a table stand in its rows.
+struct Shape {
+    table: Table,
+    headings: Vec<String>,
+    /// By heading; none of a column that is not known.
+    columns: Vec<Option<usize>>,
+    uuid_at: usize,
+}
+
+impl Shape {
+    fn new(table: Table, headings: Vec<String>) -> Result<Self, BadDump> {
+        let uuid_at = headings.iter().position(|heading| heading == "_uuid");
+        let uuid_at = uuid_at.ok_or(BadDump::NoUuid(table.def().name))?;
+        let columns = headings.iter().map(|heading| table.column(heading)).collect();
+        Ok(Self { table, headings, columns, uuid_at })
+    }
+}
+
+/// What has been read.
+struct Reading {
+    rows: Vec<(Uuid, AnyRow)>,
+    /// Bytes that rows may still take.
+    left: usize,
+    /// Why reading stopped, if not for the form of the text.
+    bad: Option<BadDump>,
+}
+
+impl Reading {
+    /// Stops for a reason of its own.
+    fn stop<E: de::Error>(&mut self, bad: BadDump) -> E {
+        self.bad = Some(bad);
+        E::custom("stopped")
+    }
+
+    /// Takes memory for so many values.
+    fn take<E: de::Error>(&mut self, values: usize) -> Result<(), E> {
+        match self.left.checked_sub(values * size_of::<Atom>()) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
             }
-            let bad = |at: usize, cause| {
-                let column = self.headings.get(at).cloned().unwrap_or_default();
-                BadDump::Value { table: name, number, column, cause }
-            };
-            let mut row = table.empty_row();
-            let mut uuid = None;
-            for (at, (cell, column)) in cells.into_iter().zip(&columns).enumerate() {
-                if at == uuid_at {
-                    match cell.into_atom() {
-                        Some(Atom::Uuid(name)) => uuid = Some(name),
-                        _ => return Err(bad(at, BadValue::Kind("a UUID"))),
-                    }
-                } else if let Some(column) = column {
-                    let datum = cell.into_datum().map_err(|cause| bad(at, cause))?;
-                    row.set(*column, datum).map_err(|cause| bad(at, cause))?;
-                }
+            None => Err(self.stop(BadDump::TooLarge)),
+        }
+    }
+}
+
+/// Reads the rows of a table.
+struct TableSeed<'a> {
+    shape: &'a Shape,
+    reading: &'a mut Reading,
+}
+
+impl<'de> DeserializeSeed<'de> for TableSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TableSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == "data" {
+                map.next_value_seed(RowsSeed { shape: self.shape, reading: self.reading })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
-            let uuid = uuid.ok_or(BadDump::NoUuid(name))?;
-            if !names.insert(uuid) {
-                return Err(BadDump::TwoRows(name, uuid));
-            }
-            rows.push((uuid, row));
         }
         Ok(())
     }
 }
 
-/// What stands in a cell or in a part of it. What no column here can hold matters only where the column is known, so
-/// the complaint is kept.
+struct RowsSeed<'a> {
+    shape: &'a Shape,
+    reading: &'a mut Reading,
+}
+
+impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the rows of a table")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let table = self.shape.table;
+        let mut names = BTreeSet::new();
+        for number in 1.. {
+            let seed = RowSeed { shape: self.shape, reading: &mut *self.reading, number };
+            let Some((uuid, row)) = seq.next_element_seed(seed)? else { break };
+            if !names.insert(uuid) {
+                return Err(self.reading.stop(BadDump::TwoRows(table.def().name, uuid)));
+            }
+            self.reading.rows.push((uuid, row));
+        }
+        Ok(())
+    }
+}
+
+struct RowSeed<'a> {
+    shape: &'a Shape,
+    reading: &'a mut Reading,
+    /// Which row, from 1.
+    number: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = (Uuid, AnyRow);
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = (Uuid, AnyRow);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let RowSeed { shape, reading, number } = self;
+        let (table, headings) = (shape.table.def().name, shape.columns.len());
+        // Empty columns take memory too.
+        reading.take(shape.table.def().columns.len())?;
+        let bad = |at: usize, cause| {
+            let column = shape.headings.get(at).cloned().unwrap_or_default();
+            BadDump::Value { table, number, column, cause }
+        };
+        let mut row = shape.table.empty_row();
+        let mut uuid = None;
+        let mut cells = 0;
+        for (at, column) in shape.columns.iter().enumerate() {
+            let is_there = if at == shape.uuid_at {
+                let cell = seq.next_element_seed(PieceSeed(reading))?;
+                if let Some(cell) = &cell {
+                    match cell {
+                        Piece::Atom(Atom::Uuid(name)) => uuid = Some(*name),
+                        _ => return Err(reading.stop(bad(at, BadValue::Kind("a UUID")))),
+                    }
+                }
+                cell.is_some()
+            } else if let Some(column) = column {
+                let cell = seq.next_element_seed(PieceSeed(reading))?;
+                let is_there = cell.is_some();
+                if let Some(cell) = cell {
+                    let set = cell.into_datum().and_then(|datum| row.set(*column, datum));
+                    set.map_err(|cause| reading.stop(bad(at, cause)))?;
+                }
+                is_there
+            } else {
+                seq.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !is_there {
+                break;
+            }
+            cells += 1;
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            cells += 1;
+        }
+        match uuid {
+            Some(uuid) if cells == headings => Ok((uuid, row)),
+            _ => Err(reading.stop(BadDump::Width { table, number, cells, headings })),
+        }
+    }
+}
+
+/// What stands in a cell or in a part of it.
 enum Piece {
     Atom(Atom),
     /// A set or a map.
     Whole(Datum),
+    /// What no column can hold.
     Other,
 }
 
@@ -154,17 +334,27 @@ impl Piece {
             Piece::Whole(_) | Piece::Other => None,
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Piece {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(PieceVisitor)
+    fn into_text(self) -> Option<String> {
+        match self {
+            Piece::Atom(Atom::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 }
 
-struct PieceVisitor;
+struct PieceSeed<'a>(&'a mut Reading);
 
-impl<'de> Visitor<'de> for PieceVisitor {
+impl<'de> DeserializeSeed<'de> for PieceSeed<'_> {
+    type Value = Piece;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Piece, D::Error> {
+        self.0.take(1)?;
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PieceSeed<'_> {
     type Value = Piece;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,10 +381,6 @@ impl<'de> Visitor<'de> for PieceVisitor {
         Ok(Piece::Atom(Atom::Text(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Piece, E> {
-        Ok(Piece::Atom(Atom::Text(text)))
-    }
-
     fn visit_unit<E>(self) -> Result<Piece, E> {
         Ok(Piece::Other)
     }
@@ -205,30 +391,85 @@ impl<'de> Visitor<'de> for PieceVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Piece, A::Error> {
-        let tag = seq.next_element::<Piece>()?.and_then(Piece::into_atom);
-        let piece = match tag {
-            Some(Atom::Text(tag)) if tag == "uuid" => {
-                let text = seq.next_element::<Piece>()?.and_then(Piece::into_atom);
-                match text {
-                    Some(Atom::Text(text)) => text.parse().ok().map(|uuid| Piece::Atom(Atom::Uuid(uuid))),
-                    _ => None,
-                }
+        let tag = seq.next_element_seed(PieceSeed(&mut *self.0))?.and_then(Piece::into_text);
+        let piece = match tag.as_deref() {
+            Some("uuid") => {
+                let text = seq.next_element_seed(PieceSeed(&mut *self.0))?.and_then(Piece::into_text);
+                text.and_then(|text| text.parse().ok()).map(|uuid| Piece::Atom(Atom::Uuid(uuid)))
             }
-            Some(Atom::Text(tag)) if tag == "set" => {
-                let set: Vec<Piece> = seq.next_element()?.unwrap_or_default();
-                let set: Option<Vec<Atom>> = set.into_iter().map(Piece::into_atom).collect();
+            Some("set") => {
+                let set = seq.next_element_seed(AtomsSeed(&mut *self.0))?.flatten();
                 set.map(|set| Piece::Whole(Datum::Set(set)))
             }
-            Some(Atom::Text(tag)) if tag == "map" => {
-                let map: Vec<(Piece, Piece)> = seq.next_element()?.unwrap_or_default();
-                let pair = |(key, value): (Piece, Piece)| Some((key.into_atom()?, value.into_atom()?));
-                let map: Option<Vec<(Atom, Atom)>> = map.into_iter().map(pair).collect();
+            Some("map") => {
+                let map = seq.next_element_seed(PairsSeed(&mut *self.0))?.flatten();
                 map.map(|map| Piece::Whole(Datum::Map(map)))
             }
             _ => None,
         };
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(piece.unwrap_or(Piece::Other))
+    }
+}
+
+/// Reads the members of a set; none if there is something else among them.
+struct AtomsSeed<'a>(&'a mut Reading);
+
+impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
+    type Value = Option<Vec<Atom>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AtomsSeed<'_> {
+    type Value = Option<Vec<Atom>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the members of a set, or a key and its value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut atoms = Some(Vec::new());
+        while let Some(piece) = seq.next_element_seed(PieceSeed(&mut *self.0))? {
+            atoms = atoms.zip(piece.into_atom()).map(|(mut atoms, atom)| {
+                atoms.push(atom);
+                atoms
+            });
+        }
+        Ok(atoms)
+    }
+}
+
+/// Reads the pairs of a map; none if there is something else among them.
+struct PairsSeed<'a>(&'a mut Reading);
+
+impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
+    type Value = Option<Vec<(Atom, Atom)>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PairsSeed<'_> {
+    type Value = Option<Vec<(Atom, Atom)>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pairs of a map")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Some(Vec::new());
+        while let Some(pair) = seq.next_element_seed(AtomsSeed(&mut *self.0))? {
+            let pair = pair.and_then(|pair| <[Atom; 2]>::try_from(pair).ok());
+            pairs = pairs.zip(pair).map(|(mut pairs, [key, value])| {
+                pairs.push((key, value));
+                pairs
+            });
+        }
+        Ok(pairs)
     }
 }
 

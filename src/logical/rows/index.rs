@@ -7,9 +7,8 @@ use std::net::IpAddr;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use super::cell::Pipeline;
 use super::datum::Datum;
-use super::tables::{AnyRow, LogicalFlow, Table};
+use super::tables::{AnyRow, LogicalFlow, MacBinding, Table};
 use super::uuid::Uuid;
 use crate::packet::Mac;
 
@@ -26,10 +25,11 @@ pub(super) struct Indexes {
     /// How often strong references name a row; rows that none names are not here.
     strong: RedBlackTreeMapSync<(Table, Uuid), u64>,
     /// Flows by their datapath or group.
-    flows: RedBlackTreeSetSync<(Owner, Pipeline, u8, Uuid)>,
+    flows: RedBlackTreeSetSync<(Owner, Uuid)>,
     /// Groups by the datapaths that they hold.
     groups: RedBlackTreeSetSync<(Uuid, Uuid)>,
-    neighbours: RedBlackTreeSetSync<(Table, String, IpAddr, Uuid)>,
+    /// Learned neighbours by their ports and addresses.
+    neighbours: RedBlackTreeSetSync<(String, IpAddr, Uuid)>,
     fdb: RedBlackTreeSetSync<(u32, Mac, Uuid)>,
 }
 
@@ -56,7 +56,7 @@ impl Indexes {
         match row {
             AnyRow::LogicalFlow(flow) => {
                 for owner in owners(flow) {
-                    self.flows.insert_mut((owner, flow.pipeline, flow.table_id, uuid));
+                    self.flows.insert_mut((owner, uuid));
                 }
             }
             AnyRow::LogicalDpGroup(group) => {
@@ -67,11 +67,12 @@ impl Indexes {
                     self.fdb.insert_mut((fdb.dp_key, mac, uuid));
                 }
             }
-            _ => {
+            AnyRow::MacBinding(row) => {
                 if let Some(neighbour) = neighbour(uuid, row) {
                     self.neighbours.insert_mut(neighbour);
                 }
             }
+            _ => {}
         }
         Ok(())
     }
@@ -84,7 +85,7 @@ impl Indexes {
         match row {
             AnyRow::LogicalFlow(flow) => {
                 for owner in owners(flow) {
-                    self.flows.remove_mut(&(owner, flow.pipeline, flow.table_id, uuid));
+                    self.flows.remove_mut(&(owner, uuid));
                 }
             }
             AnyRow::LogicalDpGroup(group) => {
@@ -97,11 +98,12 @@ impl Indexes {
                     self.fdb.remove_mut(&(fdb.dp_key, mac, uuid));
                 }
             }
-            _ => {
+            AnyRow::MacBinding(row) => {
                 if let Some(neighbour) = neighbour(uuid, row) {
                     self.neighbours.remove_mut(&neighbour);
                 }
             }
+            _ => {}
         }
     }
 
@@ -124,14 +126,9 @@ impl Indexes {
         self.unique.get(&(table, index, values)).copied()
     }
 
-    /// The flows that name a datapath or a group, or those of one of its tables.
-    pub fn flows_of(&self, owner: Owner, table: Option<(Pipeline, u8)>) -> impl Iterator<Item = Uuid> {
-        let (first, last) = match table {
-            Some((pipeline, table)) => ((pipeline, table), (pipeline, table)),
-            None => ((Pipeline::Ingress, 0), (Pipeline::Egress, u8::MAX)),
-        };
-        let range = (owner, first.0, first.1, FIRST)..=(owner, last.0, last.1, LAST);
-        self.flows.range(range).map(|(_, _, _, flow)| *flow)
+    /// The flows that name a datapath or a group.
+    pub fn flows_of(&self, owner: Owner) -> impl Iterator<Item = Uuid> {
+        self.flows.range((owner, FIRST)..=(owner, LAST)).map(|(_, flow)| *flow)
     }
 
     /// The groups that hold a datapath.
@@ -139,9 +136,9 @@ impl Indexes {
         self.groups.range((datapath, FIRST)..=(datapath, LAST)).map(|(_, group)| *group)
     }
 
-    /// The neighbour with an address behind a port; should two texts mean the same address, the first by name.
-    pub fn neighbour(&self, table: Table, port: &str, ip: IpAddr) -> Option<Uuid> {
-        let range = (table, port.to_owned(), ip, FIRST)..=(table, port.to_owned(), ip, LAST);
+    /// The learned neighbour with an address behind a port; should two texts mean the same address, the first by name.
+    pub fn neighbour(&self, port: &str, ip: IpAddr) -> Option<Uuid> {
+        let range = (port.to_owned(), ip, FIRST)..=(port.to_owned(), ip, LAST);
         self.neighbours.range(range).next().map(|(.., uuid)| *uuid)
     }
 
@@ -164,11 +161,6 @@ fn owners(flow: &LogicalFlow) -> impl Iterator<Item = Owner> {
     datapath.into_iter().chain(flow.logical_dp_group.map(|uuid| (Table::LogicalDpGroup, uuid)))
 }
 
-fn neighbour(uuid: Uuid, row: &AnyRow) -> Option<(Table, String, IpAddr, Uuid)> {
-    let (port, ip) = match row {
-        AnyRow::MacBinding(row) => (&row.logical_port, &row.ip),
-        AnyRow::StaticMacBinding(row) => (&row.logical_port, &row.ip),
-        _ => return None,
-    };
-    Some((row.table(), port.clone(), ip.parse().ok()?, uuid))
+fn neighbour(uuid: Uuid, row: &MacBinding) -> Option<(String, IpAddr, Uuid)> {
+    Some((row.logical_port.clone(), row.ip.parse().ok()?, uuid))
 }

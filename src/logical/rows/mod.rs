@@ -25,7 +25,7 @@ pub mod transaction;
 pub mod uuid;
 
 pub use cell::Pipeline;
-pub use database::{Change, Cursor, Database, Delta, What};
+pub use database::{Change, Cursor, Database, Delta, Draft, Prepared, What};
 pub use datum::{Atom, Datum};
 pub use schema::Columns;
 pub use store::{NoDatapath, Store};

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use super::cell::Pipeline;
 use super::datum::{Atom, Datum};
 use super::index::{Indexes, Owner};
 use super::tables::{
     AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
-    MulticastGroup, PortBinding, PortGroup, Row, StaticMacBinding, Table,
+    MulticastGroup, PortBinding, PortGroup, Row, Table,
 };
 use super::uuid::Uuid;
 use crate::packet::Mac;
@@ -98,7 +97,7 @@ impl Store {
         }
     }
 
-    /// The datapath with a tunnel key.
+    /// The datapath with a tunnel key, which is what packets and Ethernet addresses know of it.
     pub fn datapath_by_key(&self, key: u32) -> Option<(Uuid, &Arc<DatapathBinding>)> {
         self.by_unique(0, vec![Atom::Integer(key.into())])
     }
@@ -140,13 +139,7 @@ impl Store {
 
     /// The learned neighbour with an address behind a port.
     pub fn mac_binding(&self, port: &str, ip: IpAddr) -> Option<(Uuid, &Arc<MacBinding>)> {
-        let uuid = self.indexes.neighbour(Table::MacBinding, port, ip)?;
-        Some((uuid, self.get(uuid)?))
-    }
-
-    /// The configured neighbour with an address behind a port.
-    pub fn static_mac_binding(&self, port: &str, ip: IpAddr) -> Option<(Uuid, &Arc<StaticMacBinding>)> {
-        let uuid = self.indexes.neighbour(Table::StaticMacBinding, port, ip)?;
+        let uuid = self.indexes.neighbour(port, ip)?;
         Some((uuid, self.get(uuid)?))
     }
 
@@ -161,16 +154,6 @@ impl Store {
         self.indexes.groups_of(datapath).filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 
-    /// The flows of one table of a datapath, its own and those of its groups: falling priority, then by identifier.
-    pub fn flows(&self, datapath: Uuid, pipeline: Pipeline, table: u8) -> Vec<(Uuid, &Arc<LogicalFlow>)> {
-        let flows =
-            self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, Some((pipeline, table))));
-        let mut flows: Vec<_> =
-            flows.filter_map(|uuid| Some((uuid, self.get::<LogicalFlow>(uuid)?))).collect();
-        flows.sort_by_key(|(uuid, flow)| (std::cmp::Reverse(flow.priority), *uuid));
-        flows
-    }
-
     /// What the flows of a datapath belong to: itself and its groups.
     fn owners(&self, datapath: Uuid) -> impl Iterator<Item = Owner> {
         let groups = self.indexes.groups_of(datapath).map(|group| (Table::LogicalDpGroup, group));
@@ -179,7 +162,7 @@ impl Store {
 
     /// All flows of a datapath, its own and those of its groups, in no particular order.
     pub fn flows_of(&self, datapath: Uuid) -> impl Iterator<Item = (Uuid, &Arc<LogicalFlow>)> {
-        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner, None));
+        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner));
         flows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 }

@@ -62,17 +62,6 @@ fn check_questions(store: &Store) {
         all.sort();
         let naive: Vec<_> = store.iter::<LogicalFlow>().filter(|(_, flow)| is_of(flow)).collect();
         assert_eq!(all, naive.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>());
-        for pipeline in [Pipeline::Ingress, Pipeline::Egress] {
-            for table in 0..3 {
-                let flows: Vec<Uuid> =
-                    store.flows(*datapath, pipeline, table).iter().map(|flow| flow.0).collect();
-                let here =
-                    naive.iter().filter(|(_, flow)| flow.pipeline == pipeline && flow.table_id == table);
-                let mut here: Vec<_> = here.collect();
-                here.sort_by_key(|(uuid, flow)| (u16::MAX - flow.priority, *uuid));
-                assert_eq!(flows, here.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>());
-            }
-        }
         for key in 0..4 {
             let found = store.port_by_key(*datapath, key).map(|(uuid, _)| uuid);
             let is_it = |port: &PortBinding| port.datapath == *datapath && port.tunnel_key == key;

@@ -15,7 +15,12 @@ impl Uuid {
 
     /// Whether a text is the beginning of this identifier as it is printed, or all of it.
     pub fn begins_with(self, text: &str) -> bool {
-        self.to_string().starts_with(text)
+        let mut digits = (0..32).map(|digit| (self.0 >> (124 - 4 * digit) & 15) as u32);
+        text.len() <= 36
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => digits.next().and_then(|digit| char::from_digit(digit, 16)) == Some(byte.into()),
+            })
     }
 }
 

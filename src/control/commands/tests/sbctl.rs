@@ -22,6 +22,8 @@ fn a_dump_is_loaded_and_shown() {
         let keys = ["--bare", "--columns=tunnel_key", "datapath", "external-ids:name=web"];
         assert_eq!(bench.ok("sbctl/find", &keys).await, "1\n");
         assert_eq!(bench.ok("sbctl/get", &["Port_Binding", "web1", "type", "up"]).await, "\"\"\nfalse\n");
+        let twice = ["--bare", "--columns=tunnel_key", "datapath", "web", "web"];
+        assert_eq!(bench.ok("sbctl/list", &twice).await, "1\n\n1\n");
         assert_eq!(bench.ok("sbctl/show", &[]).await, "");
         let again = bench.json("sbctl/load", &[&text]).await;
         assert_eq!(
@@ -53,6 +55,62 @@ fn a_dump_comes_in_parts_from_one_client_at_a_time() {
         bench.session = Session::default();
         assert!(other.ok("sbctl/load", &[&text]).await.starts_with("500 rows in 19 tables, 0 changed"));
     });
+}
+
+#[test]
+fn the_turn_to_load_goes_back_when_no_part_comes() {
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        let (first, rest) = text.split_at(text.len() / 2);
+        bench.session.upload.patience = Duration::from_millis(20);
+        bench.ok("sbctl/load", &["--part", first]).await;
+        // Each part begins the wait anew.
+        bench.session.upload.patience = Duration::from_secs(60);
+        bench.ok("sbctl/load", &["--part", ""]).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        bench.session.upload.patience = Duration::from_millis(20);
+        bench.ok("sbctl/load", &["--part", ""]).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut other = Bench {
+            switch: Rc::clone(&bench.switch),
+            handle: Rc::clone(&bench.handle),
+            session: Session::default(),
+        };
+        assert!(other.ok("sbctl/load", &[&text]).await.starts_with("500 rows "));
+        // Half a dump is not taken for a whole one.
+        assert_eq!(
+            bench.refused("sbctl/load", &[rest]).await,
+            "the dump was given up, since no part of it came for long; send it again"
+        );
+        assert!(bench.ok("sbctl/load", &[&text]).await.starts_with("500 rows in 19 tables, 0 changed"));
+    });
+}
+
+#[test]
+fn answers_about_rows_are_made_on_other_threads() {
+    let about_rows = COMMANDS.iter().filter(|command| command.name.starts_with("sbctl/"));
+    let (aside, others): (Vec<_>, Vec<_>) =
+        about_rows.partition(|command| matches!(command.run, Run::Aside(_)) && command.max <= WORDS);
+    assert_eq!(aside.len(), 5);
+    assert_eq!(others.iter().map(|command| command.name).collect::<Vec<_>>(), ["sbctl/load"]);
+}
+
+#[test]
+fn a_load_overtaken_by_a_change_is_done_again() {
+    use crate::logical::rows::{Database, Transaction, dump};
+    let mut database = Database::default();
+    let rows = dump::read(&real("sb-dump.json")).unwrap();
+    let late = database.draft();
+    let prepared = late.prepare(Transaction::replacing(late.base(), rows.iter().cloned())).unwrap();
+    assert_eq!(
+        database.commit(Transaction::replacing(database.snapshot(), rows.iter().cloned())).unwrap(),
+        500
+    );
+    assert_eq!(database.adopt(prepared), None);
+    let again = database.draft();
+    let prepared = again.prepare(Transaction::replacing(again.base(), rows.into_iter().skip(1000))).unwrap();
+    assert_eq!((database.adopt(prepared), database.version()), (Some(500), 2));
+    assert!(database.snapshot().is_empty());
 }
 
 #[test]
@@ -94,6 +152,12 @@ fn wrong_words_are_refused() {
             ),
             ("sbctl/get", &["--if-exists", "dns"], "\"sbctl/get\" command requires at least 2 arguments"),
             ("sbctl/load", &["a", "b"], "sbctl/load takes one text; send it in parts with --part"),
+            ("sbctl/list", &["dns"; 1025], "\"sbctl/list\" command takes at most 1024 arguments"),
+            (
+                "sbctl/list",
+                &[&format!("--columns={}", "records,".repeat(65)), "dns"],
+                "65 columns are too many; name 64 at most",
+            ),
             ("sbctl/lflow-list", &["x y"], "x y is not a UUID or the beginning of a UUID, nor a datapath"),
         ] {
             assert_eq!(bench.refused(method, params).await, sentence);

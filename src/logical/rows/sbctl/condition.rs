@@ -97,7 +97,7 @@ impl Condition {
             Operator::ProperlyWithin => have.len() < want.len() && within(&have, want),
             Operator::Contains => within(want, &have),
             Operator::ProperlyContains => want.len() < have.len() && within(want, &have),
-            Operator::Apart => !parts(&have).any(|part| parts(want).any(|other| other == part)),
+            Operator::Apart => !meet(&have, want),
         }
     }
 }
@@ -108,12 +108,50 @@ fn compare(one: &Datum, other: &Datum) -> Ordering {
     sizes.then_with(|| one.keys().cmp(other.keys())).then_with(|| one.values().cmp(other.values()))
 }
 
+/// Whether the one has all parts of the other. Both are sorted, so one walk through both tells.
 fn within(small: &Datum, large: &Datum) -> bool {
-    parts(small).all(|part| parts(large).any(|other| other == part))
+    let mut large = parts(large);
+    parts(small).all(|part| large.by_ref().find(|other| *other >= part) == Some(part))
+}
+
+/// Whether they have a part in common.
+fn meet(one: &Datum, other: &Datum) -> bool {
+    let mut others = parts(other).peekable();
+    parts(one).any(|part| {
+        while others.next_if(|other| *other < part).is_some() {}
+        others.peek() == Some(&part)
+    })
 }
 
 /// Members, or keys with their values.
 fn parts(datum: &Datum) -> impl Iterator<Item = (&Atom, Option<&Atom>)> {
     let mut values = datum.values();
     datum.keys().map(move |key| (key, values.next()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn datum() -> impl Strategy<Value = Datum> {
+        let set = btree_set(0..6i64, 0..5).prop_map(|set| set.into_iter().map(Atom::Integer).collect());
+        let map = proptest::collection::btree_map(0..4i64, 0..2i64, 0..4);
+        let map = map.prop_map(|map| {
+            map.into_iter().map(|(key, value)| (Atom::Integer(key), Atom::Integer(value))).collect()
+        });
+        prop_oneof![set.prop_map(Datum::Set), map.prop_map(Datum::Map)]
+    }
+
+    proptest! {
+        #[test]
+        fn sets_are_compared_as_sets_are(one in datum(), other in datum()) {
+            let each = |datum: &Datum| parts(datum).map(|(key, value)| (key.clone(), value.cloned())).collect::<Vec<_>>();
+            let (ones, others) = (each(&one), each(&other));
+            prop_assert_eq!(within(&one, &other), ones.iter().all(|part| others.contains(part)));
+            prop_assert_eq!(meet(&one, &other), ones.iter().any(|part| others.contains(part)));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `lflow-list`: logical flows by datapath, pipeline and table, flows of groups under each of their datapaths.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,14 +37,13 @@ pub fn lflow_list(store: &Store, words: &[String], with_uuid: bool) -> Result<Lf
         only = Some((uuid, row));
         wanted = rest;
     }
-    if let Some(word) = wanted.iter().find(|word| !is_partial_uuid(word)) {
-        return Err(SbctlError::NotAFlow(word.clone()));
-    }
+    let beginning = |word: &String| Beginning::parse(word).ok_or_else(|| SbctlError::NotAFlow(word.clone()));
+    let wanted: BTreeSet<Beginning> = wanted.iter().map(beginning).collect::<Result<_, _>>()?;
     let datapaths = match only {
         Some(only) => vec![only],
         None => store.iter::<DatapathBinding>().collect(),
     };
-    let is_wanted = |flow: Uuid| wanted.is_empty() || wanted.iter().any(|word| is_match(flow, word));
+    let is_wanted = |flow: Uuid| wanted.is_empty() || wanted.iter().any(|word| word.is_of(flow));
     let listed = datapaths.into_iter().map(|(uuid, row)| {
         let flows = store.flows_of(uuid).filter(|(flow, _)| is_wanted(*flow));
         let mut flows: Vec<_> = flows.map(|(uuid, flow)| (uuid, Arc::clone(flow))).collect();
@@ -140,23 +140,87 @@ fn full_name(row: &DatapathBinding) -> String {
     names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" aka ")
 }
 
-fn digits(word: &str) -> &str {
-    word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word)
+/// The beginning of an identifier, or of the cookie made of it. Cookies are printed without leading zeros, so those do
+/// not count in the first eight digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Beginning {
+    /// The digits behind leading zeros.
+    digits: u128,
+    /// How many.
+    count: u32,
+    /// How many leading zeros the identifier must have; any number, if the word ends before the first hyphen.
+    zeros: Option<u32>,
+    /// Whether there are capital letters, with which no identifier is printed.
+    capital: bool,
 }
 
-/// Whether a word can be the beginning of an identifier, or of the cookie made of it.
-fn is_partial_uuid(word: &str) -> bool {
-    let digits = digits(word);
-    let fits = |(at, byte): (usize, u8)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    !digits.is_empty() && digits.len() <= 36 && digits.bytes().enumerate().all(fits)
+impl Beginning {
+    /// From a word such as `0x1f0c` or `00001f0c-7de`.
+    fn parse(word: &str) -> Option<Self> {
+        let text = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
+        if text.is_empty() || text.len() > 36 {
+            return None;
+        }
+        let mut beginning = Beginning { digits: 0, count: 0, zeros: None, capital: false };
+        for (at, byte) in text.bytes().enumerate() {
+            match at {
+                8 => beginning.zeros = Some(8 - beginning.count),
+                13 | 18 | 23 => {}
+                _ => {
+                    let digit = char::from(byte).to_digit(16)?;
+                    beginning.capital |= byte.is_ascii_uppercase();
+                    if at >= 8 || beginning.count > 0 || digit > 0 {
+                        beginning.digits = beginning.digits << 4 | u128::from(digit);
+                        beginning.count += 1;
+                    }
+                    continue;
+                }
+            }
+            if byte != b'-' {
+                return None;
+            }
+        }
+        Some(beginning)
+    }
+
+    /// Whether an identifier begins so.
+    fn is_of(self, uuid: Uuid) -> bool {
+        let zeros = (uuid.0.leading_zeros() / 4).min(8);
+        let fits = match self.zeros {
+            Some(wanted) => wanted == zeros,
+            None => self.count <= 8 - zeros,
+        };
+        fits && !self.capital
+            && (self.count == 0 || uuid.0 << (4 * zeros) >> (128 - 4 * self.count) == self.digits)
+    }
 }
 
-/// Whether an identifier begins with a word. Cookies are printed without leading zeros, so those do not count.
-fn is_match(uuid: Uuid, word: &str) -> bool {
-    let text = uuid.to_string();
-    let (text, word) = (text.trim_start_matches('0'), digits(word).trim_start_matches('0'));
-    text.starts_with(word)
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn beginnings_are_told_as_from_text(
+            uuid in prop_oneof![any::<u128>(), any::<u128>().prop_map(|uuid| uuid >> 70), Just(0)],
+            shift in 0..64u32,
+            cut in 1..=36usize,
+            bare: bool,
+            capital: bool,
+            other: u128,
+        ) {
+            let uuid = uuid >> shift;
+            for word in [Uuid(uuid), Uuid(other), Uuid(uuid ^ other >> 100)].map(|uuid| uuid.to_string()) {
+                let word = if bare { word.trim_start_matches('0') } else { &word };
+                let word = word.get(..cut).unwrap_or(word);
+                let word = &if capital { word.to_uppercase() } else { word.to_owned() };
+                let Some(beginning) = Beginning::parse(word) else { continue };
+                let text = Uuid(uuid).to_string();
+                let expected = text.trim_start_matches('0').starts_with(word.trim_start_matches('0'));
+                prop_assert_eq!(beginning.is_of(Uuid(uuid)), expected, "{} {}", word, text);
+            }
+        }
+    }
 }

@@ -44,6 +44,9 @@ pub enum SbctlError {
     /// A list of columns without one.
     #[error("must specify at least one column name")]
     NoColumns,
+    /// More of them than any table has.
+    #[error("{0} columns are too many; name {1} at most")]
+    TooManyColumns(usize, usize),
     /// No such row.
     #[error("no row \"{1}\" in table {0}; `list {0}` shows the rows")]
     NoRow(&'static str, String),
@@ -93,7 +96,7 @@ pub enum SbctlError {
     Data(String),
 }
 
-/// `list TABLE [RECORD…]`: rows, or all rows.
+/// `list TABLE [RECORD…]`: rows, one as often as it is named, or all rows.
 pub fn list(
     store: &Store,
     table_name: &str,
@@ -224,8 +227,6 @@ impl Place {
 
 impl Listing {
     fn push(&mut self, uuid: Uuid, row: &AnyRow) {
-        let cells: Vec<(Datum, Kind)> =
-            self.columns.iter().map(|column| (column.get(uuid, row), column.kind(self.table))).collect();
-        self.rows.push(cells);
+        self.rows.push((uuid, row.clone()));
     }
 }

@@ -7,6 +7,9 @@ use crate::logical::rows::store::Store;
 use crate::logical::rows::tables::{AnyRow, Table};
 use crate::logical::rows::uuid::Uuid;
 
+/// Most columns of a list of them, which may name a column more than once.
+const MAX_COLUMNS: usize = 64;
+
 /// A column of a table, or the name of its rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ColumnName {
@@ -107,7 +110,11 @@ pub fn columns(table: Table, written: Option<&str>) -> Result<Vec<ColumnName>, S
     };
     let names = written.split([',', ' ']).filter(|name| !name.is_empty());
     let columns = names.map(|name| column(table, name)).collect::<Result<Vec<_>, _>>()?;
-    if columns.is_empty() { Err(SbctlError::NoColumns) } else { Ok(columns) }
+    match columns.len() {
+        0 => Err(SbctlError::NoColumns),
+        1..=MAX_COLUMNS => Ok(columns),
+        many => Err(SbctlError::TooManyColumns(many, MAX_COLUMNS)),
+    }
 }
 
 /// What names the rows of a table for people: columns, or keys of columns.

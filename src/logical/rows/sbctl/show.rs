@@ -1,5 +1,6 @@
 //! `show`: chassis, how they are reached, and the ports that they have.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use crate::logical::rows::cell::Cell;
 use crate::logical::rows::store::Store;
 use crate::logical::rows::tables::{Chassis, Encap, Pairs, PortBinding};
 use crate::logical::rows::text;
+use crate::logical::rows::uuid::Uuid;
 
 /// The chassis as they are shown.
 #[derive(Serialize)]
@@ -33,9 +35,14 @@ struct ShownEncap {
 
 /// `show`
 pub fn show(store: &Store) -> Show {
+    let mut ports: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    for (_, port) in store.iter::<PortBinding>() {
+        if let Some(chassis) = port.chassis {
+            ports.entry(chassis).or_default().push(port.logical_port.clone());
+        }
+    }
     let chassis = store.iter::<Chassis>().map(|(uuid, row)| {
         let encaps = row.encaps.iter().filter_map(|encap| store.get::<Encap>(*encap));
-        let ports = store.iter::<PortBinding>().filter(|(_, port)| port.chassis == Some(uuid));
         ShownChassis {
             name: row.name.clone(),
             hostname: row.hostname.clone(),
@@ -46,7 +53,7 @@ pub fn show(store: &Store) -> Show {
                     options: encap.options.clone(),
                 })
                 .collect(),
-            ports: ports.map(|(_, port)| port.logical_port.clone()).collect(),
+            ports: ports.remove(&uuid).unwrap_or_default(),
         }
     });
     Show { chassis: chassis.collect() }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::SbctlError;
 use super::names::ColumnName;
-use crate::logical::rows::datum::{Datum, Kind};
-use crate::logical::rows::tables::Table;
+use crate::logical::rows::tables::{AnyRow, Table};
 use crate::logical::rows::text;
+use crate::logical::rows::uuid::Uuid;
 
 /// How rows are laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -83,12 +84,13 @@ impl Style {
     }
 }
 
-/// Rows of a table, with the columns that were asked for.
+/// Rows of a table, with the columns that were asked for. Values are printed one by one as the listing is written, so a
+/// listing takes no more memory than the names of its rows.
 pub struct Listing {
     style: Style,
     pub(super) table: Table,
     pub(super) columns: Vec<ColumnName>,
-    pub(super) rows: Vec<Vec<(Datum, Kind)>>,
+    pub(super) rows: Vec<(Uuid, AnyRow)>,
 }
 
 impl Listing {
@@ -105,86 +107,118 @@ impl Listing {
         Self { style, ..self }
     }
 
-    fn to_json(&self) -> Value {
-        let rows = self.rows.iter().map(|row| row.iter().map(|(datum, _)| text::to_json(datum)).collect());
-        let rows: Vec<Vec<Value>> = rows.collect();
-        json!({ "headings": self.headings().collect::<Vec<_>>(), "data": rows })
+    /// The values of a row.
+    fn json_cells(&self, (uuid, row): &(Uuid, AnyRow)) -> Vec<Value> {
+        self.columns.iter().map(|column| text::to_json(&column.get(*uuid, row))).collect()
     }
 
-    fn as_list(&self, rows: impl Iterator<Item = Vec<String>>, headings: bool) -> String {
-        let mut out = String::new();
-        for row in rows {
-            if !out.is_empty() {
-                out.push('\n');
+    /// The values of a row as they are printed.
+    fn cells(&self, (uuid, row): &(Uuid, AnyRow)) -> impl Iterator<Item = String> {
+        self.columns.iter().map(move |column| {
+            let datum = column.get(*uuid, row);
+            match self.style.data {
+                Data::Text => text::print(&datum, column.kind(self.table)),
+                Data::Bare => text::print_bare(&datum),
+                Data::Json => text::to_json(&datum).to_string(),
             }
-            for (heading, cell) in self.headings().zip(row) {
-                if headings {
-                    out.push_str(&format!("{heading:<20}: "));
+        })
+    }
+
+    fn write_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, row) in self.rows.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\n")?;
+            }
+            for (heading, cell) in self.headings().zip(self.cells(row)) {
+                if self.style.headings {
+                    write!(f, "{heading:<20}: ")?;
                 }
-                out.push_str(&cell);
-                out.push('\n');
+                writeln!(f, "{cell}")?;
             }
         }
-        out
+        Ok(())
     }
 
-    fn as_csv(&self, rows: impl Iterator<Item = Vec<String>>, headings: bool) -> String {
-        let names = headings.then(|| self.headings().map(str::to_owned).collect());
-        let mut out = String::new();
-        for row in names.into_iter().chain(rows) {
-            let cells: Vec<String> = row.into_iter().map(csv_cell).collect();
-            out.push_str(&cells.join(","));
-            out.push('\n');
+    fn write_csv(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.style.headings {
+            write_csv_row(f, self.headings().map(str::to_owned))?;
         }
-        out
+        self.rows.iter().try_for_each(|row| write_csv_row(f, self.cells(row)))
     }
 
-    fn as_table(&self, rows: &[Vec<String>], headings: bool) -> String {
-        let names: Vec<String> = self.headings().map(str::to_owned).collect();
-        let mut widths: Vec<usize> = names.iter().map(|name| if headings { name.len() } else { 0 }).collect();
-        for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+    fn write_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headings = self.style.headings;
+        let mut widths: Vec<usize> =
+            self.headings().map(|name| if headings { name.len() } else { 0 }).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(self.cells(row)) {
                 // Bytes, as the original counts.
                 *width = (*width).max(cell.len());
             }
         }
-        let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-        let head = [&names, &dashes].into_iter().filter(|_| headings);
-        let mut out = String::new();
-        for row in head.chain(rows) {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width + 1 - cell.len()));
-            }
-            out.push_str(line.trim_end_matches(' '));
-            out.push('\n');
+        if headings {
+            write_table_row(f, &widths, self.headings().map(str::to_owned))?;
+            write_table_row(f, &widths, widths.iter().map(|width| "-".repeat(*width)))?;
         }
-        out
+        self.rows.iter().try_for_each(|row| write_table_row(f, &widths, self.cells(row)))
     }
+
+    fn write_json(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{\"data\":[")?;
+        for (number, row) in self.rows.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            write!(f, "{comma}{}", Value::Array(self.json_cells(row)))?;
+        }
+        writeln!(f, "],\"headings\":{}}}", json!(self.headings().collect::<Vec<_>>()))
+    }
+}
+
+fn write_csv_row(f: &mut fmt::Formatter<'_>, cells: impl Iterator<Item = String>) -> fmt::Result {
+    for (number, cell) in cells.enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        write!(f, "{comma}{}", csv_cell(cell))?;
+    }
+    f.write_str("\n")
+}
+
+fn write_table_row(
+    f: &mut fmt::Formatter<'_>,
+    widths: &[usize],
+    cells: impl Iterator<Item = String>,
+) -> fmt::Result {
+    let mut line = String::new();
+    for (cell, width) in cells.zip(widths) {
+        line.push_str(&cell);
+        line.push_str(&" ".repeat((width + 1).saturating_sub(cell.len())));
+    }
+    writeln!(f, "{}", line.trim_end_matches(' '))
 }
 
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Style { format, data, headings } = self.style;
-        let cell = |(datum, kind): &(Datum, Kind)| match data {
-            Data::Text => text::print(datum, *kind),
-            Data::Bare => text::print_bare(datum),
-            Data::Json => text::to_json(datum).to_string(),
-        };
-        let rows = || self.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<String>>());
-        f.write_str(&match format {
-            Format::Json => format!("{}\n", self.to_json()),
-            Format::List => self.as_list(rows(), headings),
-            Format::Csv => self.as_csv(rows(), headings),
-            Format::Table => self.as_table(&rows().collect::<Vec<_>>(), headings),
-        })
+        match self.style.format {
+            Format::Json => self.write_json(f),
+            Format::List => self.write_list(f),
+            Format::Csv => self.write_csv(f),
+            Format::Table => self.write_table(f),
+        }
     }
 }
 
 impl Serialize for Listing {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(out)
+        let mut object = out.serialize_map(Some(2))?;
+        object.serialize_entry("data", &JsonRows(self))?;
+        object.serialize_entry("headings", &self.headings().collect::<Vec<_>>())?;
+        object.end()
+    }
+}
+
+struct JsonRows<'a>(&'a Listing);
+
+impl Serialize for JsonRows<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.rows.iter().map(|row| self.0.json_cells(row)))
     }
 }
 
