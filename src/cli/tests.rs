@@ -569,3 +569,27 @@ fn says_what_is_wrong_with_names_and_microflows(#[case] words: &[&str], #[case] 
     assert_eq!((code, output.as_str()), (2, ""));
     assert!(errors.contains(sentence), "{errors}");
 }
+
+/// Words as a shell takes them apart, of which only single quotes are known.
+fn shell_words(line: &str) -> Vec<&str> {
+    let quoted_or_not = line.split('\'').enumerate();
+    quoted_or_not
+        .flat_map(|(n, part)| if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+        .collect()
+}
+
+#[test]
+fn the_page_about_matches_shows_what_is_printed() {
+    let page = include_str!("../../docs/ovn.md");
+    let mut shown = 0;
+    for example in page.split("```\n$ millrace ").skip(1) {
+        let (command, rest) = example.split_once('\n').unwrap();
+        let (answer, _) = rest.split_once("```\n").unwrap();
+        let words = shell_words(command);
+        let [words @ .., "<<<", input] = words.as_slice() else { panic!("{command}") };
+        let (_, output, errors) = run_with(words, None, &format!("{input}\n"));
+        assert_eq!(output + &errors, answer, "{command}");
+        shown += 1;
+    }
+    assert_eq!(shown, 7);
+}

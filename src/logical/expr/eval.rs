@@ -30,7 +30,7 @@ impl Test {
         };
         match self.relop {
             Relop::Eq => self.items.iter().any(|item| item.holds(found, names)),
-            Relop::Ne => !self.items.iter().any(|item| item.holds(found, names)),
+            Relop::Ne => self.items.iter().all(|item| item.differs(found, names)),
             Relop::Lt => self.compares(|value| found & value.mask < value.value),
             Relop::Le => self.compares(|value| found & value.mask <= value.value),
             Relop::Gt => self.compares(|value| found & value.mask > value.value),
@@ -44,9 +44,17 @@ impl Test {
 }
 
 impl Item {
-    /// Whether the symbol's value is this, or one of these. The name of a port that is not there is nobody's.
+    /// Whether the symbol's value is this, or one of these. As in OVN, the name of a port that is not there is
+    /// nobody's.
     pub fn holds(&self, found: u128, names: &dyn Names) -> bool {
         self.values().any(|Masked { value, mask }| found & mask == value)
             || self.texts().any(|port| names.port_key(port).is_some_and(|key| u128::from(key) == found))
+    }
+
+    /// Whether the symbol's value is not this, and none of these. As in OVN, a comparison with the name of a port that
+    /// is not there is false, whichever it is.
+    pub fn differs(&self, found: u128, names: &dyn Names) -> bool {
+        self.values().all(|Masked { value, mask }| found & mask != value)
+            && self.texts().all(|port| names.port_key(port).is_some_and(|key| u128::from(key) != found))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`Expr`] is near the text. A list of constants is one [`Test`] with several [`Item`]s, whether it was written as a
 //! set or as a chain of `||` over one symbol; the two print alike. The invariants, kept by [`Expr::and`], [`Expr::or`]
-//! and [`Expr::negated`]: a list of `&&` or `||` has two operands or more and none of its own kind, neighbours in it that
-//! one test can say are one test, and a test with several items, or a named set, is for equality or inequality only.
+//! and [`Expr::negated`]: a list of `&&` or `||` has two operands or more and none of its own kind, neighbours in it
+//! that one test can say are one test, and a test with several items, or a named set, is for equality or inequality
+//! only.
 //!
 //! The order of work is [`Expr::parse`], [`Expr::annotate`] (predicates and parts of fields replaced by whole fields,
 //! prerequisites added), and then [`Expr::eval`] or [`Expr::normalize`].

@@ -12,7 +12,7 @@ use std::fmt;
 use smallvec::{SmallVec, smallvec};
 
 use super::annotate::over_whole_fields;
-use super::values::{MAX_VALUES, Values, complement, intersect, ordered, subtract, tidy};
+use super::values::{MAX_STEPS, MAX_VALUES, Values, Work, complement, intersect, ordered, subtract, tidy};
 use super::{Expr, Item, Join, Masked, Relop, Test};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::Names;
@@ -64,6 +64,13 @@ pub enum NormalizeError {
         MAX_VALUES
     )]
     TooManyValues,
+    /// Too many parts that were compared with each other, of which little or nothing may be left.
+    #[error(
+        "taking the match apart needs more than {} steps, as its parts contradict each other in many ways; \
+         make several flows of it",
+        MAX_STEPS
+    )]
+    TooMuchWork,
     /// A port's name under `!=`, which no parser lets through.
     #[error("the match asks for a port by !=; ask for the ports that it may be by ==")]
     OtherPort,
@@ -72,7 +79,7 @@ pub enum NormalizeError {
 impl Expr {
     /// The normal form.
     pub fn normalize(self) -> Result<Normal, NormalizeError> {
-        let mut budget = Budget { items: 0 };
+        let mut budget = Budget::default();
         let conjunctions = budget.normal(self)?;
         let mut split = Vec::with_capacity(conjunctions.len());
         for conjunction in conjunctions {
@@ -137,12 +144,12 @@ impl Conjunction {
     }
 
     /// Adds a clause; false if it contradicts the ones that are there.
-    fn restrict(&mut self, clause: Clause) -> Result<bool, NormalizeError> {
+    fn restrict(&mut self, clause: Clause, work: &mut Work) -> Result<bool, NormalizeError> {
         match self.clauses.binary_search_by(|other| other.symbol.name.cmp(clause.symbol.name)) {
             Err(place) => self.clauses.insert(place, clause),
             Ok(place) => {
                 if let Some(other) = self.clauses.get_mut(place) {
-                    return other.restrict(&clause.items);
+                    return other.restrict(&clause.items, work);
                 }
             }
         }
@@ -150,13 +157,18 @@ impl Conjunction {
     }
 
     /// Takes values away from a symbol; false if none is left.
-    fn exclude(&mut self, symbol: &'static Symbol, excluded: &[Masked]) -> Result<bool, NormalizeError> {
+    fn exclude(
+        &mut self,
+        symbol: &'static Symbol,
+        excluded: &[Masked],
+        work: &mut Work,
+    ) -> Result<bool, NormalizeError> {
         let clause = self.clauses.iter_mut().find(|clause| clause.symbol == symbol);
         let Some(clause) = clause else {
-            let left = complement(excluded)?;
-            return Ok(!left.is_empty() && self.restrict(Clause { symbol, items: items(left) })?);
+            let left = complement(excluded, work)?;
+            return Ok(!left.is_empty() && self.restrict(Clause { symbol, items: items(left) }, work)?);
         };
-        clause.items = items(subtract(clause.values(), excluded)?);
+        clause.items = items(subtract(clause.values(), excluded, work)?);
         Ok(!clause.items.is_empty())
     }
 
@@ -172,7 +184,8 @@ impl Conjunction {
     }
 
     /// Both of these; none if they contradict each other.
-    fn joined(&self, other: &Conjunction) -> Result<Option<Conjunction>, NormalizeError> {
+    fn joined(&self, other: &Conjunction, work: &mut Work) -> Result<Option<Conjunction>, NormalizeError> {
+        work.charge(self.len() + other.len() + 1)?;
         let mut clauses: Vec<Clause> = Vec::with_capacity(self.clauses.len() + other.clauses.len());
         let (mut left, mut right) = (self.clauses.iter().peekable(), other.clauses.iter().peekable());
         loop {
@@ -188,7 +201,7 @@ impl Conjunction {
                 Ordering::Equal => {
                     let (Some(left), Some(right)) = (left.next(), right.next()) else { break };
                     let mut clause = left.clone();
-                    if !clause.restrict(&right.items)? {
+                    if !clause.restrict(&right.items, work)? {
                         return Ok(None);
                     }
                     clauses.push(clause);
@@ -207,7 +220,7 @@ impl Clause {
     }
 
     /// Asks for one of `items` too; false if nothing is both.
-    fn restrict(&mut self, items: &[Item]) -> Result<bool, NormalizeError> {
+    fn restrict(&mut self, items: &[Item], work: &mut Work) -> Result<bool, NormalizeError> {
         if self.items.as_slice() == items {
             return Ok(true);
         }
@@ -216,13 +229,14 @@ impl Clause {
             *mine = both.unwrap_or(*mine);
             return Ok(both.is_some());
         }
+        work.charge(self.items.iter().chain(items).map(Item::len).sum())?;
         if self.symbol.is_string() {
             let theirs: HashSet<&str> = items.iter().flat_map(Item::texts).collect();
             let both = self.items.iter().flat_map(Item::texts).filter(|port| theirs.contains(port));
             self.items = both.map(|port| Item::Text(port.into())).collect();
         } else {
             let theirs: Values = items.iter().flat_map(Item::values).collect();
-            self.items = self::items(intersect(&self.values(), &theirs)?);
+            self.items = self::items(intersect(&self.values(), &theirs, work)?);
         }
         Ok(!self.items.is_empty())
     }
@@ -264,9 +278,11 @@ enum Single {
     Clause(Clause),
 }
 
-/// How much was made already.
+/// How much was made already, and tried.
+#[derive(Default)]
 struct Budget {
     items: usize,
+    work: Work,
 }
 
 impl Budget {
@@ -339,16 +355,16 @@ impl Budget {
                     }
                     true
                 }
-                Expr::Test(test) => match single(test)? {
+                Expr::Test(test) => match single(test, &mut self.work)? {
                     Single::Always => true,
                     Single::Never => false,
-                    Single::Clause(clause) => base.restrict(clause)?,
+                    Single::Clause(clause) => base.restrict(clause, &mut self.work)?,
                 },
                 Expr::And(_) | Expr::Or(_) => {
                     let alternatives = self.normal(expr)?;
                     match alternatives.as_slice() {
                         [] => false,
-                        [one] => match base.joined(one)? {
+                        [one] => match base.joined(one, &mut self.work)? {
                             Some(joined) => {
                                 base = joined;
                                 true
@@ -367,7 +383,7 @@ impl Budget {
             }
         }
         for (symbol, values) in excluded {
-            if !base.exclude(symbol, &values)? {
+            if !base.exclude(symbol, &values, &mut self.work)? {
                 return Ok(Vec::new());
             }
         }
@@ -376,7 +392,7 @@ impl Budget {
             let mut product = Vec::with_capacity(result.len().max(alternatives.len()));
             for left in &result {
                 for right in &alternatives {
-                    if let Some(joined) = left.joined(right)? {
+                    if let Some(joined) = left.joined(right, &mut self.work)? {
                         self.charge(&joined, product.len() + 1)?;
                         product.push(joined);
                     }
@@ -409,7 +425,7 @@ impl Budget {
 }
 
 /// A test over a whole field as a clause. Inequality is the caller's but for names of ports.
-fn single(test: Test) -> Result<Single, NormalizeError> {
+fn single(test: Test, work: &mut Work) -> Result<Single, NormalizeError> {
     if test.is_empty() {
         return Ok(if test.relop == Relop::Ne { Single::Always } else { Single::Never });
     }
@@ -420,7 +436,7 @@ fn single(test: Test) -> Result<Single, NormalizeError> {
         relop => {
             let mut met: Values = smallvec![Masked { value: 0, mask: 0 }];
             for value in items.iter().flat_map(Item::values) {
-                met = intersect(&met, &ordered(relop, value))?;
+                met = intersect(&met, &ordered(relop, value), work)?;
             }
             self::items(met)
         }

@@ -1,8 +1,8 @@
 //! The names of OVN's language: fields, subfields and predicates, with what each presupposes.
 //!
-//! There is one table, [`symbols`], in OVN 23.03's names and register roles (`inport` is reg14, `outport` reg15, `flags`
-//! reg10), with the flags that later releases added, whose bits were free. The invariant: a subfield lies inside a
-//! field that has a name of its own ([`Symbol::root`]), and every text in the table parses with the table.
+//! There is one table, [`symbols`], in OVN 23.03's names and register roles (`inport` is reg14, `outport` reg15,
+//! `flags` reg10), with the flags that later releases added, whose bits were free. The invariant: a subfield lies inside
+//! a field that has a name of its own ([`Symbol::root`]), and every text in the table parses with the table.
 
 mod table;
 #[cfg(test)]

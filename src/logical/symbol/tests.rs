@@ -137,3 +137,35 @@ fn what_actions_may_write() {
         assert_eq!(writable(name), Writable::InCommit, "{name}");
     }
 }
+
+/// What OVN 23.03 knows beside the registers, and how many bits each has.
+#[rstest]
+#[case(0, "inport outport")]
+#[case(1, "flags.loopback flags.force_snat_for_dnat flags.force_snat_for_lb flags.skip_snat_for_lb")]
+#[case(1, "flags.use_snat_zone flags.localnet")]
+#[case(1, "ct_mark.blocked ct_mark.natted ct_mark.skip_snat ct_mark.force_snat")]
+#[case(1, "ct_label.blocked ct_label.natted ct_label.skip_snat ct_label.force_snat")]
+#[case(1, "ct.new ct.est ct.rel ct.rpl ct.inv ct.trk ct.snat ct.dnat")]
+#[case(1, "eth.bcast eth.mcast eth.mcastv6 vlan.present ip ip4 ip6 ip4.src_mcast ip4.mcast")]
+#[case(1, "ip.is_frag ip.later_frag ip.first_frag icmp icmp4 icmp6 igmp tcp udp sctp arp rarp")]
+#[case(1, "ip6.mcast_rsvd ip6.mcast_all_nodes ip6.mcast_all_rtrs ip6.mcast_sol_node ip6.mcast_flood")]
+#[case(1, "ip6.mcast nd nd_ns nd_na nd_rs nd_ra mldv1 mldv2")]
+#[case(2, "ip.ecn ip.frag")]
+#[case(3, "vlan.pcp")]
+#[case(6, "ip.dscp")]
+#[case(8, "ip.proto ip.ttl icmp4.type icmp4.code icmp6.type icmp6.code")]
+#[case(12, "vlan.vid tcp.flags")]
+#[case(16, "eth.type vlan.tci tcp.src tcp.dst udp.src udp.dst sctp.src sctp.dst icmp4.frag_mtu")]
+#[case(16, "ct_mark.ecmp_reply_port ct_label.ecmp_reply_port")]
+#[case(20, "ip6.label")]
+#[case(32, "flags ct_mark ct_state ct_label.label ip4.src ip4.dst pkt.mark icmp6.frag_mtu")]
+#[case(32, "arp.spa arp.tpa rarp.spa rarp.tpa")]
+#[case(48, "eth.src eth.dst arp.sha arp.tha rarp.sha rarp.tha nd.sll nd.tll ct_label.ecmp_reply_eth")]
+#[case(128, "ct_label ip6.src ip6.dst nd.target")]
+// 16 in OVN, of which the upper ones are always zero.
+#[case(8, "arp.op rarp.op")]
+fn has_the_symbols_of_ovn(#[case] width: u16, #[case] names: &str) {
+    for name in names.split(' ') {
+        assert_eq!(lookup(name).map(Symbol::width), Some(width), "{name}");
+    }
+}

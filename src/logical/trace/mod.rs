@@ -6,7 +6,8 @@
 //! reads ovn-trace's command line, `flow_text` writes a packet as Open vSwitch does.
 //!
 //! The invariant: the text is ovn-trace 23.03's to the letter, its simplifications included, for it is what people
-//! compare; `docs/trace.md` lists them beside what a switch does. Where that tool gives up, this one goes on and says so.
+//! compare; `docs/trace.md` lists them beside what a switch does. Where that tool gives up, this one goes on and says
+//! so.
 
 mod change;
 mod conntrack;

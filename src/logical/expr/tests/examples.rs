@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::logical::expr::{Expr, MAX_DEPTH, NormalizeError};
+use crate::logical::expr::{Expr, MAX_DEPTH, NormalizeError, parse_microflow};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
 use crate::logical::symbol::{FieldRef, lookup};
@@ -274,6 +274,19 @@ fn refuses_what_takes_too_many_conjunctions() {
 }
 
 #[test]
+fn refuses_what_takes_too_many_attempts() {
+    // Each pair contradicts itself, so that none is left of ten million.
+    let side = |field: &str, low: u32| {
+        let ones = (0..3200).map(|n| format!("(reg0[0] == {low} && {field} == {n})"));
+        format!("({})", ones.collect::<Vec<_>>().join(" || "))
+    };
+    let error =
+        parse(&format!("{} && {}", side("reg4", 0), side("pkt.mark", 1))).annotate().normalize().unwrap_err();
+    assert_eq!(error, NormalizeError::TooMuchWork);
+    assert!(error.to_string().contains("make several flows of it"));
+}
+
+#[test]
 fn a_port_without_a_key_is_nobody() {
     let flow = |port: u128| {
         let mut flow = Microflow::default();
@@ -284,6 +297,59 @@ fn a_port_without_a_key_is_nobody() {
     assert!(holds("inport == \"a\"", 1) && !holds("inport == \"a\"", 2));
     assert!(holds("inport == @pg", 2));
     assert!(!holds("inport == \"nobody\"", 0));
+    // No text comes to a comparison by != of ports, so that a port that is not there has no opposite.
+    assert!(Expr::parse("inport != \"a\"", &names()).is_err());
+    assert!(!holds("!(inport != \"nobody\")", 0));
+    let other = |text: &str, port| parse(text).negated().eval(&flow(port), &names());
+    assert!(other("inport == \"a\"", 2) && !other("inport == \"a\"", 1));
+    assert!(!other("inport == \"nobody\"", 0));
+    assert!(!other("inport == {\"a\", \"nobody\"}", 2));
+    assert_eq!(parse("inport == \"a\"").negated().normalize(), Err(NormalizeError::OtherPort));
+}
+
+/// northd writes the addresses of a port group's ports as two sets, of which either may be empty.
+#[test]
+fn sets_of_a_port_group_are_address_sets() {
+    let mut names = names();
+    names.add_port_group(PortGroup::new("7_web", ["a", "b"]));
+    names.add_address_set(AddressSet::new("web_ip4", ["10.3.0.1", "10.3.0.2"]));
+    names.add_address_set(AddressSet::new("web_ip6", ["fd00::3:1"]));
+    names.add_address_set(AddressSet::new("old_ip6", []));
+    let holds = |text: &str, flow: &str| {
+        let flow = parse_microflow(flow, &names).unwrap();
+        let expr = Expr::parse(text, &names).unwrap().annotate();
+        let result = expr.eval(&flow, &names);
+        assert_eq!(expr.normalize().unwrap().eval(&flow, &names), result, "{text}");
+        result
+    };
+    let acl4 = "outport == @web && ip4 && ip4.src == $web_ip4";
+    assert!(holds(acl4, "outport == \"a\" && ip4.src == 10.3.0.2"));
+    assert!(!holds(acl4, "outport == \"a\" && ip4.src == 10.3.0.3"));
+    assert!(!holds(acl4, "ip4.src == 10.3.0.2"));
+    assert!(!holds(acl4, "outport == \"a\" && ip6.src == fd00::3:1"));
+    let acl6 = "outport == @web && ip6 && ip6.src == $web_ip6";
+    assert!(holds(acl6, "outport == \"b\" && ip6.src == fd00::3:1"));
+    assert!(!holds(acl6, "outport == \"b\" && ip6.src == fd00::3:2"));
+    assert!(!holds("ip6.src == $old_ip6", "ip6.src == fd00::3:1"));
+    assert!(holds("ip6.src != $old_ip6", "ip6.src == fd00::3:1"));
+    // A set of the other family does not fit.
+    assert!(Expr::parse("ip4.src == $web_ip6", &names).is_err());
+    assert!(Expr::parse("ip4.src == $other_ip4", &names).is_err());
+}
+
+/// A port may come and go after the normal form was made: the form keeps its name.
+#[test]
+fn the_normal_form_keeps_ports_without_a_key() {
+    let normal = parse("inport == {\"a\", \"nobody\"}").annotate().normalize().unwrap();
+    let mut flow = Microflow::default();
+    let inport = FieldRef::whole(lookup("inport").unwrap());
+    for (port, before, after) in [(0, false, false), (1, true, true), (77, false, true)] {
+        flow.set(&inport, port);
+        assert_eq!(normal.eval(&flow, &names()), before);
+        let mut later = names();
+        later.add_port("nobody", 77);
+        assert_eq!(normal.eval(&flow, &later), after);
+    }
 }
 
 #[test]
