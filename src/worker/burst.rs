@@ -167,16 +167,8 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Treats a packet as if a port had received it.
     pub fn inject(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, table: u8) {
-        self.out.counters.account.injected.add(1);
-        if self.state.topology.port(at).is_none() {
-            return self.out.discard(packet, DropReason::PortGone);
-        }
         let from = From { number, at };
-        if let Some(cell) = self.out.counters.ports.get(from.index()) {
-            cell.injected.add(1);
-        }
-        self.out.counters.perf.packets.add(1);
-        let Some(packet) = self.single(packet, 0, from) else { return };
+        let Some(packet) = self.admit(packet, from) else { return };
         if table == 0 {
             return self.unsure(packet, 0, from, &mut 1, Known::default());
         }
@@ -188,16 +180,8 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Lets a packet go on where it left the tables.
     pub fn resume(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, frozen: u32) {
-        self.out.counters.account.injected.add(1);
-        if self.state.topology.port(at).is_none() {
-            return self.out.discard(packet, DropReason::PortGone);
-        }
         let from = From { number, at };
-        if let Some(cell) = self.out.counters.ports.get(from.index()) {
-            cell.injected.add(1);
-        }
-        self.out.counters.perf.packets.add(1);
-        let Some(packet) = self.single(packet, 0, from) else { return };
+        let Some(packet) = self.admit(packet, from) else { return };
         let (Some(meta), Some(key)) = (self.slots.metas.first_mut(), self.slots.keys.first_mut()) else {
             return;
         };
@@ -205,6 +189,20 @@ impl<B: Backend> Burst<'_, B> {
         key.words[w::CONTEXT] |= u64::from(frozen);
         // Packets of its flow that wait are to go a way that this one has left.
         self.unsure(packet, 0, from, &mut 1, Known { first: true, counted: false });
+    }
+
+    /// Counts a packet of the control thread and parses it into the first place; or drops it by name.
+    fn admit(&mut self, packet: PacketOf<B>, from: From) -> Option<PacketOf<B>> {
+        self.out.counters.account.injected.add(1);
+        if self.state.topology.port(from.at).is_none() {
+            self.out.discard(packet, DropReason::PortGone);
+            return None;
+        }
+        if let Some(cell) = self.out.counters.ports.get(from.index()) {
+            cell.injected.add(1);
+        }
+        self.out.counters.perf.packets.add(1);
+        self.single(packet, 0, from)
     }
 
     /// Translates packets that wait, as many of each port as may be at once. True if there were any.
