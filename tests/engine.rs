@@ -229,6 +229,26 @@ fn a_port_at_the_place_of_another_does_not_inherit_its_way() {
 }
 
 #[test]
+fn one_megaflow_serves_every_ttl_that_does_not_expire() {
+    let (mut switch, wires) = start(1);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["ip actions=dec_ttl,resubmit(,1)", "table=1,ip actions=dec_ttl,output:2"]);
+    for ttl in 3..=255u8 {
+        let mut frame = numbered(0, u32::from(ttl), 60);
+        frame[22] = ttl;
+        switch.inject(p1, &frame).unwrap();
+    }
+    assert_accounts(&mut switch, &[]);
+    let cache = &switch.perf()[0].cache;
+    assert_eq!((cache.installed, cache.megaflow_hits), (1, 252), "{cache:?}");
+    let wire2 = wires.of("p2").unwrap();
+    for ttl in 3..=255u8 {
+        assert_eq!(wire2.take().unwrap().data()[22], ttl - 2);
+    }
+}
+
+#[test]
 fn a_frame_longer_than_the_mtu_is_a_named_drop_and_a_tag_does_not_count() {
     let (mut switch, _wires) = start(1);
     let p1 = add(&mut switch, &millrace::config::PortSpec { mtu: 1600, ..memory("p1") });
