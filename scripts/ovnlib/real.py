@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ class Answer:
 
     text: str
     aborted: str = ""
+
+
+def _listens(path: Path) -> bool:
+    """A daemon binds its socket before it listens there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 class Tables:
@@ -59,11 +66,11 @@ class Central:
         remotes = [f"--ovn{side}-db={remote}" for side, remote in self.remotes.items()]
         self._daemon("northd", ["ovn-northd", *remotes], self.folder / "northd.ctl")
 
-    def _daemon(self, name: str, argv: list[str], socket: Path) -> None:
+    def _daemon(self, name: str, argv: list[str], path: Path) -> None:
         control = f"--unixctl={self.folder}/{name}.ctl"
         process = Process([*argv, control, "--no-chdir"], self.folder / f"{name}.log", self.env, nice=None)
         self.stack.callback(process.stop)
-        wait_for(f"{argv[0]} listens", 20, socket.exists, process)
+        wait_for(f"{argv[0]} listens", 20, lambda: _listens(path), process)
 
     def ctl(self, side: str, commands: list[list[str]], *options: str) -> str:
         """Commands of ovn-nbctl or ovn-sbctl, in one transaction."""
