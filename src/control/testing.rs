@@ -9,6 +9,7 @@ use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::config::PortSpec;
+use crate::config::conflict::iface_conflict;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
@@ -206,6 +207,18 @@ impl Datapath for MemoryDatapath {
         }
         for port in self.ports.iter_mut().filter(|port| port.0 == number) {
             port.1.mtu = mtu;
+        }
+        Ok(())
+    }
+
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError> {
+        self.find(number)?;
+        let others = self.ports.iter().filter(|port| port.0 != number).map(|port| &port.1);
+        if let Some(sentence) = iface_id.as_deref().and_then(|wanted| iface_conflict(wanted, others)) {
+            return Err(PortError::Device(sentence));
+        }
+        for port in self.ports.iter_mut().filter(|port| port.0 == number) {
+            port.1.iface_id = iface_id.clone();
         }
         Ok(())
     }

@@ -53,6 +53,9 @@ pub trait Datapath {
     /// Changes the MTU of a running port, where its device allows it.
     fn set_mtu(&mut self, number: PortNo, mtu: u16) -> Result<(), PortError>;
 
+    /// Says which logical port a port is, if it is any. Refused where another port is it.
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError>;
+
     /// The ports as actions see them.
     fn ports(&self) -> &Ports;
 

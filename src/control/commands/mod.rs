@@ -182,6 +182,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
     Command { name: "port/del", usage: "NAME|NUMBER", min: 1, max: 1, run: Run::Later(ports::del), help: "close a port" },
     Command { name: "port/list", usage: "", min: 0, max: 0, run: Run::Now(ports::list), help: "list the ports" },
+    Command { name: "port/set", usage: "NAME|NUMBER KEY=VALUE...", min: 2, max: 3, run: Run::Now(ports::set), help: "change what can be changed of a running port: iface_id, mtu" },
     Command { name: "port/set-mtu", usage: "NAME|NUMBER MTU", min: 2, max: 2, run: Run::Now(ports::set_mtu), help: "change the MTU of a port" },
     Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
     Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },

@@ -143,6 +143,16 @@ impl<B: Backend> Datapath for Engine<B> {
         Ok(())
     }
 
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError> {
+        let others = self.known.iter().filter(|known| known.number != number).map(|known| &known.spec);
+        if let Some(sentence) = iface_id.as_deref().and_then(|wanted| iface_conflict(wanted, others)) {
+            return Err(PortError::Device(sentence));
+        }
+        let known = self.known.iter_mut().find(|known| known.number == number);
+        known.ok_or(PortError::NoSuchPort(number))?.spec.iface_id = iface_id;
+        Ok(())
+    }
+
     fn ports(&self) -> &Ports {
         &self.publisher.current().pipeline.ports
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossbeam::utils::CachePadded;
 
 use crate::config::PortSpec;
-use crate::config::conflict::conflict;
+use crate::config::conflict::{conflict, iface_conflict};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Continuation, Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
