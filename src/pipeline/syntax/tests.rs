@@ -507,6 +507,7 @@ fn some_options() -> impl Strategy<Value = FlowOptions> {
             reset_counts: flags[2],
             no_packet_counts: flags[3],
             no_byte_counts: flags[4],
+            lowered: false,
         }
     })
 }
