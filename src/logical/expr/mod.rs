@@ -166,6 +166,16 @@ impl Relop {
 }
 
 impl Expr {
+    /// How many constants there are in it: what [`Expr::eval`] takes at most.
+    pub fn comparisons(&self) -> u64 {
+        match self {
+            Expr::Bool(_) => 0,
+            Expr::Resident { .. } => 1,
+            Expr::Test(test) => test.len() as u64,
+            Expr::And(list) | Expr::Or(list) => list.iter().map(Expr::comparisons).sum(),
+        }
+    }
+
     /// Both of these.
     pub fn and(self, other: Expr) -> Expr {
         self.join(other, Join::And)

@@ -30,6 +30,8 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::SyntaxError;
 use super::expr::{Expr, parse_microflow};
@@ -75,6 +77,21 @@ pub enum TraceError {
     NoPort(String),
 }
 
+/// Tells a trace on another thread that nobody waits for it any more.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Nobody waits.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Traces through one snapshot of rows, and remembers the flows it has read.
 pub struct Tracer {
     store: Store,
@@ -105,6 +122,11 @@ impl Tracer {
 
     /// Traces a packet that is described in OVN's language.
     pub fn run(&self, request: &Request) -> Result<Trace, TraceError> {
+        self.run_until(request, &Stop::default())
+    }
+
+    /// The same; gives up soon after it is told to stop.
+    pub fn run_until(&self, request: &Request, stop: &Stop) -> Result<Trace, TraceError> {
         let Request { datapath, microflow, options, .. } = request;
         let datapath = match datapath {
             Some(name) => self.datapath(name)?,
@@ -122,7 +144,7 @@ impl Tracer {
             format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));
         let (tree, under) = Tree::new(Kind::Pipeline, title);
         let at = At { datapath, packet, pipeline: Pipeline::Ingress, table: 0, under, depth: 0 };
-        let tree = Machine::new(self, options, tree).run(at);
+        let tree = Machine::new(self, options, tree, stop).run(at);
         Ok(Trace { packet: flow.key, tree, unread: self.unread() })
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::control::commands::Answer;
+use crate::control::commands::trace::Shown;
 use crate::control::switch::MAX_TRACES;
 use crate::logical::rows::tables::{DatapathBinding, LogicalFlow, PortBinding};
 use crate::logical::rows::{Database, Transaction, Uuid};
@@ -85,8 +87,9 @@ fn a_text_that_is_too_long_is_refused() {
     database.commit(rows).unwrap();
     let request = trace::Request { microflow: r#"inport == "a""#.to_owned(), ..Default::default() };
     let trace = trace::run(database.snapshot(), &request).unwrap();
-    let sentence = super::super::trace::render(&trace, &[Form::Detailed], false).unwrap_err().to_string();
+    let shown = |forms| Shown { trace: &trace, forms };
+    let sentence = shown(&[Form::Detailed]).text().unwrap_err().to_string();
     assert!(sentence.ends_with("ask for a part of it"), "{sentence}");
-    assert!(super::super::trace::render(&trace, &[Form::Minimal], false).unwrap().contains("given up"));
-    assert!(super::super::trace::render(&trace, &[Form::Detailed], true).unwrap().contains("given up"));
+    assert!(shown(&[Form::Minimal]).text().unwrap().contains("given up"));
+    assert!(shown(&[Form::Detailed]).json().unwrap().contains("given up"));
 }
