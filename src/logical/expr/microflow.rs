@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Clause, Expr, Item, Masked, Normal, Relop, SyntaxError};
+use crate::logical::error::shortened;
 use crate::logical::microflow::Microflow;
 use crate::logical::names::Names;
 use crate::logical::symbol::{FieldRef, Kind};
@@ -35,6 +36,7 @@ pub fn parse_microflow(text: &str, names: &dyn Names) -> Result<Microflow, Synta
             ([item], Kind::Str(_)) if item.len() == 1 => {
                 let port = item.texts().next().unwrap_or_default();
                 let Some(key) = names.port_key(port) else {
+                    let port = shortened(port);
                     return Err(fail(format!("there is no port \"{port}\" here; name one of this datapath")));
                 };
                 flow.set(&field, key.into());

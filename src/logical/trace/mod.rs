@@ -31,7 +31,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
-use super::error::SyntaxError;
+use super::error::{SyntaxError, shortened};
 use super::expr::{Expr, parse_microflow};
 use super::rows::tables::{DatapathBinding, LoadBalancer};
 use super::rows::{NoDatapath, Pipeline, Store, Uuid};
@@ -46,6 +46,9 @@ pub use flows::Unread;
 pub use format::Form;
 pub use node::{Hit, Kind, Lookup, Node};
 pub use options::{BadRequest, Options, Request};
+
+/// Most flows that a trace names because they cannot be read.
+const MAX_NOTES: usize = 20;
 
 /// Why there is no trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +74,7 @@ pub enum TraceError {
     #[error("the microflow names {0} ports as inport; name one, or the datapath")]
     ManyInports(usize),
     /// The port is not there.
-    #[error("there is no port \"{0}\"; `sbctl list Port_Binding` shows those that are there")]
+    #[error("there is no port \"{}\"; `sbctl list Port_Binding` shows those that are there", shortened(.0))]
     NoPort(String),
 }
 
@@ -196,6 +199,14 @@ impl Trace {
         &self.unread
     }
 
+    /// What is to be said of such flows: a sentence each of the first ones, and how many there are beside.
+    fn notes(&self) -> impl Iterator<Item = String> + '_ {
+        let more = self.unread.len().saturating_sub(MAX_NOTES);
+        let flows = if more == 1 { "flow" } else { "flows" };
+        let rest = (more > 0).then(|| format!("and {more} more {flows} that cannot be read"));
+        self.unread.iter().take(MAX_NOTES).map(Unread::to_string).chain(rest)
+    }
+
     /// The packet as Open vSwitch writes it, then the forms that are wanted, under headlines if they are several.
     pub fn display<'t>(&'t self, forms: &'t [Form]) -> impl Display + 't {
         Shown { trace: self, forms }
@@ -217,6 +228,6 @@ impl Display for Shown<'_> {
             format::write(f, &self.trace.tree, *form)?;
         }
         // A remark of ours; ovn-trace says such things in its log.
-        self.trace.unread.iter().try_for_each(|unread| writeln!(f, "# note: {unread}"))
+        self.trace.notes().try_for_each(|note| writeln!(f, "# note: {note}"))
     }
 }
