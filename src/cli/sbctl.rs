@@ -24,7 +24,7 @@ pub(super) struct Options {
     #[arg(long, global = true)]
     no_headings: bool,
 
-    /// The same as --format=list --data=bare --no-headings
+    /// The same as --format=list --data=bare --no-headings; --format and --data count beside it
     #[arg(long, global = true)]
     bare: bool,
 
@@ -107,8 +107,9 @@ pub(super) fn request(options: Options, command: ReadCommand) -> Request {
     let Options { format, data, no_headings, bare, columns, if_exists, uuid } = options;
     let named = [("--format", format), ("--data", data), ("--columns", columns)];
     let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-    let flags =
-        [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
+    // First, so that it does not undo the others.
+    let bare = bare.then(|| "--bare".to_owned()).into_iter();
+    let flags = [("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
     let flags = flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
     let (method, words) = match command {
         ReadCommand::Show => ("sbctl/show", Vec::new()),
@@ -117,7 +118,7 @@ pub(super) fn request(options: Options, command: ReadCommand) -> Request {
         ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
         ReadCommand::Get { table, record, values } => ("sbctl/get", [vec![table, record], values].concat()),
     };
-    Request::with(method, named.chain(flags).chain(words).collect())
+    Request::with(method, bare.chain(named).chain(flags).chain(words).collect())
 }
 
 fn chassis_word(name: String) -> String {

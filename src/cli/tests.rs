@@ -133,7 +133,11 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
 #[case(
     &["sbctl", "--bare", "--columns=_uuid", "find", "Datapath_Binding", "external_ids:name=r1"],
-    json!(["sbctl/find", ["--columns=_uuid", "--bare", "Datapath_Binding", "external_ids:name=r1"]])
+    json!(["sbctl/find", ["--bare", "--columns=_uuid", "Datapath_Binding", "external_ids:name=r1"]])
+)]
+#[case(
+    &["sbctl", "--bare", "--format=csv", "list", "dns"],
+    json!(["sbctl/list", ["--bare", "--format=csv", "dns"]])
 )]
 #[case(
     &["sbctl", "list", "dns", "-f", "table", "--data=json", "--no-headings"],

@@ -34,11 +34,29 @@ struct Loaded {
     chassis: Option<String>,
     /// Whether the rows know that chassis.
     chassis_known: bool,
+    /// Tables without which it was no whole dump.
+    lacks: Vec<&'static str>,
+}
+
+/// So many of a thing.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows in {} tables, {} changed", self.rows, self.tables, self.changed)?;
+        let (rows, tables) = (counted(self.rows, "row"), counted(self.tables, "table"));
+        write!(f, "{rows} in {tables}, {} changed", self.changed)?;
+        if let [first, rest @ ..] = &self.lacks[..] {
+            let names = rest.iter().take(2).fold((*first).to_owned(), |names, name| names + ", " + name);
+            let more = if rest.len() > 2 { ", …" } else { "" };
+            write!(
+                f,
+                "\nnote: the dump has nothing of {}, not even headings: {names}{more}; \
+                 if it was cut, load a whole one",
+                counted(self.lacks.len(), "table")
+            )?;
+        }
         match &self.chassis {
             Some(name) if !self.chassis_known => {
                 write!(f, "\nnote: no row of Chassis has the name \"{name}\", so no port is bound to it")
@@ -101,10 +119,11 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     // The turn goes along, so that no other dump is read while this one is, even if the client leaves.
     let read = tokio::task::spawn_blocking(move || {
         let Upload { text, turn } = upload;
-        (dump::read(&text), turn)
+        (dump::read_whole(&text), turn)
     });
-    let (rows, mut turn) = read.await?;
-    let mut rows = rows.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    let (dump, mut turn) = read.await?;
+    let dump = dump.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    let (lacks, mut rows) = (dump.lacks(), dump.rows);
     let (changed, old) = loop {
         let draft = switch.state().logical.rows.draft();
         let prepared = tokio::task::spawn_blocking(move || {
@@ -128,7 +147,7 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
     let chassis_known = chassis.as_ref().is_some_and(known);
     drop(turn);
-    done(Loaded { rows, tables, changed, chassis, chassis_known })
+    done(Loaded { rows, tables, changed, chassis, chassis_known, lacks })
 }
 
 pub fn show(rows: &Store, _: &[String]) -> Outcome {

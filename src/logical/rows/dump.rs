@@ -49,6 +49,9 @@ pub enum BadDump {
     /// A table without names of rows.
     #[error("table {0} has no column _uuid; dump all columns")]
     NoUuid(&'static str),
+    /// A heading twice.
+    #[error("table {0} has two columns {1}; the dump is damaged")]
+    TwoColumns(&'static str, String),
     /// A row of another length than the headings.
     #[error("table {table}, row {number}: {cells} cells under {headings} headings; the dump is damaged")]
     Width {
@@ -83,12 +86,38 @@ pub enum BadDump {
     },
 }
 
+/// What a dump holds.
+#[derive(Debug)]
+pub struct Dump {
+    /// The rows.
+    pub rows: Vec<(Uuid, AnyRow)>,
+    /// The known tables that it has, with rows or without.
+    pub tables: BTreeSet<Table>,
+}
+
+impl Dump {
+    /// The tables without which it cannot be a whole dump, which has the heading of every table, also of an empty one.
+    /// None where it seems to be whole; other releases lack some tables.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let lacks = Table::ALL.iter().filter(|table| !self.tables.contains(table));
+        let lacks: Vec<Table> = lacks.copied().collect();
+        let is_cut = lacks.len() > Table::ALL.len() / 2
+            || lacks.iter().any(|table| matches!(table, Table::SbGlobal | Table::PortBinding));
+        if is_cut { lacks.iter().map(|table| table.def().name).collect() } else { Vec::new() }
+    }
+}
+
 /// The rows of a dump.
 pub fn read(text: &str) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+    Ok(read_whole(text)?.rows)
+}
+
+/// All that a dump holds.
+pub fn read_whole(text: &str) -> Result<Dump, BadDump> {
     read_within(text, MAX_MEMORY)
 }
 
-fn read_within(text: &str, memory: usize) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+fn read_within(text: &str, memory: usize) -> Result<Dump, BadDump> {
     let mut reading = Reading { rows: Vec::new(), left: memory, bad: None };
     let mut seen = BTreeSet::new();
     let mut input = serde_json::Deserializer::from_str(text);
@@ -114,7 +143,10 @@ fn read_within(text: &str, memory: usize) -> Result<Vec<(Uuid, AnyRow)>, BadDump
         }
         read?;
     }
-    if seen.is_empty() { Err(BadDump::Nothing) } else { Ok(reading.rows) }
+    if seen.is_empty() {
+        return Err(BadDump::Nothing);
+    }
+    Ok(Dump { rows: reading.rows, tables: seen })
 }
 
 /// What explains the data of a table.
@@ -139,6 +171,10 @@ impl Shape {
     fn new(table: Table, headings: Vec<String>) -> Result<Self, BadDump> {
         let uuid_at = headings.iter().position(|heading| heading == "_uuid");
         let uuid_at = uuid_at.ok_or(BadDump::NoUuid(table.def().name))?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = headings.iter().find(|heading| !names.insert(heading.as_str())) {
+            return Err(BadDump::TwoColumns(table.def().name, twice.clone()));
+        }
         let columns = headings.iter().map(|heading| table.column(heading)).collect();
         Ok(Self { table, headings, columns, uuid_at })
     }

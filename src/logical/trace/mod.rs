@@ -73,6 +73,9 @@ pub enum TraceError {
     /// More than one port is said.
     #[error("the microflow names {0} ports as inport; name one, or the datapath")]
     ManyInports(usize),
+    /// What is said is no port.
+    #[error("\"{0}\" is a multicast group, and packets come in by a port; name a port as inport")]
+    Group(String),
     /// The port is not there.
     #[error("there is no port \"{}\"; `sbctl list Port_Binding` shows those that are there", shortened(.0))]
     NoPort(String),
@@ -120,6 +123,9 @@ impl Tracer {
             return Err(TraceError::NoIngress);
         }
         let inport = view.port(packet.port(INPORT));
+        if let (None, Some(group)) = (inport, view.group(packet.port(INPORT))) {
+            return Err(TraceError::Group(group.name.clone()));
+        }
         let inport = inport.map_or(output::UNNAMED, |port| shown_port(port, options.friendly_names));
         let title =
             format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));

@@ -34,6 +34,24 @@ fn a_dump_is_loaded_and_shown() {
 }
 
 #[test]
+fn a_cut_dump_is_loaded_with_a_note() {
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        let head: Vec<&str> = text.lines().take(3).collect();
+        let loaded = bench.ok("sbctl/load", &[&head.join("\n")]).await;
+        assert_eq!(
+            loaded,
+            "7 rows in 1 table, 7 changed\n\
+             note: the dump has nothing of 31 tables, not even headings: Chassis_Private, Chassis_Template_Var, \
+             Connection, …; if it was cut, load a whole one\n"
+        );
+        let without: Vec<&str> = text.lines().filter(|line| !line.contains("\"SB_Global table\"")).collect();
+        let loaded = bench.json("sbctl/load", &[&without.join("\n")]).await;
+        assert_eq!(loaded["lacks"], json!(["SB_Global"]));
+    });
+}
+
+#[test]
 fn a_dump_comes_in_parts_from_one_client_at_a_time() {
     bench(async |mut bench| {
         let text = real("sb-dump.json");

@@ -14,6 +14,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::cell::BadValue;
 use super::datum::{Arity, Atom, Datum, Kind};
 use super::store::Store;
 use super::tables::{AnyRow, Table};
@@ -85,6 +86,9 @@ pub enum SbctlError {
     /// A value that cannot be read.
     #[error("{0}: {1}")]
     Value(String, BadText),
+    /// A value that the column cannot have.
+    #[error("{0}: {1}")]
+    Impossible(String, BadValue),
     /// Something that is no identifier of a flow.
     #[error("{0} is not a UUID or the beginning of a UUID, nor a datapath")]
     NotAFlow(String),
