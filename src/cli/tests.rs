@@ -128,6 +128,7 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["ofctl", "resume", "0.1024", "p1", "0001"], json!(["ofctl/resume", ["0.1024", "p1", "0001"]]))]
 #[case(&["ofctl", "monitor"], json!(["ofctl/monitor", []]))]
 #[case(&["sbctl", "show"], json!(["sbctl/show", []]))]
+#[case(&["sbctl", "--bare", "-f", "csv", "show"], json!(["sbctl/show", []]))]
 #[case(&["sbctl", "lflow-list"], json!(["sbctl/lflow-list", []]))]
 #[case(&["sbctl", "--uuid", "dump-flows", "r1", "0xabc"], json!(["sbctl/lflow-list", ["--uuid", "r1", "0xabc"]]))]
 #[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
@@ -523,10 +524,32 @@ fn a_dump_that_is_none_is_named() {
             && errors.ends_with("; give the path of a dump as `ovsdb-client --format=json dump` writes it\n"),
         "{errors}"
     );
-    let file = switch.file("sb.json", b"\xff");
+    let file = switch.file("sb.json", b"{}\n\xc3\xb6 \xff");
     let (code, _, errors) = switch.run(&["sbctl", "load", &file]);
     assert_eq!(code, 2);
-    assert!(errors.contains("is not a text in UTF-8"), "{errors}");
+    assert!(errors.contains("is not a text in UTF-8 at line 2, byte 4; give a dump"), "{errors}");
+}
+
+#[test]
+fn a_line_that_is_no_text_is_named() {
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let mut input = Cursor::new(b"ip4\r\nip6 \xff\n");
+    let words = ["millrace", "ovn", "parse-expr"].map(OsString::from);
+    let streams = &mut Streams { input: &mut input, output: &mut output, errors: &mut errors };
+    assert_eq!((run(words, None, streams), &output[..]), (2, &b"ip4\n"[..]));
+    let errors = String::from_utf8(errors).unwrap();
+    assert_eq!(errors, "standard input is not a text in UTF-8 at line 2, byte 5; mend that line\n");
+}
+
+#[rstest]
+#[case(&["--columns=x", "show"], "show has no option --columns; leave it out")]
+#[case(&["--if-exists", "find", "dns"], "find has no option --if-exists; leave it out")]
+#[case(&["--uuid", "list", "dns"], "list has no option --uuid; leave it out")]
+#[case(&["--columns=x", "get", "dns", "x"], "get has no option --columns; leave it out")]
+#[case(&["--columns=x", "load", "sb.json"], "load has no option --columns; leave it out")]
+fn options_of_other_commands_are_refused(#[case] words: &[&str], #[case] sentence: &str) {
+    let words: Vec<_> = ["sbctl"].iter().chain(words).copied().collect();
+    assert_eq!(run_with(&words, None, ""), (2, String::new(), format!("{sentence}\n")));
 }
 
 /// Neither a switch nor a socket is needed for these.
@@ -539,6 +562,7 @@ fn a_dump_that_is_none_is_named() {
 #[case(&["normalize-expr"], "icmp4 && ip", "eth.type == 0x800 && ip.proto == 0x1\n")]
 #[case(&["evaluate-expr", "--port", "lp=4", "inport == \"lp\" && icmp4.type == 8"], "ip\nip6\ninport == \"lp\"\n", "true\nfalse\ntrue\n")]
 #[case(&["evaluate-expr", "--resident", "here", "1"], "is_chassis_resident(\"here\")\nis_chassis_resident(\"x\")", "true\nfalse\n")]
+#[case(&["parse-actions", "--table", "27"], "next;\n", "next;\n")]
 #[case(&["parse-actions"], "ip.ttl--;next;\ndrop;\n", "ip.ttl--; next;\n    has prereqs ip\ndrop;\n")]
 fn reads_the_language_of_ovn(#[case] words: &[&str], #[case] input: &str, #[case] output: &str) {
     let words: Vec<_> = ["ovn"].iter().chain(words).copied().collect();
@@ -567,6 +591,12 @@ fn says_what_is_wrong_where_it_stands() {
 #[case(&["ovn", "parse-expr", "--address-set", "as"], "\"as\" does not fit --address-set")]
 #[case(&["ovn", "parse-expr", "--port-group", "=a"], "\"=a\" does not fit --port-group")]
 #[case(&["ovn", "parse-expr", "--port", "a=x"], "\"a=x\" does not fit --port; write NAME=KEY")]
+#[case(&["ovn", "parse-expr", "--port", "a=70000"], "\"a=70000\" does not fit --port; write NAME=KEY")]
+#[case(&["ovn", "parse-expr", "--port", "a=0"], "with a key from 1 to 65535")]
+#[case(&["ovn", "parse-expr", "--address-set", "as=10.0.0.1,foo"], "\"foo\" in --address-set is no address; write such as")]
+#[case(&["ovn", "parse-expr", "--address-set", "as=10.0.0.1 10.0.0.2"], "\"10.0.0.1 10.0.0.2\" in --address-set")]
+#[case(&["ovn", "parse-actions", "--table", "29"], "\"29\" does not fit --table; write the number of a table, from 0 to 28")]
+#[case(&["ovn", "parse-actions", "--table", "nosuch"], "\"nosuch\" does not fit --table")]
 #[case(&["ovn", "evaluate-expr", "ip4 && ip6"], "the microflow contradicts itself")]
 fn says_what_is_wrong_with_names_and_microflows(#[case] words: &[&str], #[case] sentence: &str) {
     let (code, output, errors) = run_with(words, None, "ip4");

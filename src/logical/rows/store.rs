@@ -24,6 +24,11 @@ pub struct Store {
     pub(super) indexes: Indexes,
 }
 
+/// There is not a row, so nothing to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no rows are loaded; load them with `millrace sbctl load DUMP`")]
+pub struct NoRows;
+
 /// Why a text does not name a datapath.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoDatapath {

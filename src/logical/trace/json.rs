@@ -3,9 +3,9 @@
 //! A table whose flow ends in `next` is followed by the table that this ran, rather than being around it. So the depth
 //! is that of pipelines and forks, and does not grow with the length of a pipeline.
 
+use super::Trace;
 use super::flow_text::FlowText;
 use super::node::{Kind, Node, Tree};
-use super::Trace;
 
 /// What is still to be written; the last comes first.
 enum Due<'t> {

@@ -34,7 +34,7 @@ use std::net::IpAddr;
 use super::error::{SyntaxError, shortened};
 use super::expr::{Expr, parse_microflow};
 use super::rows::tables::{DatapathBinding, LoadBalancer};
-use super::rows::{NoDatapath, Pipeline, Store, Uuid};
+use super::rows::{NoDatapath, NoRows, Pipeline, Store, Uuid};
 use crate::packet::FlowKey;
 use flow_text::FlowText;
 use flows::Flows;
@@ -53,6 +53,9 @@ const MAX_NOTES: usize = 20;
 /// Why there is no trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
+    /// Nothing is there.
+    #[error(transparent)]
+    Empty(#[from] NoRows),
     /// The datapath is not there.
     #[error(transparent)]
     Datapath(#[from] NoDatapath),
@@ -112,6 +115,9 @@ impl Tracer {
     /// Traces a packet that is described in OVN's language.
     pub fn run(&self, request: &Request) -> Result<Trace, TraceError> {
         let Request { datapath, microflow, options, .. } = request;
+        if self.store.is_empty() {
+            return Err(NoRows.into());
+        }
         let datapath = match datapath {
             Some(name) => self.datapath(name)?,
             None => self.datapath_of_port(microflow)?,

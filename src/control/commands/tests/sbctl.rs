@@ -166,9 +166,14 @@ fn wrong_words_are_refused() {
             (
                 "sbctl/find",
                 &["dns", "--if-exists"],
-                "sbctl/find has no option \"--if-exists\"; it takes --format=, --data=, --no-headings, --bare, --columns=",
+                "find has no option \"--if-exists\"; it takes --format=, --data=, --no-headings, --bare, --columns=",
             ),
             ("sbctl/get", &["--if-exists", "dns"], "\"sbctl/get\" command requires at least 2 arguments"),
+            (
+                "sbctl/load",
+                &["--bogus"],
+                "load has no option \"--bogus\"; it takes --chassis=NAME and --part",
+            ),
             ("sbctl/load", &["a", "b"], "sbctl/load takes one text; send it in parts with --part"),
             ("sbctl/list", &["dns"; 1025], "\"sbctl/list\" command takes at most 1024 arguments"),
             (
@@ -176,9 +181,23 @@ fn wrong_words_are_refused() {
                 &[&format!("--columns={}", "records,".repeat(65)), "dns"],
                 "65 columns are too many; name 64 at most",
             ),
-            ("sbctl/lflow-list", &["x y"], "x y is not a UUID or the beginning of a UUID, nor a datapath"),
+            (
+                "sbctl/lflow-list",
+                &["--x"],
+                "lflow-list has no option \"--x\"; it takes --format=, --data=, --no-headings, --bare, --uuid",
+            ),
+            ("sbctl/lflow-list", &["x y"], "no rows are loaded; load them with `millrace sbctl load DUMP`"),
+            ("sbctl/show", &[], "no rows are loaded; load them with `millrace sbctl load DUMP`"),
         ] {
-            assert_eq!(bench.refused(method, params).await, sentence);
+            assert_eq!(bench.refused(method, params).await, sentence, "{method} {params:?}");
+        }
+        bench.ok("sbctl/load", &[&real("sb-dump.json")]).await;
+        for (method, params, sentence) in [(
+            "sbctl/lflow-list",
+            &["x y"][..],
+            "x y is not a UUID or the beginning of a UUID, nor a datapath",
+        )] {
+            assert_eq!(bench.refused(method, params).await, sentence, "{method} {params:?}");
         }
     });
 }

@@ -111,7 +111,8 @@ impl Parser<'_, '_> {
                 return Err(self.cursor.unexpected(&format!("the name of a {what} option")));
             };
             let Some(option) = known.iter().find(|option| option.name == name) else {
-                let sentence = format!("there is no {what} option {}; see the names that are known", shortened(name));
+                let sentence =
+                    format!("there is no {what} option {}; see the names that are known", shortened(name));
                 return fail(self.cursor.span(), sentence);
             };
             self.cursor.advance();

@@ -108,6 +108,17 @@ fn conditions_on_what_a_column_cannot_have_are_refused(#[case] word: &str, #[cas
     assert_eq!(error.to_string(), format!("{word}: {cause}"));
 }
 
+#[test]
+fn sentences_name_the_mend() {
+    let condition = |word: &str| Condition::parse(Table::PortBinding, word).err().unwrap().to_string();
+    assert_eq!(condition("mac=[a,b"), "mac=[a,b: ']' is missing at the end");
+    let place = |word: &str| Place::parse(Table::PortBinding, word).err().unwrap().to_string();
+    assert_eq!(place(":"), ":: missing column name; write such as external_ids or external_ids:name");
+    assert!(place("type=3").ends_with("in argument; end it behind the name of the column or the key"));
+    let none = list(Database::default().snapshot(), "Chassis", &[], Some(","), false).err().unwrap();
+    assert!(none.to_string().ends_with("; write such as --columns=_uuid,external_ids"));
+}
+
 #[rstest]
 #[case(Table::LogicalFlow, "pipeline=sideways", false)]
 #[case(Table::LogicalFlow, "table_id=99", false)]

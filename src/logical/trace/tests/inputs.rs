@@ -80,5 +80,7 @@ fn nonsense_gets_one_sentence() {
     assert_eq!(refused(None, r#"inport == "nowhere""#), TraceError::NoPort("nowhere".to_owned()));
     assert!(matches!(refused(None, "ip4 &&"), TraceError::Microflow { .. }));
     let empty = Tracer::new(Store::default());
-    assert!(matches!(empty.run(&request(None, FROM_A)), Err(TraceError::Datapath(_))));
+    for datapath in [None, Some("sw")] {
+        assert_eq!(empty.run(&request(datapath, FROM_A)).unwrap_err(), TraceError::Empty(NoRows));
+    }
 }
