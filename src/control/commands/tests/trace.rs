@@ -19,7 +19,7 @@ const MINIMAL: &str = "# reg14=0x1,vlan_tci=0x0000,dl_src=40:44:00:00:00:01,dl_d
 fn traces_what_was_loaded() {
     bench(async |mut bench| {
         let unknown = bench.refused("trace", &["network1", TO_VM2]).await;
-        assert!(unknown.starts_with("there is no datapath \"network1\""), "{unknown}");
+        assert_eq!(unknown, "no rows are loaded; load them with `millrace sbctl load DUMP`");
         bench.ok("sbctl/load", &[DUMP]).await;
         for _ in 0..2 {
             assert_eq!(bench.ok("trace", &["--minimal", "network1", TO_VM2]).await, MINIMAL);
@@ -43,6 +43,7 @@ fn nonsense_is_refused() {
         bench.ok("sbctl/load", &[DUMP]).await;
         for (params, part) in [
             (&["network1", "ip4", "ip6"][..], "3 words are given"),
+            (&["--ct", "ip4"], "--ct needs a value; write --ct=STATE"),
             (&["--ct=old", "ip4"], "\"old\" is no connection state"),
             (&["nowhere", "ip4"], "there is no datapath \"nowhere\""),
             (&["ip4"], "the microflow names no inport"),

@@ -83,3 +83,24 @@ fn a_trace_that_nobody_waits_for_ends() {
     let trace = laborious().run_until(&request(Some("sw"), FROM_A), &stop).unwrap();
     assert!(trace.nodes().len() < 10, "{}", trace.nodes().len());
 }
+
+#[test]
+fn notes_are_few_and_short() {
+    let notes = |flows: usize| {
+        let (mut net, sw) = Net::switch();
+        let word = "x".repeat(100_000);
+        (0..flows).for_each(|_| net.flow(sw, Pipeline::Ingress, 0, 0, &word, "next;"));
+        let trace = net.tracer().run(&request(Some("sw"), FROM_A)).unwrap();
+        assert_eq!(trace.unread().len(), flows);
+        let text = trace.display(&[Form::Minimal]).to_string();
+        let notes: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("# note: ")).map(str::to_owned).collect();
+        let json: serde_json::Value = serde_json::from_str(&trace.json().unwrap()).unwrap();
+        assert_eq!(json["notes"], serde_json::json!(notes));
+        assert!(notes.iter().all(|note| note.len() < 400), "{notes:?}");
+        notes
+    };
+    assert_eq!(notes(20).len(), 20);
+    assert_eq!(notes(21)[20], "and 1 more flow that cannot be read");
+    assert_eq!((notes(1000).len(), &*notes(1000)[20]), (21, "and 980 more flows that cannot be read"));
+}
