@@ -154,7 +154,7 @@ pub(super) enum OvnWhat {
         egress: bool,
         /// The table they stand in
         #[arg(long, default_value = "10")]
-        table: u8,
+        table: String,
     },
 }
 

@@ -215,5 +215,17 @@ pub(super) fn read_text(
             "{name} has more than {most} bytes, the most that one change may have; {mend}"
         )));
     }
-    String::from_utf8(text).map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
+    utf8(text, 1)
+        .map_err(|place| Failure::Usage(format!("{name} is not a text in UTF-8 at {place}; give {what}")))
+}
+
+/// Bytes as text, or the place of the first that is none; the first line has that number.
+pub(super) fn utf8(bytes: Vec<u8>, first_line: usize) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..at).unwrap_or_default();
+        let line = first_line + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        format!("line {line}, byte {}", column + 1)
+    })
 }

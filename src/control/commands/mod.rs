@@ -30,6 +30,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
@@ -48,6 +49,37 @@ const MAX_ANSWER: usize = 256 << 20;
 pub struct Session {
     json: bool,
     upload: Waiting,
+    gone: Gone,
+}
+
+impl Session {
+    /// What is to be told when the client has left.
+    pub fn gone(&self) -> Gone {
+        self.gone.clone()
+    }
+}
+
+/// Whether a client has left, or is to be left, before it got its answer.
+#[derive(Clone, Debug)]
+pub struct Gone(watch::Sender<bool>);
+
+impl Default for Gone {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Gone {
+    /// It has.
+    pub fn tell(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until it has.
+    async fn told(&self) {
+        // The sender is this.
+        let _ = self.0.subscribe().wait_for(|gone| *gone).await;
+    }
 }
 
 /// An answer in both its forms.
@@ -108,6 +140,9 @@ pub enum CommandError {
     /// Longer than an answer may be.
     #[error("the answer would have more than {MAX_ANSWER} bytes; ask for a part of it")]
     TooLong,
+    /// Nobody waits for the answer.
+    #[error("the client has left before it got its answer, or the switch stops")]
+    Gone,
     /// The thread that was to find the answer broke down.
     #[error("the answer could not be made: {0}; please report this")]
     Broken(#[from] tokio::task::JoinError),
@@ -120,6 +155,8 @@ pub enum CommandError {
 pub type Outcome = Result<Box<dyn Answer>, CommandError>;
 /// What a handler gives that has to wait.
 type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
+/// What a handler gives that has to wait and writes its answer itself.
+type Rendering = Pin<Box<dyn Future<Output = Result<String, CommandError>>>>;
 
 /// How a command is done.
 #[derive(Clone, Copy)]
@@ -130,8 +167,8 @@ enum Run {
     Aside(fn(&Store, &[String]) -> Outcome),
     /// With waits.
     Later(fn(Rc<Switch>, Vec<String>) -> Pending),
-    /// With waits, and told whether it is JSON that is wanted, to be written elsewhere than on this thread.
-    Rendered(fn(Rc<Switch>, Vec<String>, bool) -> Pending),
+    /// With waits, on another thread, where the answer is written too; given up when the client leaves.
+    Rendered(fn(Rc<Switch>, Vec<String>, Form, Gone) -> Rendering),
     /// With waits, and with what the client has sent before.
     Continued(fn(Rc<Switch>, &mut Session, Vec<String>) -> Pending),
 }
@@ -262,7 +299,7 @@ async fn respond(
             return tokio::task::spawn_blocking(move || form.write(&*run(&rows, &args)?)).await?;
         }
         Run::Later(run) => run(Rc::clone(switch), args).await?,
-        Run::Rendered(run) => run(Rc::clone(switch), args, session.json || flag).await?,
+        Run::Rendered(run) => return run(Rc::clone(switch), args, form, session.gone.clone()).await,
         Run::Continued(run) => run(Rc::clone(switch), session, args).await?,
     };
     form.write(&*answer)
