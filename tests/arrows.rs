@@ -25,6 +25,7 @@ const ARROWS: &[(&str, Uses)] = &[
     ("action", Only(&["packet"])),
     ("pipeline", Only(&["classifier", "action", "packet"])),
     ("logical", Only(&["packet"])),
+    ("lower", Only(&["logical", "pipeline", "action", "packet"])),
     ("datapath", Only(&["config", "pipeline", "action", "packet"])),
     ("worker", AllBut(&["control", "cli", "client"])),
     ("control", AllBut(&["worker", "dpdk", "cli"])),

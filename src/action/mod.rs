@@ -116,6 +116,65 @@ pub enum Action {
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Arc<[Action]>),
+    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
+    /// has nothing else beside such actions, and its actions are never done.
+    Conjunction {
+        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
+        id: u32,
+        /// Which dimension, from 1.
+        clause: u8,
+        /// How many there are, 2 to 64.
+        of: u8,
+    },
+    /// `group:ID`
+    Group(u32),
+    /// `meter:ID`
+    Meter(u32),
+    /// `ct_clear`: forgets what the connection table said.
+    CtClear,
+    /// `check_pkt_larger(LEN)->SUBFIELD`: whether the packet without FCS is longer.
+    CheckPktLarger {
+        /// Bytes.
+        len: u16,
+        /// One bit.
+        dst: Subfield,
+    },
+    /// `reply(KIND,ACTIONS…)`: the packet is turned into a reply, which the actions go on with.
+    Become {
+        /// Which reply.
+        kind: Reply,
+        /// What is done with it.
+        actions: Arc<[Action]>,
+    },
+    /// `learn_neighbour(…)`, `learn_fdb(…)`: something is reported that the control thread is to remember.
+    Learn(Learn),
+    /// `log(…)`: a line in the log.
+    Log(Arc<str>),
+}
+
+/// The kinds of replies, by OVN's names for the actions that make them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // until branch l5-rep is merged
+pub enum Reply {
+    Arp,
+    NdNs,
+    NdNa,
+    NdNaRouter,
+    Icmp4,
+    Icmp4Error,
+    Icmp6,
+    Icmp6Error,
+    TcpReset,
+    SctpAbort,
+    Reject,
+}
+
+/// What is to be learned.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // until branch l5-rep is merged
+pub enum Learn {
+    Neighbour { port: Subfield, ip: Subfield, mac: Subfield },
+    Fdb { port: Subfield, mac: Subfield },
 }
 
 /// The `mod_*` and `set_vlan_*` forms.

@@ -528,6 +528,19 @@ impl Display for ActionText<'_> {
             Action::PopStack(dst) => write!(f, "pop:{}", SubfieldText(*dst)),
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Clone(actions) => write!(f, "clone({})", print_actions(actions, ports)),
+            // A stub until the parts that do these are merged.
+            Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
+            Action::Group(id) => write!(f, "group:{id}"),
+            Action::Meter(id) => write!(f, "meter:{id}"),
+            Action::CtClear => f.write_str("ct_clear"),
+            Action::CheckPktLarger { len, dst } => {
+                write!(f, "check_pkt_larger({len})->{}", SubfieldText(*dst))
+            }
+            Action::Become { kind, actions } => {
+                write!(f, "reply({kind:?},{})", print_actions(actions, ports))
+            }
+            Action::Learn(learn) => write!(f, "{learn:?}"),
+            Action::Log(text) => write!(f, "log({text})"),
         }
     }
 }
