@@ -177,7 +177,6 @@ impl Lowerer<'_> {
             | Action::CtSnat(_)
             | Action::CtDnatInCzone(_)
             | Action::CtSnatInCzone(_)
-            | Action::CtSnatToVip
             | Action::CtLb(_)
             | Action::CtLbMark(_)
             | Action::CtLbMarkLocal(_)
@@ -190,6 +189,7 @@ impl Lowerer<'_> {
             Action::LoadReply { .. }
             | Action::CtCommit(_)
             | Action::CtCommitArgs(_)
+            | Action::CtSnatToVip
             | Action::CtNwDst(_)
             | Action::CtIp6Dst(_)
             | Action::CtTpDst(_)

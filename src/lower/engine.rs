@@ -13,7 +13,7 @@ use super::Bindings;
 use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
 use super::flow::Reader;
 use super::local::Local;
-use super::numbers::Numbers;
+use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::packed::Packed;
 use super::physical::{Base, Flow, zone_names};
 use super::view::{Datapath, Ref, Refs, Sets, View};
@@ -321,10 +321,12 @@ impl Lowering {
                 }
                 Table::DhcpOptions | Table::Dhcpv6Options => _ = stale.refs.insert(Ref::Options),
                 Table::DatapathBinding => {
-                    let keys = [key(before, uuid), key(after, uuid)];
-                    if keys[0] != keys[1] {
+                    let rows = [before.get::<DatapathBinding>(uuid), after.get(uuid)];
+                    let of =
+                        |row: Option<&Arc<DatapathBinding>>| row.map(|row| (row.tunnel_key, is_switch(row)));
+                    if of(rows[0]) != of(rows[1]) {
                         stale.refs.insert(Ref::Datapath(uuid));
-                        stale.refs.extend(keys.into_iter().flatten().map(Ref::Key));
+                        stale.refs.extend(rows.into_iter().flatten().map(|row| Ref::Key(row.tunnel_key)));
                         stale.flows_of(delta, uuid);
                     }
                 }
@@ -421,12 +423,17 @@ impl Lowering {
 
     fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
         let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let (uuid, _) = store.datapath_by_key(unit.datapath)?;
+        let (uuid, datapath) = store.datapath_by_key(unit.datapath)?;
+        let is_switch = is_switch(datapath);
         if !self.local.has(uuid) || !is_of(store, row, uuid) {
             return None;
         }
         let datapath = Datapath { uuid, key: unit.datapath };
-        let view = View::new(store, &self.local, &self.sets, datapath);
+        let mut view = View::new(store, &self.local, &self.sets, datapath);
+        view.own_port = is_switch.then_some(match row.pipeline {
+            Pipeline::Ingress => INPORT,
+            Pipeline::Egress => OUTPORT,
+        });
         let mut output = Output::default();
         let is_about_another =
             row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
@@ -487,6 +494,10 @@ impl Lowering {
         }));
         Some(output)
     }
+}
+
+fn is_switch(datapath: &DatapathBinding) -> bool {
+    datapath.external_ids.contains_key("logical-switch")
 }
 
 /// Whether a logical flow is one of a datapath.

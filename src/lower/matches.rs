@@ -130,10 +130,12 @@ impl Part {
         }
         let mut keys: SmallVec<[(Field, SmallVec<[u32; 1]>); 1]> = SmallVec::new();
         for ports in &self.ports {
-            let found: SmallVec<[u32; 1]> = match ports.is_group {
-                true => ports.names.iter().filter_map(|name| view.related_key(name)).collect(),
-                false => ports.names.iter().filter_map(|name| view.port_key(name)).collect(),
+            let only_related = ports.is_group || view.own_port == Some(ports.field);
+            let key = |name: &Box<str>| match only_related && !name.is_empty() {
+                true => view.related_key(name),
+                false => view.port_key(name),
             };
+            let found: SmallVec<[u32; 1]> = ports.names.iter().filter_map(key).collect();
             if found.is_empty() {
                 return;
             }

@@ -187,7 +187,7 @@ impl Base<'_> {
         // No port is in_port then, so that output to the one the packet came in by is output like any other.
         let mut may_return = to;
         has_bit(&mut may_return, flag::LOOPBACK, true);
-        let in_port = Subfield::whole(Field::InPort);
+        let in_port = Subfield { field: Field::InPort, start: 0, bits: 16 };
         flows.push(Flow {
             table: self.numbers.save_inport,
             priority: 100,

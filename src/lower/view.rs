@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::local::Local;
 use crate::logical::names::{AddressSet, Names, PortGroup};
 use crate::logical::rows::{Store, Uuid, tables};
+use crate::packet::Field;
 
 /// Something by which a row was lowered and which is no part of the row: when it changes, what it was asked for is
 /// lowered anew.
@@ -49,12 +50,15 @@ pub(super) struct View<'a> {
     pub local: &'a Local,
     pub sets: &'a Sets,
     pub datapath: Datapath,
+    /// The field with the port that a packet is at, in the half of a switch that is looked at. Packets are there at ports of
+    /// this chassis only.
+    pub own_port: Option<Field>,
     refs: RefCell<Refs>,
 }
 
 impl<'a> View<'a> {
     pub fn new(store: &'a Store, local: &'a Local, sets: &'a Sets, datapath: Datapath) -> Self {
-        Self { store, local, sets, datapath, refs: RefCell::default() }
+        Self { store, local, sets, datapath, own_port: None, refs: RefCell::default() }
     }
 
     /// What was asked for up to now.
