@@ -116,6 +116,16 @@ pub enum Action {
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Arc<[Action]>),
+    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
+    /// has nothing else beside such actions, and its actions are never done.
+    Conjunction {
+        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
+        id: u32,
+        /// Which dimension, from 1.
+        clause: u8,
+        /// How many there are, 2 to 64.
+        of: u8,
+    },
 }
 
 /// The `mod_*` and `set_vlan_*` forms.

@@ -180,7 +180,9 @@ struct MatchParts<'m> {
 
 impl MatchParts<'_> {
     fn collect(&mut self) {
-        for field in [Field::PktMark, Field::RecircId, Field::DpHash, Field::CtState, Field::CtZone] {
+        for field in
+            [Field::PktMark, Field::RecircId, Field::DpHash, Field::ConjId, Field::CtState, Field::CtZone]
+        {
             self.field(field, field.name());
         }
         let connection = [Field::CtMark, Field::CtLabel, Field::CtNwSrc, Field::CtIpv6Src, Field::CtNwDst];
@@ -528,6 +530,7 @@ impl Display for ActionText<'_> {
             Action::PopStack(dst) => write!(f, "pop:{}", SubfieldText(*dst)),
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Clone(actions) => write!(f, "clone({})", print_actions(actions, ports)),
+            Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
         }
     }
 }

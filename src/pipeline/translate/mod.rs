@@ -301,6 +301,8 @@ impl<'s> Walk<'s, '_> {
             },
             Action::DecTtl => self.dec_ttl(),
             Action::Clone(inner) => self.begin_clone(inner),
+            // A lookup never ends at such a flow.
+            Action::Conjunction { .. } => Ok(()),
         }
     }
 
