@@ -180,7 +180,9 @@ struct MatchParts<'m> {
 
 impl MatchParts<'_> {
     fn collect(&mut self) {
-        for field in [Field::PktMark, Field::RecircId, Field::DpHash, Field::CtState, Field::CtZone] {
+        for field in
+            [Field::PktMark, Field::RecircId, Field::DpHash, Field::ConjId, Field::CtState, Field::CtZone]
+        {
             self.field(field, field.name());
         }
         let connection = [Field::CtMark, Field::CtLabel, Field::CtNwSrc, Field::CtIpv6Src, Field::CtNwDst];

@@ -301,9 +301,10 @@ impl<'s> Walk<'s, '_> {
             },
             Action::DecTtl => self.dec_ttl(),
             Action::Clone(inner) => self.begin_clone(inner),
+            // A lookup never ends at such a flow.
+            Action::Conjunction { .. } => Ok(()),
             // A stub until the parts that do these are merged.
-            Action::Conjunction { .. }
-            | Action::Group(_)
+            Action::Group(_)
             | Action::Meter(_)
             | Action::CtClear
             | Action::CheckPktLarger { .. }
