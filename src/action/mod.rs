@@ -6,6 +6,7 @@
 //! copy does not count, or a named drop).
 
 pub mod execute;
+pub mod reply;
 mod rewrite;
 
 use std::sync::Arc;
