@@ -6,12 +6,15 @@
 //! copy does not count, or a named drop).
 
 pub mod execute;
+pub mod intent;
 pub mod reply;
 mod rewrite;
 
 use std::sync::Arc;
 
 use crate::packet::{DropReason, Field, PortNo, PortRef};
+use intent::{Learn, Log};
+use reply::Reply;
 
 /// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -131,51 +134,39 @@ pub enum Action {
     Group(u32),
     /// `meter:ID`
     Meter(u32),
-    /// `ct_clear`: forgets what the connection table said.
+    /// `ct_clear`: forgets what connection tracking said of the packet.
     CtClear,
-    /// `check_pkt_larger(LEN)->SUBFIELD`: whether the packet without FCS is longer.
+    /// `check_pkt_larger(LEN)->SUBFIELD`: whether the frame as it is now has more than so many bytes. The packet leaves
+    /// the tables here and goes on at once.
     CheckPktLarger {
-        /// Bytes.
+        /// The number of bytes, from the Ethernet header on.
         len: u16,
-        /// One bit.
+        /// Gets 1 or 0; not in the packet.
         dst: Subfield,
     },
-    /// `reply(KIND,ACTIONS…)`: the packet is turned into a reply, which the actions go on with.
+    /// `reply(KIND,…)`: the packet, or a copy of it where actions follow, becomes a reply, with which the actions inside
+    /// go on. It has the metadata and registers of the packet, and the in_port CONTROLLER, so that it may leave by the
+    /// port that the packet came in by.
     Become {
-        /// Which reply.
+        /// What it becomes.
         kind: Reply,
-        /// What is done with it.
+        /// What is done to the reply.
         actions: Arc<[Action]>,
     },
-    /// `learn_neighbour(…)`, `learn_fdb(…)`: something is reported that the control thread is to remember.
+    /// `learn_neighbour(…)`, `learn_fdb(…)`: tells the control thread.
     Learn(Learn),
-    /// `log(…)`: a line in the log.
-    Log(Arc<str>),
-}
-
-/// The kinds of replies, by OVN's names for the actions that make them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)] // until branch l5-rep is merged
-pub enum Reply {
-    Arp,
-    NdNs,
-    NdNa,
-    NdNaRouter,
-    Icmp4,
-    Icmp4Error,
-    Icmp6,
-    Icmp6Error,
-    TcpReset,
-    SctpAbort,
-    Reject,
-}
-
-/// What is to be learned.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)] // until branch l5-rep is merged
-pub enum Learn {
-    Neighbour { port: Subfield, ip: Subfield, mac: Subfield },
-    Fdb { port: Subfield, mac: Subfield },
+    /// `log(…)`: tells the control thread, with the beginning of the packet.
+    Log(Log),
+    /// `wait_neighbour(PORT,IP,…)`: the packet, or a copy of it where actions follow, waits until the neighbour is known;
+    /// then it gets its Ethernet address as destination, and the actions inside go on with it.
+    Await {
+        /// Key of the neighbour's logical port. The datapath is the metadata.
+        port: Subfield,
+        /// Its IP address; of 32 bits it is IPv4's.
+        ip: Subfield,
+        /// What is done then.
+        actions: Arc<[Action]>,
+    },
 }
 
 /// The `mod_*` and `set_vlan_*` forms.

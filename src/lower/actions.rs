@@ -9,9 +9,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::numbers::{FLAGS, INPORT, Numbers, OUTPORT, flag};
-use crate::action::{Action as Act, Learn, Reply, Subfield};
+use crate::action::intent::{self, Learn};
+use crate::action::reply::Reply;
+use crate::action::{Action as Act, Subfield};
 use crate::logical::action::{
-    Action, GetBinding, GetFdb, Kind, LookupBinding, LookupBindingIp, Next, Pipeline, PutBinding,
+    Action, GetBinding, GetFdb, Kind, Log, LookupBinding, LookupBindingIp, Next, Pipeline, PutBinding,
+    Severity, Verdict,
 };
 use crate::logical::expr::Constant;
 use crate::logical::names::Names;
@@ -132,7 +135,10 @@ impl Lowerer<'_> {
             Action::CtClear => out.push(Act::CtClear),
 
             Action::Clone(nested) => out.push(Act::Clone(self.list(nested).into())),
-            Action::Arp(nested) => self.reply(Reply::Arp, nested, out),
+            Action::Arp(nested) => {
+                out.push(self.wait(Field::Reg0));
+                self.reply(Reply::Arp, nested, out);
+            }
             Action::Icmp4(nested) => self.reply(Reply::Icmp4, nested, out),
             Action::Icmp4Error(nested) => self.reply(Reply::Icmp4Error, nested, out),
             Action::Icmp6(nested) => self.reply(Reply::Icmp6, nested, out),
@@ -140,7 +146,10 @@ impl Lowerer<'_> {
             Action::TcpReset(nested) => self.reply(Reply::TcpReset, nested, out),
             Action::SctpAbort(nested) => self.reply(Reply::SctpAbort, nested, out),
             Action::Reject(nested) => self.reply(Reply::Reject, nested, out),
-            Action::NdNs(nested) => self.reply(Reply::NdNs, nested, out),
+            Action::NdNs(nested) => {
+                out.push(self.wait(Field::Xxreg0));
+                self.reply(Reply::NdNs, nested, out);
+            }
             Action::NdNa(nested) => self.reply(Reply::NdNa, nested, out),
             Action::NdNaRouter(nested) => self.reply(Reply::NdNaRouter, nested, out),
 
@@ -164,10 +173,7 @@ impl Lowerer<'_> {
             Action::CheckPktLarger { dst, bytes } => {
                 out.extend(subfield(dst).map(|dst| Act::CheckPktLarger { len: *bytes, dst }));
             }
-            Action::Log(_) => {
-                let text = action.to_string();
-                out.push(Act::Log(text.trim_end_matches(';').into()));
-            }
+            Action::Log(log) => out.push(Act::Log(said(log))),
 
             // These decide what comes next, so that nothing may come in their place.
             Action::CtNext(_)
@@ -255,6 +261,16 @@ impl Lowerer<'_> {
         out.push(Act::Become { kind, actions: self.list(nested).into() });
     }
 
+    /// Has a copy of the packet wait for the neighbour that is asked for: as in OVN, the one of which the address is in the
+    /// register by which its Ethernet address was looked up.
+    fn wait(&self, ip: Field) -> Act {
+        Act::Await {
+            port: Subfield::whole(OUTPORT),
+            ip: Subfield::whole(ip),
+            actions: [go_to(self.numbers.output_init)].into(),
+        }
+    }
+
     /// Looks in a table that says its answer by a flag.
     fn look_up(&self, flag: u16, table: u8, dst: &FieldRef, out: &mut Vec<Act>) {
         let flag = bit(FLAGS, flag);
@@ -326,6 +342,25 @@ fn at(argument: &FieldRef, field: Field) -> Option<(Subfield, Subfield)> {
 /// An IP address and the register where a table expects it.
 fn at_ip(ip: &FieldRef) -> Option<(Subfield, Subfield)> {
     at(ip, if ip.width == 32 { Field::Reg0 } else { Field::Xxreg0 })
+}
+
+/// What a log says. Its meter, which a name stands for, is not there yet.
+fn said(log: &Log) -> intent::Log {
+    let verdict = match log.verdict {
+        Verdict::Allow => Some(intent::Verdict::Allow),
+        Verdict::Drop => Some(intent::Verdict::Deny),
+        Verdict::Reject => Some(intent::Verdict::Reject),
+        Verdict::Pass => None,
+    };
+    let severity = match log.severity {
+        Severity::Alert => intent::Severity::Alert,
+        Severity::Warning => intent::Severity::Warning,
+        Severity::Notice => intent::Severity::Notice,
+        Severity::Info => intent::Severity::Info,
+        Severity::Debug => intent::Severity::Debug,
+    };
+    let name = log.name.as_deref().unwrap_or_default().into();
+    intent::Log { name, verdict, severity, meter: None }
 }
 
 fn learn_neighbour(put: &PutBinding) -> Option<Act> {

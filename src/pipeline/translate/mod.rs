@@ -309,6 +309,7 @@ impl<'s> Walk<'s, '_> {
             | Action::CtClear
             | Action::CheckPktLarger { .. }
             | Action::Become { .. }
+            | Action::Await { .. }
             | Action::Learn(_)
             | Action::Log(_) => Ok(()),
         }
