@@ -20,6 +20,8 @@ pub mod hint;
 pub mod ident;
 #[cfg(not(millrace_loom))]
 pub mod logical;
+#[cfg(not(millrace_loom))]
+pub mod lower;
 pub mod packet;
 pub mod pipeline;
 pub mod rcu;

@@ -5,6 +5,7 @@
 
 use crate::action::Op;
 use crate::action::execute::{ControllerOp, Copied, Sink, execute};
+use crate::action::reply::{Reply, turn};
 use crate::logical::action::{Context, Pipeline, TABLES, parse_actions};
 use crate::logical::expr::{Expr, parse_microflow};
 use crate::logical::lex::{Kind as TokenKind, Lexer};
@@ -14,7 +15,7 @@ use crate::logical::rows::{Database, Transaction, dump};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
-use crate::packet::{DropReason, Field, FlowKey, HeapPacket, Packet, PacketMeta, PortRef};
+use crate::packet::{CsumState, DropReason, Field, FlowKey, HeapPacket, Packet, PacketMeta, PortRef, Said};
 use crate::pipeline::syntax::{Mode, parse_flow, parse_flow_file, print_flow};
 
 /// Any bytes as a frame: the parser, then every rewrite of what it found, and completion of the checksums.
@@ -51,6 +52,26 @@ pub fn fuzz_parse(frame: &[u8]) {
     let done = complete_l4(&mut frame, &meta);
     assert_eq!(put_pseudo_header_sum(&mut frame, &meta).err(), done.err());
     assert_eq!(complete_l3(&mut frame, &meta).is_ok(), meta.l3_end != 0);
+}
+
+/// Any bytes as a packet to be answered, each kind of reply in turn: what is made is a sound packet that is not longer than
+/// such replies are.
+pub fn fuzz_reply(frame: &[u8]) {
+    let mut meta = PacketMeta::default();
+    let _ = parse(frame, &mut meta, &mut FlowKey::default());
+    for said in [Said::default(), Said::new(CsumState::Partial, CsumState::Partial, 0)] {
+        for kind in Reply::ALL {
+            let mut packet = HeapPacket::new(frame);
+            if turn(&mut packet, &PacketMeta { said, ..meta }, kind).is_err() {
+                continue;
+            }
+            let (mut meta, mut key) = (PacketMeta::default(), FlowKey::default());
+            let parsed = parse(packet.data(), &mut meta, &mut key);
+            assert_eq!(parsed.stop, None, "{kind:?}");
+            assert!(packet.data().len() <= 1280 + 8, "{kind:?}");
+            assert!(kind == Reply::Arp || usize::from(meta.l3_end) == packet.data().len(), "{kind:?}");
+        }
+    }
 }
 
 /// Counts what comes back.

@@ -54,3 +54,8 @@ fn expression() {
 fn dump() {
     run("dump", millrace::testing::fuzz_dump);
 }
+
+#[test]
+fn reply() {
+    run("reply", millrace::testing::fuzz_reply);
+}

@@ -3,6 +3,8 @@
 
 #[path = "oracle/bytes.rs"]
 mod bytes;
+#[path = "oracle/conjunctions.rs"]
+mod conjunctions;
 #[path = "oracle/megaflows.rs"]
 mod megaflows;
 mod oracle;

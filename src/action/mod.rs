@@ -6,11 +6,15 @@
 //! copy does not count, or a named drop).
 
 pub mod execute;
+pub mod intent;
+pub mod reply;
 mod rewrite;
 
 use std::sync::Arc;
 
 use crate::packet::{DropReason, Field, PortNo, PortRef};
+use intent::{Learn, Log};
+use reply::Reply;
 
 /// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -116,6 +120,53 @@ pub enum Action {
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Arc<[Action]>),
+    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
+    /// has nothing else beside such actions, and its actions are never done.
+    Conjunction {
+        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
+        id: u32,
+        /// Which dimension, from 1.
+        clause: u8,
+        /// How many there are, 2 to 64.
+        of: u8,
+    },
+    /// `group:ID`
+    Group(u32),
+    /// `meter:ID`
+    Meter(u32),
+    /// `ct_clear`: forgets what connection tracking said of the packet.
+    CtClear,
+    /// `check_pkt_larger(LEN)->SUBFIELD`: whether the frame as it is now has more than so many bytes. The packet leaves
+    /// the tables here and goes on at once.
+    CheckPktLarger {
+        /// The number of bytes, from the Ethernet header on.
+        len: u16,
+        /// Gets 1 or 0; not in the packet.
+        dst: Subfield,
+    },
+    /// `reply(KIND,…)`: the packet, or a copy of it where actions follow, becomes a reply, with which the actions inside
+    /// go on. It has the metadata and registers of the packet, and the in_port CONTROLLER, so that it may leave by the
+    /// port that the packet came in by.
+    Become {
+        /// What it becomes.
+        kind: Reply,
+        /// What is done to the reply.
+        actions: Arc<[Action]>,
+    },
+    /// `learn_neighbour(…)`, `learn_fdb(…)`: tells the control thread.
+    Learn(Learn),
+    /// `log(…)`: tells the control thread, with the beginning of the packet.
+    Log(Log),
+    /// `wait_neighbour(PORT,IP,…)`: the packet, or a copy of it where actions follow, waits until the neighbour is known;
+    /// then it gets its Ethernet address as destination, and the actions inside go on with it.
+    Await {
+        /// Key of the neighbour's logical port. The datapath is the metadata.
+        port: Subfield,
+        /// Its IP address; of 32 bits it is IPv4's.
+        ip: Subfield,
+        /// What is done then.
+        actions: Arc<[Action]>,
+    },
 }
 
 /// The `mod_*` and `set_vlan_*` forms.

@@ -205,4 +205,8 @@ impl Packet for Mbuf {
     fn try_copy(&self) -> Option<Self> {
         self.copy_whole()
     }
+
+    fn clear_offloads(&mut self) {
+        Mbuf::clear_offloads(self);
+    }
 }

@@ -21,6 +21,8 @@ pub trait Packet: Sized + Send + 'static {
     fn truncate(&mut self, len: usize);
     /// A copy in a buffer of its own, or none if no buffer is left.
     fn try_copy(&self) -> Option<Self>;
+    /// What the driver said of the packet on reception does not count any more: the bytes are new.
+    fn clear_offloads(&mut self);
 }
 
 /// A packet in a `Vec`.
@@ -80,4 +82,6 @@ impl Packet for HeapPacket {
     fn try_copy(&self) -> Option<Self> {
         Some(self.clone())
     }
+
+    fn clear_offloads(&mut self) {}
 }

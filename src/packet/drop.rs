@@ -72,4 +72,20 @@ reasons! {
     MissQueueFull = "miss_queue_full",
     /// A checksum left to the switch could not be completed because the headers do not say where it goes.
     BadPartial = "bad_partial_checksum",
+    /// A reply was to be made of a packet that is not of the kind to be answered so.
+    BadReply = "bad_reply",
+    /// The headers that a reply is made of are cut short.
+    ReplyTooShort = "reply_too_short",
+    /// A reset, an abort or an error is not answered by another.
+    ReplyToError = "reply_to_error",
+    /// More packets of a turn were to be parsed again than may be.
+    AgainFull = "again_queue_full",
+    /// The packet was turned or parsed again more often than a packet may be.
+    AgainTooOften = "again_too_often",
+    /// No number was left for the frozen context that the packet was to go on from.
+    ContextFull = "context_full",
+    /// More packets waited for a neighbour than may, and this one had waited longest.
+    NeighbourFull = "neighbour_queue_full",
+    /// The neighbour that the packet waited for did not answer in time.
+    NeighbourUnresolved = "neighbour_unresolved",
 }

@@ -80,10 +80,10 @@ pub struct CompactWord {
 pub struct Compact(Box<[CompactWord]>);
 
 impl Compact {
-    /// That of a flow.
+    /// That of a flow. The conjunction that it asks for is left out: a lookup may give any packet any.
     pub fn new(matcher: &Match) -> Self {
         let words = (0u8..).zip(matcher.key.words()).zip(matcher.mask.words());
-        let asked = words.filter(|(_, mask)| **mask != 0);
+        let asked = words.filter(|((word, _), mask)| **mask != 0 && usize::from(*word) != w::CONJ);
         Self(asked.map(|((word, value), mask)| CompactWord { word, value: *value, mask: *mask }).collect())
     }
 

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::conjunction;
 use super::flow::{Flow, FlowOptions, Match};
 use super::stats::{FlowStats, StatsExhausted, StatsId};
 use super::table::{FlowFilter, TABLES, Tables, Timeout};
@@ -93,6 +94,12 @@ pub enum FlowModError {
         /// Table it names.
         target: u8,
     },
+    /// A conjunction beside another action, inside `clone`, or with dimensions that cannot be.
+    #[error(
+        "conjunction(ID,K/N) stands with nothing but others of its kind, N is 2 to 64 and K is 1 to N; put the other \
+         actions into the flow that matches conj_id"
+    )]
+    BadConjunction,
     /// Too many flows.
     #[error(transparent)]
     Stats(#[from] StatsExhausted),
@@ -165,7 +172,7 @@ impl<'a> Batch<'a> {
 
     fn add(&mut self, change: &FlowMod) -> Result<(), FlowModError> {
         let (table, priority, matcher) = (change.table.unwrap_or(0), change.priority, &change.matcher);
-        check_goto(table, &change.actions)?;
+        check(table, &change.actions)?;
         let present = self.tables.get(table, priority, matcher);
         if present.is_some_and(|present| present.options.lowered && !change.options.lowered) {
             return Err(FlowModError::Lowered { table, priority });
@@ -197,7 +204,7 @@ impl<'a> Batch<'a> {
             return if change.cookie_filter.is_none() { self.add(change) } else { Ok(()) };
         }
         for flow in &meant {
-            check_goto(flow.table, &change.actions)?;
+            check(flow.table, &change.actions)?;
         }
         self.changes.modified += meant.len();
         for flow in meant {
@@ -247,6 +254,24 @@ impl Drop for Batch<'_> {
             self.stats.release(id);
         }
     }
+}
+
+/// Whether a flow of that table may have these actions.
+fn check(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
+    check_goto(table, actions)?;
+    let parts = actions.iter().filter(|action| conjunction::is_possible_part(action)).count();
+    if has_part(actions) && parts != actions.len() {
+        return Err(FlowModError::BadConjunction);
+    }
+    Ok(())
+}
+
+fn has_part(actions: &[Action]) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Conjunction { .. } => true,
+        Action::Clone(inner) => has_part(inner),
+        _ => false,
+    })
 }
 
 fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {

@@ -10,6 +10,7 @@
 
 pub mod cache;
 pub mod changes;
+pub mod conjunction;
 pub mod flow;
 pub mod flowmod;
 pub mod frozen;

@@ -108,9 +108,9 @@ impl Provenance {
     }
 }
 
-/// Metadata and registers.
+/// Metadata and registers, and the conjunction, which a packet never brings.
 fn is_context(word: usize) -> bool {
-    (w::METADATA..w::REGS + 8).contains(&word)
+    (w::METADATA..w::REGS + 8).contains(&word) || word == w::CONJ
 }
 
 /// Records while a key is translated. Told of every look at the key and of every write to it.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rpds::RedBlackTreeMapSync;
 
 use super::changes::{Touched, What};
+use super::conjunction;
 use super::flow::{Flow, Match, PackedMatch};
 use super::stats::StatsId;
 use crate::action::Action;
@@ -16,10 +17,18 @@ use crate::packet::{FlowKey, PortNo};
 /// How many tables there are; their numbers are 0 to 254.
 pub const TABLES: usize = 255;
 
+/// One table.
+#[derive(Clone, Default)]
+struct Table {
+    flows: Classifier<Arc<Flow>>,
+    /// How many of them are parts of conjunctive matches.
+    parts: usize,
+}
+
 /// All flow tables. A clone shares everything with its origin.
 #[derive(Clone)]
 pub struct Tables {
-    tables: Arc<Vec<Classifier<Arc<Flow>>>>,
+    tables: Arc<Vec<Table>>,
     /// The flows with a timeout, so that nobody walks the others to find what has expired.
     timed: RedBlackTreeMapSync<StatsId, Arc<Flow>>,
     /// Tells this version from all others by its address.
@@ -34,7 +43,7 @@ impl Default for Tables {
     fn default() -> Self {
         Self {
             // One empty table, shared until it is changed.
-            tables: Arc::new(vec![Classifier::default(); TABLES]),
+            tables: Arc::new(vec![Table::default(); TABLES]),
             timed: RedBlackTreeMapSync::new_sync(),
             version: Arc::default(),
             parent: Arc::default(),
@@ -85,35 +94,40 @@ pub enum Timeout {
 }
 
 impl Tables {
-    /// The flow of a table that a key meets: the greatest priority and, among equal ones, the flow added first.
+    /// The flow of a table that a key meets: the greatest priority and, among equal ones, the flow added first. See
+    /// [`conjunction`] for what conjunctive matches make of that.
     #[inline]
     pub fn lookup<W: Wildcards>(&self, table: u8, key: &FlowKey, wild: &mut W) -> Option<&Arc<Flow>> {
-        self.tables.get(usize::from(table))?.lookup(key, wild)
+        let table = self.tables.get(usize::from(table))?;
+        match table.parts {
+            0 => table.flows.lookup(key, wild),
+            _ => conjunction::lookup(&table.flows, key, wild),
+        }
     }
 
     /// The flow with exactly that match and priority.
     pub fn get(&self, table: u8, priority: u16, matcher: &Match) -> Option<&Arc<Flow>> {
-        self.tables.get(usize::from(table))?.get(priority, matcher)
+        self.tables.get(usize::from(table))?.flows.get(priority, matcher)
     }
 
     /// How many flows there are.
     pub fn len(&self) -> usize {
-        self.tables.iter().map(Classifier::len).sum()
+        self.tables.iter().map(|table| table.flows.len()).sum()
     }
 
     /// Whether there are no flows.
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(Classifier::is_empty)
+        self.tables.iter().all(|table| table.flows.is_empty())
     }
 
     /// How many flows a table has.
     pub fn len_of(&self, table: u8) -> usize {
-        self.tables.get(usize::from(table)).map_or(0, Classifier::len)
+        self.tables.get(usize::from(table)).map_or(0, |table| table.flows.len())
     }
 
     /// All flows, by table, in no order within one.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Flow>> {
-        self.tables.iter().flat_map(|table| table.iter().map(|(_, flow)| flow))
+        self.tables.iter().flat_map(|table| table.flows.iter().map(|(_, flow)| flow))
     }
 
     /// The flows that a filter means, by table, falling priority, then as they were added.
@@ -121,7 +135,7 @@ impl Tables {
         let mut found = Vec::new();
         for table in self.chosen(filter.table) {
             let start = found.len();
-            found.extend(table.within(&filter.matcher).filter(|(_, flow)| filter.admits(flow)));
+            found.extend(table.flows.within(&filter.matcher).filter(|(_, flow)| filter.admits(flow)));
             if let Some(new) = found.get_mut(start..) {
                 new.sort_by_key(|(rank, _)| Reverse(*rank));
             }
@@ -134,7 +148,7 @@ impl Tables {
         let tables = self.chosen(filter.table);
         tables
             .iter()
-            .flat_map(|table| table.within(&filter.matcher))
+            .flat_map(|table| table.flows.within(&filter.matcher))
             .filter(|(_, flow)| filter.admits(flow))
             .count()
     }
@@ -163,7 +177,7 @@ impl Tables {
     /// Whether some flow of that table and priority could meet a packet that meets `matcher`.
     pub(super) fn overlaps(&self, table: u8, priority: u16, matcher: &Match) -> bool {
         let table = self.tables.get(usize::from(table));
-        table.is_some_and(|table| table.overlapping(priority, matcher).next().is_some())
+        table.is_some_and(|table| table.flows.overlapping(priority, matcher).next().is_some())
     }
 
     /// A new version, the same as this but for what will be changed in it.
@@ -197,14 +211,16 @@ impl Tables {
 
     /// A match as a flow of that table keeps it: flows of the same mask share it.
     pub(super) fn pack(&self, table: u8, matcher: &Match) -> PackedMatch {
-        let like = self.tables.get(usize::from(table)).and_then(|table| table.any_with(&matcher.mask));
+        let like = self.tables.get(usize::from(table)).and_then(|table| table.flows.any_with(&matcher.mask));
         PackedMatch::new(matcher, like.map(|flow| &flow.packed))
     }
 
     /// Puts a flow in; the one with the same match and priority gives it its place and is returned.
     pub(super) fn insert(&mut self, flow: Arc<Flow>) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(flow.table))?;
-        let old = table.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
+        let old = table.flows.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
+        table.parts += usize::from(conjunction::is_part(&flow));
+        table.parts -= usize::from(old.as_deref().is_some_and(conjunction::is_part));
         Arc::make_mut(&mut self.touched).add(&flow);
         self.forget_timeout(old.as_deref());
         if flow.options.idle_timeout != 0 || flow.options.hard_timeout != 0 {
@@ -215,7 +231,9 @@ impl Tables {
 
     /// Takes a flow out.
     pub(super) fn remove(&mut self, table: u8, priority: u16, matcher: &Match) -> Option<Arc<Flow>> {
-        let old = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?.remove(priority, matcher);
+        let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?;
+        let old = table.flows.remove(priority, matcher);
+        table.parts -= usize::from(old.as_deref().is_some_and(conjunction::is_part));
         if let Some(old) = &old {
             Arc::make_mut(&mut self.touched).add(old);
         }
@@ -229,7 +247,7 @@ impl Tables {
         }
     }
 
-    fn chosen(&self, table: Option<u8>) -> &[Classifier<Arc<Flow>>] {
+    fn chosen(&self, table: Option<u8>) -> &[Table] {
         match table {
             None => &self.tables,
             Some(table) => self.tables.get(usize::from(table)..=usize::from(table)).unwrap_or_default(),

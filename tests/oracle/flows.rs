@@ -43,6 +43,7 @@ fn matcher() -> impl Strategy<Value = Match> {
         (select(vec![0u128, 0x1000]), Just((Field::VlanTci, 0x1000))),
         (select(vec![6u128, 17, 58]), Just((Field::NwProto, 0xff))),
         (select(vec![0u128, 1, 2, 63]), Just((Field::NwTtl, 0xff))),
+        (1u128..4, Just((Field::ConjId, 0xffff_ffff))),
         (
             0u128..4,
             select(vec![
@@ -167,6 +168,7 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         2 => (select(vec![0u128, 0x1000, 0x1001, 0x1002]), select(vec![(Field::VlanTci, 0x1003), (Field::VlanTci, 0x1000)])),
         4 => (0u128..3, select(vec![(Field::Metadata, 0xffff_ffff_ffff_ffff), (Field::Metadata, 1)])),
         1 => (0u128..3, Just((Field::Reg0, 3))),
+        1 => (1u128..4, Just((Field::ConjId, 0xffff_ffff))),
     ];
     let matcher = proptest::collection::vec(part, 0..3).prop_map(|parts| {
         let mut out = Match::default();
@@ -210,10 +212,33 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         proptest::collection::vec(inner, 0..4).prop_map(|inner| Action::Clone(inner.into()))
     });
     let actions = proptest::collection::vec(action, 0..4);
-    (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
+    let flow = (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
         actions.iter_mut().for_each(|action| forwards(action, table));
         actions.push(Action::Resubmit { port: None, table: Some(table + 1) });
         Wanted { table, priority, matcher, actions }
+    });
+    some_in_parts(flow, 0.3)
+}
+
+/// Some flows become parts of conjunctive matches.
+fn some_in_parts(flow: impl Strategy<Value = Wanted>, share: f64) -> impl Strategy<Value = Wanted> {
+    let part = (1u32..4, 1u8..4, 2u8..4).prop_map(|(id, clause, of)| Action::Conjunction {
+        id,
+        clause: clause.min(of),
+        of,
+    });
+    let parts = proptest::option::weighted(share, proptest::collection::vec(part, 1..4));
+    (flow, parts).prop_map(|(flow, parts)| Wanted { actions: parts.unwrap_or(flow.actions.clone()), ..flow })
+}
+
+/// Flows of the small world in one table, most of them parts of conjunctive matches.
+pub fn conjunctive() -> impl Strategy<Value = Wanted> {
+    (some_in_parts(dense(), 0.7), proptest::option::of(1u128..4)).prop_map(|(mut flow, id)| {
+        let is_part = matches!(flow.actions.first(), Some(Action::Conjunction { .. }));
+        if let Some(id) = id.filter(|_| !is_part) {
+            flow.matcher.set(Field::ConjId, id);
+        }
+        Wanted { table: 0, ..flow }
     })
 }
 
@@ -241,7 +266,7 @@ impl Wanted {
 pub fn wanted() -> impl Strategy<Value = Wanted> {
     let actions = proptest::collection::vec(action(), 0..5);
     let goto = prop_oneof![2 => Just(None), 1 => (1u8..4).prop_map(Some)];
-    (0..TABLES, 0u16..4, matcher(), actions, goto).prop_map(
+    let flow = (0..TABLES, 0u16..4, matcher(), actions, goto).prop_map(
         |(table, priority, matcher, mut actions, goto)| {
             // Resubmits go forwards but for a few that end a list: else most packets would end at a limit.
             let last = actions.len().saturating_sub(1);
@@ -256,7 +281,8 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
             actions.extend(goto.map(|steps| Action::GotoTable(table + steps)));
             Wanted { table, priority, matcher, actions }
         },
-    )
+    );
+    some_in_parts(flow, 0.1)
 }
 
 /// As a change. The cookie tells flows apart.

@@ -37,14 +37,16 @@ fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered
 }
 
 /// `key` where something was recorded, `other` elsewhere, with a TTL that reaches the floor. Metadata and registers
-/// are what the frozen context says, and so are those of `key`.
+/// are what the frozen context says, and so are those of `key`; the conjunction is no packet's.
 fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     let mut new = *other;
     for (word, new) in new.words_mut().iter_mut().enumerate() {
         let mask = recorded.mask.words()[word];
         *new = key.words()[word] & mask | *new & !mask;
     }
-    for field in [Field::Metadata, Field::Xxreg0, Field::Xxreg1, Field::Xxreg2, Field::Xxreg3] {
+    let constant =
+        [Field::Metadata, Field::Xxreg0, Field::Xxreg1, Field::Xxreg2, Field::Xxreg3, Field::ConjId];
+    for field in constant {
         new.set(field, key.get(field));
     }
     let (ttl, floor) = (new.get(Field::NwTtl), u128::from(recorded.min_ttl));

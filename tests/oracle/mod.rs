@@ -5,6 +5,9 @@ pub mod checksums;
 pub mod flows;
 pub mod frames;
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
 use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo};
 use millrace::pipeline::Flow;
@@ -50,22 +53,14 @@ pub fn packet_part(key: &FlowKey) -> FlowKey {
     out
 }
 
+/// The flow that a packet meets in a table.
+pub fn find<'a>(world: &'a World<'a>, key: &FlowKey, table: u8) -> Option<&'a Flow> {
+    Run::new(world, key).find(table)
+}
+
 /// What the switch must do to a packet that enters the tables at `table`.
 pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
-    let mut run = Run {
-        world,
-        key: *key,
-        stack: Vec::new(),
-        answer: Answer::default(),
-        resubmits: 0,
-        clones: 0,
-        steps: 0,
-        steps_that_count: 0,
-        halted: None,
-        bad_port: false,
-        hairpin: false,
-        missed: false,
-    };
+    let mut run = Run::new(world, key);
     let end = run.visit(table, 0);
     let mut answer = run.answer;
     if let Err(Stop::Limit(reason)) = end {
@@ -111,6 +106,23 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    fn new(world: &'a World<'a>, key: &FlowKey) -> Self {
+        Run {
+            world,
+            key: *key,
+            stack: Vec::new(),
+            answer: Answer::default(),
+            resubmits: 0,
+            clones: 0,
+            steps: 0,
+            steps_that_count: 0,
+            halted: None,
+            bad_port: false,
+            hairpin: false,
+            missed: false,
+        }
+    }
+
     fn visit(&mut self, table: u8, depth: usize) -> Result<(), Stop> {
         match self.find(table) {
             Some(flow) => self.actions(flow, &flow.actions, depth),
@@ -118,20 +130,36 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The flow that the packet meets now; the first among the greatest.
+    /// The flow that the packet meets now; the first among the greatest. A conjunctive match counts as a flow of its
+    /// priority, just below the plain ones, that leads to another search.
     fn find(&mut self, table: u8) -> Option<&'a Flow> {
-        let mut best: Option<&Flow> = None;
-        for flow in self.world.flows.iter().filter(|flow| flow.table == table) {
-            let matcher = flow.matcher();
-            let mut words = self.key.words().iter().zip(matcher.key.words()).zip(matcher.mask.words());
-            let met = words.all(|((have, want), mask)| have & mask == want & mask);
-            if met && best.is_none_or(|best| flow.priority > best.priority) {
-                best = Some(flow);
+        let met: Vec<&Flow> = self.met(table, &self.key);
+        let plain = met.iter().copied().filter(|flow| !is_part(flow));
+        let mut best = first_of_the_greatest(plain);
+        for (priority, id) in conjunctions(&met) {
+            if best.is_some_and(|best| best.priority >= priority) {
+                break;
+            }
+            let mut key = self.key;
+            key.set(Field::ConjId, u128::from(id));
+            let found = self.met(table, &key).into_iter().filter(|flow| !is_part(flow));
+            if let Some(found) = first_of_the_greatest(found) {
+                best = Some(found);
+                break;
             }
         }
         self.missed = best.is_none();
         self.answer.hits.extend(best.map(|flow| flow.stats));
         best
+    }
+
+    fn met(&self, table: u8, key: &FlowKey) -> Vec<&'a Flow> {
+        let is_met = |flow: &&Flow| {
+            let matcher = flow.matcher();
+            let mut words = key.words().iter().zip(matcher.key.words()).zip(matcher.mask.words());
+            words.all(|((have, want), mask)| have & mask == want & mask)
+        };
+        self.world.flows.iter().filter(|flow| flow.table == table).filter(is_met).collect()
     }
 
     fn actions(&mut self, flow: &'a Flow, actions: &'a [Action], depth: usize) -> Result<(), Stop> {
@@ -207,6 +235,7 @@ impl<'a> Run<'a> {
                 self.step()
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
+            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
         }
     }
 
@@ -437,4 +466,27 @@ impl<'a> Run<'a> {
             _ => true,
         }
     }
+}
+
+fn is_part(flow: &Flow) -> bool {
+    flow.actions.iter().any(|action| matches!(action, Action::Conjunction { .. }))
+}
+
+fn first_of_the_greatest<'a>(flows: impl Iterator<Item = &'a Flow>) -> Option<&'a Flow> {
+    flows.reduce(|best, flow| if flow.priority > best.priority { flow } else { best })
+}
+
+/// Priority and id of the conjunctive matches of which every dimension is among those flows: the greatest priority first,
+/// then the least id.
+fn conjunctions(met: &[&Flow]) -> Vec<(u16, u32)> {
+    let mut dimensions: BTreeMap<(Reverse<u16>, u32, u8), BTreeSet<u8>> = BTreeMap::new();
+    for flow in met {
+        for action in flow.actions.iter() {
+            if let Action::Conjunction { id, clause, of } = action {
+                dimensions.entry((Reverse(flow.priority), *id, *of)).or_default().insert(*clause);
+            }
+        }
+    }
+    let complete = dimensions.into_iter().filter(|((_, _, of), met)| met.len() == usize::from(*of));
+    complete.map(|((Reverse(priority), id, _), _)| (priority, id)).collect()
 }

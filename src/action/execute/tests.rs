@@ -39,6 +39,7 @@ impl Packet for Scarce {
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
         Some(Scarce { packet: self.packet.clone(), left: left.clone() })
     }
+    fn clear_offloads(&mut self) {}
 }
 
 /// What was seen of an execution.

@@ -1,22 +1,17 @@
 //! The flows of a datapath, read once and in the order in which they are looked at.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::view::View;
 use crate::logical::SyntaxError;
-use crate::logical::action::{
-    self, Action, Context, DHCP_OPTIONS, DHCPV6_OPTIONS, OptionDef, OptionKind, parse_actions,
-};
+use crate::logical::action::{self, Action, Context, parse_actions};
 use crate::logical::expr::{Expr, Relop};
+use crate::logical::known::{KnownOptions, TABLES};
 use crate::logical::names::Names;
-use crate::logical::rows::tables::{DhcpOptions, Dhcpv6Options, LogicalFlow, PortBinding};
-use crate::logical::rows::{Pipeline, Store, Uuid};
-
-/// Tables that a flow's `next` may name: as many as the database allows.
-const TABLES: u8 = 33;
+use crate::logical::rows::tables::{LogicalFlow, PortBinding};
+use crate::logical::rows::{Pipeline, Uuid};
 
 /// A flow that was read.
 pub(super) struct Flow {
@@ -86,33 +81,6 @@ impl Flows {
     pub fn stage(&self, pipeline: Pipeline, table: u8) -> Option<&str> {
         self.table(pipeline, table).first()?.row.external_ids.get("stage-name").map(String::as_str)
     }
-}
-
-/// The options of DHCP that actions may name: those of the rows, or where there are none, the usual ones.
-struct KnownOptions {
-    ipv4: Cow<'static, [OptionDef]>,
-    ipv6: Cow<'static, [OptionDef]>,
-}
-
-impl KnownOptions {
-    fn of(store: &Store) -> Self {
-        let ipv4 = store.iter::<DhcpOptions>().map(|(_, row)| option(&row.name, row.code, &row.kind));
-        let ipv6 = store.iter::<Dhcpv6Options>().map(|(_, row)| option(&row.name, row.code, &row.kind));
-        Self { ipv4: or_usual(ipv4, DHCP_OPTIONS), ipv6: or_usual(ipv6, DHCPV6_OPTIONS) }
-    }
-}
-
-/// An option of a row; none if its type is not known, so that flows that name it are reported.
-fn option(name: &str, code: u8, kind: &str) -> Option<OptionDef> {
-    Some(OptionDef { name: name.to_owned().into(), code: code.into(), kind: OptionKind::by_name(kind)? })
-}
-
-fn or_usual(
-    rows: impl Iterator<Item = Option<OptionDef>>,
-    usual: &'static [OptionDef],
-) -> Cow<'static, [OptionDef]> {
-    let mut rows = rows.peekable();
-    if rows.peek().is_none() { usual.into() } else { rows.flatten().collect() }
 }
 
 fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>, known: &KnownOptions) -> Result<Flow, Unread> {

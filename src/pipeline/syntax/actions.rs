@@ -6,7 +6,7 @@ use super::matcher::{VLAN_PRESENT, field_by_name, is_met, needs};
 use super::value::{
     field_value, known_port, masked_u64, number, number_u16, port, subfield, table, too_large,
 };
-use super::{Match, PortNames};
+use super::{Match, PortNames, objects};
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::field::Prereq;
 use crate::packet::{Field, PortNo};
@@ -60,6 +60,7 @@ const NAMES: &[&str] = &[
     "pop",
     "dec_ttl",
     "clone",
+    "conjunction",
     "apply_actions",
 ];
 
@@ -69,7 +70,6 @@ const NOT_YET: &[&str] = &[
     "ct",
     "ct_clear",
     "nat",
-    "conjunction",
     "set_queue",
     "pop_queue",
     "enqueue",
@@ -178,6 +178,7 @@ impl Parser<'_> {
                 continue;
             }
             let new = self.action(&item, depth)?;
+            objects::check_conjunction(&actions, &new, &item, depth)?;
             if let Some(action) = new.iter().find(|action| Rank::of(action) != Rank::Action)
                 && depth > 0
             {
@@ -235,6 +236,7 @@ impl Parser<'_> {
                 self.state.mask.set(Field::VlanTci, 0);
                 Action::PopVlan
             }
+            "conjunction" => objects::conjunction(item)?,
             "dec_ttl" => {
                 if let Value::Plain(ids) | Value::Parens(ids) = item.value
                     && !ids.text.trim().is_empty()

@@ -8,13 +8,15 @@
 //! matches its Ethernet type and protocol in full but says nothing of fragments.
 //!
 //! Inside, `flow` has whole flows and files of them, `matcher` the fields of a match, `actions` the actions, `value`
-//! single values, `cursor` the cutting of text into items, and `print` the way back.
+//! `objects` what ties flows together, `value` single
+//! values, `cursor` the cutting of text into items, and `print` the way back.
 
 mod actions;
 mod cursor;
 mod error;
 mod flow;
 mod matcher;
+mod objects;
 mod print;
 mod value;
 

@@ -1,0 +1,296 @@
+//! The flows and whom they belong to.
+//!
+//! The invariant: a flow is here exactly while some unit makes it, and what is installed of it follows from its
+//! makers alone: the actions of the lowest uuid, or where there are none, the clauses of all of them. Between
+//! [`Book::finish`] and [`Book::finish`] the book remembers what was installed before, so that what was taken out and
+//! put in again costs nobody anything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::packed::{Layout, Masks, Packed, unpack};
+use crate::action::Action;
+use crate::logical::rows::{Table, Uuid};
+use crate::pipeline::Match;
+use crate::pipeline::flow::FlowOptions;
+use crate::pipeline::flowmod::{Command, FlowMod};
+
+/// What makes flows: a row, and for a logical flow the datapath that it is made for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Unit {
+    /// The row.
+    pub uuid: Uuid,
+    /// Its table.
+    pub table: Table,
+    /// Key of the datapath of a logical flow; else 0.
+    pub datapath: u32,
+}
+
+/// A unit by its number.
+pub(super) type UnitId = u32;
+/// A flow by its number.
+pub(super) type FlowId = u32;
+
+/// What a unit wants done with packets that meet a flow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Body {
+    /// These actions.
+    Actions(Arc<[Action]>),
+    /// That a dimension of a conjunction counts as met.
+    Clause {
+        /// The conjunction.
+        id: u32,
+        /// The dimension, from 1.
+        clause: u8,
+        /// Number of dimensions.
+        of: u8,
+    },
+}
+
+/// Where a flow stands.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Place {
+    table: u8,
+    priority: u16,
+    matcher: Packed,
+}
+
+struct Slot {
+    place: Place,
+    makers: SmallVec<[(UnitId, Body); 1]>,
+    touched: bool,
+}
+
+/// What is installed of a flow.
+#[derive(Clone, PartialEq, Eq)]
+struct Installed {
+    cookie: u64,
+    actions: Arc<[Action]>,
+}
+
+/// All flows.
+pub(super) struct Book {
+    pub masks: Masks,
+    slots: Vec<Slot>,
+    free: Vec<FlowId>,
+    places: HashMap<Place, FlowId, foldhash::fast::FixedState>,
+    /// Flows that may have changed, and what was installed of them.
+    touched: Vec<(FlowId, Option<Installed>)>,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            masks: Masks::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::default(),
+            touched: Vec::new(),
+        }
+    }
+}
+
+impl Slot {
+    fn installed(&self, unit: impl Fn(UnitId) -> Uuid) -> Option<Installed> {
+        let lowest = self.makers.iter().map(|(id, _)| unit(*id)).min()?;
+        let plain = self.makers.iter().filter_map(|(id, body)| match body {
+            Body::Actions(actions) => Some((unit(*id), actions)),
+            Body::Clause { .. } => None,
+        });
+        if let Some((uuid, actions)) = plain.min_by_key(|(uuid, _)| *uuid) {
+            return Some(Installed { cookie: uuid.first_word().into(), actions: Arc::clone(actions) });
+        }
+        let mut clauses: SmallVec<[(u32, u8, u8); 4]> = SmallVec::new();
+        for (_, body) in &self.makers {
+            if let Body::Clause { id, clause, of } = body {
+                clauses.push((*id, *clause, *of));
+            }
+        }
+        clauses.sort_unstable();
+        let actions = clauses.into_iter().map(|(id, clause, of)| Action::Conjunction { id, clause, of });
+        Some(Installed { cookie: lowest.first_word().into(), actions: actions.collect() })
+    }
+}
+
+impl Book {
+    /// Number of flows.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A unit makes a flow. Its number, or none if the unit has made the very same one before.
+    pub fn make(
+        &mut self,
+        unit: UnitId,
+        table: u8,
+        priority: u16,
+        matcher: Packed,
+        body: Body,
+        units: impl Fn(UnitId) -> Uuid,
+    ) -> Option<FlowId> {
+        let place = Place { table, priority, matcher };
+        let id = match self.places.get(&place) {
+            Some(id) => *id,
+            None => {
+                let slot = Slot { place: place.clone(), makers: SmallVec::new(), touched: false };
+                let id = match self.free.pop() {
+                    Some(id) => {
+                        if let Some(free) = self.slots.get_mut(id as usize) {
+                            *free = slot;
+                        }
+                        id
+                    }
+                    None => {
+                        self.slots.push(slot);
+                        (self.slots.len() - 1) as FlowId
+                    }
+                };
+                self.places.insert(place, id);
+                id
+            }
+        };
+        self.touch(id, units);
+        let slot = self.slots.get_mut(id as usize)?;
+        if slot.makers.iter().any(|(maker, made)| *maker == unit && *made == body) {
+            return None;
+        }
+        slot.makers.push((unit, body));
+        Some(id)
+    }
+
+    /// A unit makes that flow no longer.
+    pub fn unmake(&mut self, id: FlowId, unit: UnitId, units: impl Fn(UnitId) -> Uuid) {
+        self.touch(id, units);
+        if let Some(slot) = self.slots.get_mut(id as usize) {
+            slot.makers.retain(|(maker, _)| *maker != unit);
+        }
+    }
+
+    fn touch(&mut self, id: FlowId, units: impl Fn(UnitId) -> Uuid) {
+        if let Some(slot) = self.slots.get_mut(id as usize)
+            && !slot.touched
+        {
+            slot.touched = true;
+            self.touched.push((id, slot.installed(units)));
+        }
+    }
+
+    /// What has changed since the last time.
+    pub fn finish(&mut self, units: impl Fn(UnitId) -> Uuid) -> Changes {
+        let mut changes = Changes::default();
+        for (id, before) in std::mem::take(&mut self.touched) {
+            let Some(slot) = self.slots.get_mut(id as usize) else { continue };
+            slot.touched = false;
+            let after = slot.installed(&units);
+            if before != after
+                && let Some(flow) = lowered(&self.masks, &slot.place, after.as_ref().or(before.as_ref()))
+            {
+                changes.put.extend(after.is_some().then(|| (flow.clone(), before.is_none())));
+                changes.taken.extend(after.is_none().then_some(flow));
+            }
+            if slot.makers.is_empty() {
+                self.places.remove(&slot.place);
+                self.free.push(id);
+            }
+        }
+        changes
+    }
+
+    /// All flows as they are installed, in no order.
+    pub fn flows(&self, units: impl Fn(UnitId) -> Uuid) -> impl Iterator<Item = LoweredFlow> {
+        self.places.values().filter_map(move |id| {
+            let slot = self.slots.get(*id as usize)?;
+            lowered(&self.masks, &slot.place, slot.installed(&units).as_ref())
+        })
+    }
+}
+
+fn lowered(masks: &Masks, place: &Place, installed: Option<&Installed>) -> Option<LoweredFlow> {
+    let installed = installed?;
+    Some(LoweredFlow {
+        table: place.table,
+        priority: place.priority,
+        cookie: installed.cookie,
+        actions: Arc::clone(&installed.actions),
+        layout: Arc::clone(masks.layout(&place.matcher)?),
+        words: SmallVec::from_slice(place.matcher.words()),
+    })
+}
+
+/// A flow that rows were lowered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoweredFlow {
+    /// Its table.
+    pub table: u8,
+    /// Its priority.
+    pub priority: u16,
+    /// First 32 bits of the uuid of the row that it belongs to; 0 if none.
+    pub cookie: u64,
+    /// What is done.
+    pub actions: Arc<[Action]>,
+    layout: Arc<Layout>,
+    words: SmallVec<[u64; 4]>,
+}
+
+impl LoweredFlow {
+    /// What it matches.
+    pub fn matcher(&self) -> Match {
+        unpack(&self.layout, &self.words)
+    }
+
+    fn as_mod(&self, command: Command) -> FlowMod {
+        FlowMod {
+            command,
+            table: Some(self.table),
+            priority: self.priority,
+            matcher: self.matcher(),
+            cookie_filter: None,
+            out_port: None,
+            actions: Arc::clone(&self.actions),
+            options: FlowOptions { cookie: self.cookie, lowered: true, ..FlowOptions::default() },
+        }
+    }
+}
+
+/// What an update changed.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Flows to put in, and whether they are new.
+    put: Vec<(LoweredFlow, bool)>,
+    taken: Vec<LoweredFlow>,
+}
+
+impl Changes {
+    /// Number of flows that change.
+    pub fn len(&self) -> usize {
+        self.put.len() + self.taken.len()
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.taken.is_empty()
+    }
+
+    /// Flows that are new or have other actions or another cookie.
+    pub fn put(&self) -> impl Iterator<Item = &LoweredFlow> {
+        self.put.iter().map(|(flow, _)| flow)
+    }
+
+    /// Flows that are no more.
+    pub fn taken(&self) -> impl Iterator<Item = &LoweredFlow> {
+        self.taken.iter()
+    }
+
+    /// The changes for a [`Batch`](crate::pipeline::Batch), each made when it is asked for. A flow that was there keeps
+    /// its counters.
+    pub fn flow_mods(&self) -> impl Iterator<Item = FlowMod> {
+        let taken = self.taken.iter().map(|flow| flow.as_mod(Command::DeleteStrict));
+        let put = self
+            .put
+            .iter()
+            .map(|(flow, is_new)| flow.as_mod(if *is_new { Command::Add } else { Command::ModifyStrict }));
+        taken.chain(put)
+    }
+}

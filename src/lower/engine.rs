@@ -1,0 +1,526 @@
+//! What is to be lowered anew when something changes.
+//!
+//! A [`Unit`] is a row, and for a logical flow one for each local datapath that has it. It knows which flows it made and
+//! what it referred to. An update collects the units whose row changed, whose datapath came or went, or which referred
+//! to something that changed; takes back what they made; and lowers them from the rows as they are now.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Bindings;
+use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
+use super::flow::Reader;
+use super::local::Local;
+use super::numbers::{INPORT, Numbers, OUTPORT};
+use super::packed::Packed;
+use super::physical::{Base, Flow, zone_names};
+use super::view::{Datapath, Ref, Refs, Sets, View};
+use super::zones::Zones;
+use crate::logical::action::Kind;
+use crate::logical::rows::tables::{
+    AddressSet, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
+    PortGroup, StaticMacBinding,
+};
+use crate::logical::rows::{Change, Delta, Pipeline, Store, Table, Uuid};
+
+/// A row that was not lowered, or only in part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {uuid}: {sentence}", .table.def().name)]
+pub struct Trouble {
+    /// Table of the row.
+    pub table: Table,
+    /// The row.
+    pub uuid: Uuid,
+    /// What is wrong, or missing.
+    pub sentence: String,
+}
+
+/// What is known of a unit.
+struct Made {
+    unit: Unit,
+    flows: SmallVec<[FlowId; 2]>,
+    refs: Refs,
+    /// Numbers of its conjunctions.
+    conjunctions: Numbered,
+    trouble: Option<Box<str>>,
+}
+
+/// All units that made something or may have to.
+#[derive(Default)]
+struct Units {
+    list: Vec<Made>,
+    free: Vec<UnitId>,
+    ids: HashMap<Unit, UnitId, foldhash::fast::FixedState>,
+    /// Units by what they refer to.
+    referring: HashMap<Ref, Vec<UnitId>, foldhash::fast::FixedState>,
+}
+
+/// Numbers of conjunctions.
+#[derive(Default)]
+struct Conjunctions {
+    last: u32,
+    free: Vec<u32>,
+}
+
+/// The lowered flows, and all that is needed to follow the rows. See the [module](super).
+pub struct Lowering {
+    numbers: Numbers,
+    zones: Zones,
+    local: Local,
+    sets: Sets,
+    reader: Reader,
+    units: Units,
+    conjunctions: Conjunctions,
+    book: Book,
+}
+
+/// The row that flows belong to which no row asks for.
+const NOBODY: Unit = Unit { uuid: Uuid(0), table: Table::SbGlobal, datapath: 0 };
+
+impl Units {
+    fn get(&self, id: UnitId) -> Option<&Made> {
+        self.list.get(id as usize)
+    }
+
+    fn uuid(&self, id: UnitId) -> Uuid {
+        self.get(id).map_or(Uuid(0), |made| made.unit.uuid)
+    }
+
+    fn enter(&mut self, made: Made) -> UnitId {
+        let unit = made.unit;
+        let id = match self.free.pop() {
+            Some(id) => {
+                if let Some(place) = self.list.get_mut(id as usize) {
+                    *place = made;
+                }
+                id
+            }
+            None => {
+                self.list.push(made);
+                (self.list.len() - 1) as UnitId
+            }
+        };
+        self.ids.insert(unit, id);
+        id
+    }
+}
+
+impl Conjunctions {
+    fn next(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.last = self.last.wrapping_add(1);
+            self.last
+        })
+    }
+}
+
+/// Numbers that conjunctions had and may have again.
+type Numbered = SmallVec<[u32; 0]>;
+
+/// What a unit comes to.
+#[derive(Default)]
+struct Output {
+    flows: Vec<(u8, u16, Packed, Body)>,
+    refs: Refs,
+    conjunctions: Numbered,
+    trouble: Option<Box<str>>,
+}
+
+/// What is to be lowered anew.
+#[derive(Default)]
+struct Stale {
+    units: BTreeSet<Unit>,
+    refs: HashSet<Ref, foldhash::fast::FixedState>,
+}
+
+impl Stale {
+    fn row(&mut self, table: Table, uuid: Uuid) {
+        self.units.insert(Unit { uuid, table, datapath: 0 });
+    }
+
+    /// A logical flow in one datapath.
+    fn flow(&mut self, uuid: Uuid, datapath: u32) {
+        self.units.insert(Unit { uuid, table: Table::LogicalFlow, datapath });
+    }
+
+    /// All logical flows that a datapath had or has.
+    fn flows_of(&mut self, delta: &Delta, datapath: Uuid) {
+        for store in [&delta.before, &delta.after] {
+            if let Some(key) = key(store, datapath) {
+                store.flows_of(datapath).for_each(|(uuid, _)| self.flow(uuid, key));
+            }
+        }
+    }
+}
+
+/// The datapaths of a logical flow.
+fn datapaths(store: &Store, row: &LogicalFlow) -> BTreeSet<Uuid> {
+    let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
+    let members = group.into_iter().flat_map(|group| group.datapaths.iter().copied());
+    members.chain(row.logical_datapath).collect()
+}
+
+fn key(store: &Store, datapath: Uuid) -> Option<u32> {
+    Some(store.get::<DatapathBinding>(datapath)?.tunnel_key)
+}
+
+impl Lowering {
+    /// Without rows: the first update must be the delta from no rows to all of them. The zones are those of before.
+    pub fn new(numbers: Numbers, zones: Zones) -> Self {
+        Self {
+            numbers,
+            zones,
+            local: Local::default(),
+            sets: Sets::default(),
+            reader: Reader::default(),
+            units: Units::default(),
+            conjunctions: Conjunctions::default(),
+            book: Book::default(),
+        }
+    }
+
+    /// The numbers that were chosen.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// The zones, to be kept for the next start.
+    pub fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// Number of flows.
+    pub fn len(&self) -> usize {
+        self.book.len()
+    }
+
+    /// Whether there are no flows, as before the first update.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All flows, in no order.
+    pub fn flows(&self) -> impl Iterator<Item = LoweredFlow> {
+        self.book.flows(|id| self.units.uuid(id))
+    }
+
+    /// Rows that were not lowered, or only in part, by table and uuid; a row at most once.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let all = self.units.list.iter().filter(|made| made.trouble.is_some());
+        let mut found: Vec<Trouble> = all
+            .map(|made| Trouble {
+                table: made.unit.table,
+                uuid: made.unit.uuid,
+                sentence: made.trouble.as_deref().unwrap_or_default().to_owned(),
+            })
+            .collect();
+        found.sort_by(|one, other| {
+            (one.table, one.uuid, &one.sentence).cmp(&(other.table, other.uuid, &other.sentence))
+        });
+        found.dedup_by(|one, other| (one.table, one.uuid) == (other.table, other.uuid));
+        found
+    }
+
+    /// Whether this chassis has a datapath: flows that concern it are here.
+    pub fn has_datapath(&self, datapath: Uuid) -> bool {
+        self.local.has(datapath)
+    }
+
+    /// Takes over what changed in rows and bindings and says what changes in the tables.
+    pub fn update(&mut self, delta: &Delta, bindings: &Bindings) -> Changes {
+        let mut stale = Stale::default();
+        if self.is_empty() {
+            stale.units.insert(NOBODY);
+        }
+        self.gather_bindings(delta, bindings, &mut stale);
+        self.gather_rows(delta, &mut stale);
+        self.gather_datapaths(delta, &mut stale);
+
+        self.reader.forget(&|asked| stale.refs.contains(asked));
+        self.sets.get_mut().retain(|name, _| !stale.refs.contains(&Ref::Set(name.clone())));
+        for asked in &stale.refs {
+            let referring = self.units.referring.get(asked).into_iter().flatten();
+            stale.units.extend(referring.filter_map(|id| self.units.get(*id)).map(|made| made.unit));
+        }
+        for unit in &stale.units {
+            // Its conjunctions keep their numbers, so that what is made again as it was costs nothing.
+            let numbers = self.take_back(*unit);
+            self.lower(*unit, &delta.after, numbers);
+        }
+        self.book.finish(|id| self.units.uuid(id))
+    }
+
+    /// What bindings and the row of this chassis change.
+    fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
+        let is_renamed = self.local.chassis_name() != bindings.chassis;
+        for name in self.local.bind(bindings) {
+            match self.local.bound(&name) {
+                Some(_) => self.zones.need(name.clone()),
+                None => self.zones.release(&name),
+            }
+            self.local.note(&name, &delta.after);
+            stale.refs.insert(Ref::Port(name.into()));
+        }
+        let is_moved = self.local.find_chassis(&delta.after);
+        let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);
+        if is_renamed || is_moved || delta.changes.iter().any(of_gateways) {
+            for (_, port) in delta.after.iter::<PortBinding>() {
+                if matches!(port.kind.as_str(), "l3gateway" | "chassisredirect") {
+                    self.note(port, &delta.after);
+                    stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, port: &PortBinding, store: &Store) {
+        self.local.note(&port.logical_port, store);
+        // Where its gateway is may decide where a router's port leads.
+        if let Some(distributed) = port.options.get("distributed-port") {
+            self.local.note(distributed, store);
+        }
+    }
+
+    /// The rows that changed, and what refers to them.
+    fn gather_rows(&mut self, delta: &Delta, stale: &mut Stale) {
+        let (before, after) = (&delta.before, &delta.after);
+        for change in &delta.changes {
+            let uuid = change.uuid;
+            match change.table {
+                Table::MacBinding | Table::StaticMacBinding | Table::Fdb => stale.row(change.table, uuid),
+                Table::PortBinding => {
+                    let rows = [before.get::<PortBinding>(uuid), after.get(uuid)];
+                    if let [Some(old), Some(new)] = rows
+                        && is_same_port(old, new)
+                    {
+                        continue;
+                    }
+                    stale.row(change.table, uuid);
+                    for port in rows.into_iter().flatten() {
+                        self.note(port, after);
+                        stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
+                    }
+                }
+                Table::MulticastGroup => {
+                    stale.row(change.table, uuid);
+                    for group in [before.get::<MulticastGroup>(uuid), after.get(uuid)].into_iter().flatten() {
+                        stale.refs.insert(Ref::Multicast(group.datapath, group.name.as_str().into()));
+                    }
+                }
+                Table::AddressSet => {
+                    for set in [before.get::<AddressSet>(uuid), after.get(uuid)].into_iter().flatten() {
+                        stale.refs.insert(Ref::Set(set.name.as_str().into()));
+                    }
+                }
+                Table::PortGroup => {
+                    for group in [before.get::<PortGroup>(uuid), after.get(uuid)].into_iter().flatten() {
+                        stale.refs.insert(Ref::Group(group.name.as_str().into()));
+                    }
+                }
+                Table::DhcpOptions | Table::Dhcpv6Options => _ = stale.refs.insert(Ref::Options),
+                Table::DatapathBinding => {
+                    let rows = [before.get::<DatapathBinding>(uuid), after.get(uuid)];
+                    let of =
+                        |row: Option<&Arc<DatapathBinding>>| row.map(|row| (row.tunnel_key, is_switch(row)));
+                    if of(rows[0]) != of(rows[1]) {
+                        stale.refs.insert(Ref::Datapath(uuid));
+                        stale.refs.extend(rows.into_iter().flatten().map(|row| Ref::Key(row.tunnel_key)));
+                        stale.flows_of(delta, uuid);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Datapaths that came or went, and the logical flows that changed, which only local datapaths have.
+    fn gather_datapaths(&mut self, delta: &Delta, stale: &mut Stale) {
+        let (before, after) = (&delta.before, &delta.after);
+        for datapath in self.local.settle() {
+            stale.refs.insert(Ref::Datapath(datapath));
+            stale.flows_of(delta, datapath);
+            for name in zone_names(datapath) {
+                match self.local.has(datapath) {
+                    true => self.zones.need(name),
+                    false => self.zones.release(&name),
+                }
+            }
+        }
+        for change in &delta.changes {
+            match change.table {
+                Table::LogicalFlow => {
+                    for store in [before, after] {
+                        let row = store.get::<LogicalFlow>(change.uuid);
+                        let datapaths = row.map(|row| datapaths(store, row)).unwrap_or_default();
+                        for key in datapaths.into_iter().filter_map(|datapath| key(store, datapath)) {
+                            stale.flow(change.uuid, key);
+                        }
+                    }
+                }
+                Table::LogicalDpGroup => {
+                    let members = |store: &Store| {
+                        let group = store.get::<LogicalDpGroup>(change.uuid);
+                        group.map(|group| group.datapaths.clone()).unwrap_or_default()
+                    };
+                    let (old, new) = (members(before), members(after));
+                    old.symmetric_difference(&new).for_each(|datapath| stale.flows_of(delta, *datapath));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes back what a unit made; the numbers of its conjunctions.
+    fn take_back(&mut self, unit: Unit) -> Numbered {
+        let Some(id) = self.units.ids.remove(&unit) else { return Numbered::default() };
+        let Some(made) = self.units.list.get_mut(id as usize) else { return Numbered::default() };
+        let (flows, refs) = (std::mem::take(&mut made.flows), std::mem::take(&mut made.refs));
+        let numbers = std::mem::take(&mut made.conjunctions);
+        made.trouble = None;
+        for flow in flows {
+            self.book.unmake(flow, id, |id| self.units.uuid(id));
+        }
+        for asked in refs {
+            if let Some(referring) = self.units.referring.get_mut(&asked) {
+                referring.retain(|other| *other != id);
+                if referring.is_empty() {
+                    self.units.referring.remove(&asked);
+                }
+            }
+        }
+        self.units.free.push(id);
+        numbers
+    }
+
+    /// Lowers a unit from the rows as they are now.
+    fn lower(&mut self, unit: Unit, store: &Store, mut numbers: Numbered) {
+        let made = match unit.table {
+            Table::LogicalFlow => self.logical(unit, store, &mut numbers),
+            _ => self.physical(unit, store),
+        };
+        let Some(mut output) = made else { return self.conjunctions.free.extend(numbers) };
+        self.conjunctions.free.extend(numbers);
+        let conjunctions = std::mem::take(&mut output.conjunctions);
+        let refs = std::mem::take(&mut output.refs);
+        let trouble = output.trouble.take();
+        let made = Made { unit, flows: SmallVec::new(), refs, conjunctions, trouble };
+        let id = self.units.enter(made);
+        let mut flows = SmallVec::with_capacity(output.flows.len());
+        for (table, priority, matcher, body) in output.flows {
+            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.uuid(id));
+            flows.extend(flow);
+        }
+        if let Some(made) = self.units.list.get_mut(id as usize) {
+            made.flows = flows;
+        }
+        let refs = self.units.get(id).map(|made| made.refs.clone()).unwrap_or_default();
+        for asked in refs {
+            self.units.referring.entry(asked).or_default().push(id);
+        }
+    }
+
+    fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
+        let row = store.get::<LogicalFlow>(unit.uuid)?;
+        let (uuid, datapath) = store.datapath_by_key(unit.datapath)?;
+        let is_switch = is_switch(datapath);
+        if !self.local.has(uuid) || !is_of(store, row, uuid) {
+            return None;
+        }
+        let datapath = Datapath { uuid, key: unit.datapath };
+        let mut view = View::new(store, &self.local, &self.sets, datapath);
+        view.own_port = is_switch.then_some(match row.pipeline {
+            Pipeline::Ingress => INPORT,
+            Pipeline::Egress => OUTPORT,
+        });
+        let mut output = Output::default();
+        let is_about_another =
+            row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
+        if !is_about_another {
+            match self.reader.read(row, &view, &self.numbers, &mut self.book.masks) {
+                Ok((template, lowered)) => {
+                    let first = match row.pipeline {
+                        Pipeline::Ingress => self.numbers.ingress,
+                        Pipeline::Egress => self.numbers.egress,
+                    };
+                    let table = first.saturating_add(row.table_id);
+                    let conjunctions = &mut output.conjunctions;
+                    let mut number = || {
+                        let number =
+                            if numbers.is_empty() { self.conjunctions.next() } else { numbers.remove(0) };
+                        conjunctions.push(number);
+                        number
+                    };
+                    let wanted = template.matches(&view, &mut self.book.masks, &mut number);
+                    output.flows.extend(wanted.into_iter().map(|wanted| {
+                        let body = match wanted.clause {
+                            Some((id, clause, of)) => Body::Clause { id, clause, of },
+                            None => Body::Actions(Arc::clone(&lowered.actions)),
+                        };
+                        (table, row.priority, wanted.matcher, body)
+                    }));
+                    output.trouble = missing(&lowered.missing);
+                }
+                Err(unread) => output.trouble = Some(unread.to_string().into()),
+            }
+        }
+        output.refs = view.into_refs();
+        Some(output)
+    }
+
+    fn physical(&mut self, unit: Unit, store: &Store) -> Option<Output> {
+        let base = Base { store, local: &self.local, zones: &self.zones, numbers: &self.numbers };
+        let mut output = Output::default();
+        let refs = &mut output.refs;
+        let flows: Vec<Flow> = match unit.table {
+            Table::PortBinding => {
+                let port = store.get::<PortBinding>(unit.uuid)?;
+                let mut flows = base.port(port, refs);
+                flows.extend(base.security(port));
+                flows
+            }
+            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, refs),
+            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, refs),
+            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, refs),
+            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, refs),
+            _ => base.fixed(),
+        };
+        refs.sort_unstable();
+        refs.dedup();
+        output.flows.extend(flows.into_iter().map(|flow| {
+            let matcher = self.book.masks.pack(&flow.matcher);
+            (flow.table, flow.priority, matcher, Body::Actions(flow.actions.into()))
+        }));
+        Some(output)
+    }
+}
+
+fn is_switch(datapath: &DatapathBinding) -> bool {
+    datapath.external_ids.contains_key("logical-switch")
+}
+
+/// Whether a logical flow is one of a datapath.
+fn is_of(store: &Store, row: &LogicalFlow, datapath: Uuid) -> bool {
+    let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
+    row.logical_datapath == Some(datapath) || group.is_some_and(|group| group.datapaths.contains(&datapath))
+}
+
+/// Whether nothing of a port changed by which flows are made.
+fn is_same_port(old: &PortBinding, new: &PortBinding) -> bool {
+    let of = |port: &PortBinding| (port.datapath, port.tunnel_key, port.tag, port.ha_chassis_group);
+    of(old) == of(new)
+        && old.logical_port == new.logical_port
+        && old.kind == new.kind
+        && old.options == new.options
+        && old.port_security == new.port_security
+        && (old.chassis == new.chassis || old.kind != "chassisredirect")
+}
+
+/// What to say of actions that are not there yet.
+fn missing(kinds: &[Kind]) -> Option<Box<str>> {
+    let mut names: Vec<&str> = kinds.iter().map(|kind| kind.row().name).collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| format!("does without {}, not there yet", names.join(", ")).into())
+}

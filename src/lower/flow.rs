@@ -1,0 +1,197 @@
+//! Logical flows, read: match and actions with all that they presuppose, ready for any datapath.
+//!
+//! Texts repeat themselves from datapath to datapath, so what was read is kept by its text; what depends on rows is kept
+//! only as long as those rows stay the same.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::actions::{Lowered, lower};
+use super::matches::Template;
+use super::numbers::Numbers;
+use super::packed::Masks;
+use super::view::{Ref, Refs, View};
+use crate::logical::SyntaxError;
+use crate::logical::action::{self, Action, Actions, Context, parse_actions};
+use crate::logical::expr::{Constant, Expr, NormalizeError};
+use crate::logical::known::{KnownOptions, TABLES};
+use crate::logical::rows::Pipeline;
+use crate::logical::rows::tables::LogicalFlow;
+
+/// Texts that are kept; beyond that they are forgotten and read again.
+const MAX_KEPT: usize = 1 << 16;
+
+/// Why a logical flow takes no part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unread {
+    /// Its match is no match.
+    #[error("its match cannot be read: {0}")]
+    Match(SyntaxError),
+    /// Its match is too much.
+    #[error("{0}")]
+    Normal(NormalizeError),
+    /// Its actions are no actions.
+    #[error("its actions cannot be read: {0}")]
+    Actions(SyntaxError),
+    /// There is no such table.
+    #[error("its table {0} is beyond the last one, {last}; use an earlier table", last = TABLES - 1)]
+    Table(u8),
+}
+
+type ActionsKey = (action::Pipeline, u8, Box<str>);
+type Fast = foldhash::fast::FixedState;
+
+/// Actions that were read.
+struct ReadActions {
+    list: Vec<Action>,
+    /// The match that they imply, and its text.
+    prereqs: Option<(Expr, Box<str>)>,
+    /// What they come to, if they name no port.
+    lowered: Option<Lowered>,
+}
+
+/// What was read, by its text.
+#[derive(Default)]
+pub(super) struct Reader {
+    options: Option<Rc<KnownOptions>>,
+    actions: HashMap<ActionsKey, Rc<ReadActions>, Fast>,
+    templates: HashMap<(Box<str>, Prereqs), (Rc<Template>, Refs), Fast>,
+    /// Actions that are the same are one.
+    lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
+}
+
+/// What actions ask for, as text: little, and mostly nothing.
+type Prereqs = Option<Box<str>>;
+
+impl Reader {
+    /// Forgets what was read by way of rows that change.
+    pub fn forget(&mut self, changed: &dyn Fn(&Ref) -> bool) {
+        if changed(&Ref::Options) {
+            self.options = None;
+            self.actions.clear();
+        }
+        self.templates.retain(|_, (_, refs)| !refs.iter().any(changed));
+    }
+
+    /// The same list as one that is kept.
+    fn share(&mut self, lowered: &mut Lowered) {
+        if self.lists.len() >= MAX_KEPT {
+            self.lists.clear();
+        }
+        match self.lists.get_key_value(&lowered.actions) {
+            Some((kept, ())) => lowered.actions = Arc::clone(kept),
+            None => _ = self.lists.insert(Arc::clone(&lowered.actions), ()),
+        }
+    }
+
+    /// The match and the actions of a logical flow in the datapath of `view`.
+    pub fn read(
+        &mut self,
+        row: &LogicalFlow,
+        view: &View<'_>,
+        numbers: &Numbers,
+        masks: &mut Masks,
+    ) -> Result<(Rc<Template>, Lowered), Unread> {
+        if row.table_id >= TABLES {
+            return Err(Unread::Table(row.table_id));
+        }
+        let read = self.actions(row, view, numbers)?;
+        let template = self.template(row, &read, view, masks)?;
+        let lowered = match &read.lowered {
+            Some(lowered) => lowered.clone(),
+            None => {
+                let mut lowered = lower(&read.list, pipeline(row), numbers, view);
+                self.share(&mut lowered);
+                lowered
+            }
+        };
+        Ok((template, lowered))
+    }
+
+    /// The actions, without what names of ports come to.
+    fn actions(
+        &mut self,
+        row: &LogicalFlow,
+        view: &View<'_>,
+        numbers: &Numbers,
+    ) -> Result<Rc<ReadActions>, Unread> {
+        let is_of_dhcp = row.actions.contains("dhcp");
+        if is_of_dhcp {
+            view.refer(Ref::Options);
+        }
+        let key = (pipeline(row), row.table_id, row.actions.as_str().into());
+        if let Some(read) = self.actions.get(&key) {
+            return Ok(Rc::clone(read));
+        }
+        let options = Rc::clone(self.options.get_or_insert_with(|| Rc::new(KnownOptions::of(view.store))));
+        let context = Context {
+            pipeline: key.0,
+            table: row.table_id,
+            tables: TABLES,
+            dhcp_options: &options.ipv4,
+            dhcpv6_options: &options.ipv6,
+        };
+        let Actions { list, prereqs } = parse_actions(&row.actions, &context).map_err(Unread::Actions)?;
+        let prereqs = prereqs.expr().map(|expr| {
+            let text = expr.to_string().into();
+            (expr, text)
+        });
+        let lowered = (!names_port(&list)).then(|| {
+            let mut lowered = lower(&list, key.0, numbers, &());
+            self.share(&mut lowered);
+            lowered
+        });
+        let read = Rc::new(ReadActions { list, prereqs, lowered });
+        if self.actions.len() >= MAX_KEPT {
+            self.actions.clear();
+        }
+        self.actions.insert(key, Rc::clone(&read));
+        Ok(read)
+    }
+
+    fn template(
+        &mut self,
+        row: &LogicalFlow,
+        actions: &ReadActions,
+        view: &View<'_>,
+        masks: &mut Masks,
+    ) -> Result<Rc<Template>, Unread> {
+        let key = (row.matches.as_str().into(), actions.prereqs.as_ref().map(|(_, text)| text.clone()));
+        if let Some((template, refs)) = self.templates.get(&key) {
+            refs.iter().for_each(|one| view.refer(one.clone()));
+            return Ok(Rc::clone(template));
+        }
+        let asked = view.asked();
+        let expr = Expr::parse(&row.matches, view).map_err(Unread::Match)?;
+        let expr = match &actions.prereqs {
+            Some((prereqs, _)) => expr.and(prereqs.clone()),
+            None => expr,
+        };
+        let normal = expr.annotate().normalize().map_err(Unread::Normal)?;
+        let template = Rc::new(Template::of(&normal, masks));
+        // What a group's name means is another thing in another datapath.
+        if !view.asked_group() {
+            if self.templates.len() >= MAX_KEPT {
+                self.templates.clear();
+            }
+            self.templates.insert(key, (Rc::clone(&template), view.asked_since(asked)));
+        }
+        Ok(template)
+    }
+}
+
+/// Whether what actions come to depends on the name of a port.
+fn names_port(list: &[Action]) -> bool {
+    list.iter().any(|action| {
+        matches!(action, Action::Load { value: Constant::Text(_), .. })
+            || action.nested().is_some_and(names_port)
+    })
+}
+
+fn pipeline(row: &LogicalFlow) -> action::Pipeline {
+    match row.pipeline {
+        Pipeline::Ingress => action::Pipeline::Ingress,
+        Pipeline::Egress => action::Pipeline::Egress,
+    }
+}

@@ -1,0 +1,192 @@
+//! Which ports and datapaths concern this chassis: datapaths with a port that is bound here, and all that patch ports
+//! lead to from them.
+//!
+//! The invariant: [`Local::datapaths`] is what [`Local::reach`] finds from the ports that [`Local::note`] was told of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::Bindings;
+use crate::logical::rows::tables::{Chassis, HaChassis, HaChassisGroup, PortBinding};
+use crate::logical::rows::{Store, Uuid};
+use crate::packet::PortNo;
+
+/// What a port contributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Contribution {
+    datapath: Uuid,
+    /// Whether the datapath is needed because of it.
+    is_root: bool,
+    /// Name of the port that it leads to.
+    peer: Option<Box<str>>,
+    /// Whether another port may lead to it.
+    is_peer: bool,
+}
+
+/// What concerns this chassis.
+#[derive(Default)]
+pub(super) struct Local {
+    bindings: Bindings,
+    /// The row of this chassis.
+    chassis: Option<Uuid>,
+    ports: BTreeMap<Box<str>, Contribution>,
+    /// Number of ports by which a datapath is needed.
+    roots: HashMap<Uuid, usize>,
+    /// Patch ports by datapath.
+    patches: HashMap<Uuid, BTreeSet<Box<str>>>,
+    datapaths: HashSet<Uuid>,
+    is_stale: bool,
+}
+
+impl Local {
+    /// Takes over new bindings and says of which ports the binding changed.
+    pub fn bind(&mut self, bindings: &Bindings) -> BTreeSet<String> {
+        let mut changed = BTreeSet::new();
+        if self.bindings == *bindings {
+            return changed;
+        }
+        let (old, new) = (&self.bindings.ports, &bindings.ports);
+        changed
+            .extend(old.iter().filter(|(name, port)| new.get(*name) != Some(port)).map(|(n, _)| n.clone()));
+        changed.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
+        self.bindings = bindings.clone();
+        changed
+    }
+
+    /// Name of this chassis.
+    pub fn chassis_name(&self) -> &str {
+        &self.bindings.chassis
+    }
+
+    /// Looks up the row of this chassis; whether it is another one than before.
+    pub fn find_chassis(&mut self, store: &Store) -> bool {
+        let found: Option<(Uuid, &std::sync::Arc<Chassis>)> = store.chassis(&self.bindings.chassis);
+        let found = found.map(|(uuid, _)| uuid);
+        std::mem::replace(&mut self.chassis, found) != found
+    }
+
+    /// The switch port of a logical port.
+    pub fn bound(&self, name: &str) -> Option<PortNo> {
+        self.bindings.ports.get(name).copied()
+    }
+
+    /// Whether a port is on this chassis: bound here, or a gateway that the rows place here.
+    pub fn is_resident(&self, port: &PortBinding) -> bool {
+        match port.kind.as_str() {
+            "l3gateway" => {
+                port.options.get("l3gateway-chassis").is_some_and(|name| *name == self.bindings.chassis)
+            }
+            "chassisredirect" => self.chassis.is_some() && port.chassis == self.chassis,
+            _ => self.bound(&port.logical_port).is_some(),
+        }
+    }
+
+    /// Whether flows that are only about a port are needed here.
+    pub fn is_related(&self, port: &PortBinding) -> bool {
+        match port.kind.as_str() {
+            "" | "l2gateway" | "external" | "virtual" => self.bound(&port.logical_port).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Whether a datapath is needed here.
+    pub fn has(&self, datapath: Uuid) -> bool {
+        self.datapaths.contains(&datapath)
+    }
+
+    /// Whether this chassis may become the gateway of a port: then it must be ready.
+    fn may_host(&self, port: &PortBinding, store: &Store) -> bool {
+        let members = |group: Uuid| {
+            let group = store.get::<HaChassisGroup>(group).into_iter();
+            group.flat_map(|group| group.ha_chassis.iter()).filter_map(|row| store.get::<HaChassis>(*row))
+        };
+        self.chassis.is_some()
+            && port
+                .ha_chassis_group
+                .is_some_and(|group| members(group).any(|member| member.chassis == self.chassis))
+    }
+
+    /// Notes a port as it is now, or that it is gone.
+    pub fn note(&mut self, name: &str, store: &Store) {
+        let contribution = store.port(name).map(|(_, port)| {
+            let is_gateway = port.kind == "l3gateway" && self.is_resident(port);
+            let is_root = match port.kind.as_str() {
+                "patch" | "localnet" | "localport" => false,
+                "chassisredirect" => self.is_resident(port) || self.may_host(port, store),
+                _ => self.is_resident(port),
+            };
+            let leads_on = port.kind == "patch" && !self.is_redirected(port, store) || is_gateway;
+            let peer = port.options.get("peer").filter(|_| leads_on);
+            let peer = peer.map(|peer| peer.as_str().into());
+            let is_peer = port.options.contains_key("peer");
+            Contribution { datapath: port.datapath, is_root, peer, is_peer }
+        });
+        if self.ports.get(name) == contribution.as_ref() {
+            return;
+        }
+        if let Some(old) = self.ports.remove(name) {
+            if old.is_root
+                && let Some(count) = self.roots.get_mut(&old.datapath)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.roots.remove(&old.datapath);
+                    self.is_stale = true;
+                }
+            }
+            self.is_stale |= old.is_peer;
+            if old.peer.is_some() {
+                if let Some(patches) = self.patches.get_mut(&old.datapath) {
+                    patches.remove(name);
+                }
+            }
+        }
+        if let Some(new) = contribution {
+            if new.is_root {
+                let count = self.roots.entry(new.datapath).or_default();
+                *count += 1;
+                self.is_stale |= *count == 1;
+            }
+            // A port leads to its datapath from its peer, whether or not it leads on.
+            self.is_stale |= new.is_peer;
+            if new.peer.is_some() {
+                self.patches.entry(new.datapath).or_default().insert(name.into());
+            }
+            self.ports.insert(name.into(), new);
+        }
+    }
+
+    /// Whether all that leaves by a router's gateway port goes by another chassis.
+    fn is_redirected(&self, port: &PortBinding, store: &Store) -> bool {
+        let gateway = port.options.get("chassis-redirect-port").and_then(|name| store.port(name));
+        gateway.is_some_and(|(_, gateway)| {
+            gateway.options.get("always-redirect").is_some_and(|text| text == "true")
+                && !self.is_resident(gateway)
+        })
+    }
+
+    /// Brings the local datapaths up to date and says which ones came or went.
+    pub fn settle(&mut self) -> Vec<Uuid> {
+        if !std::mem::take(&mut self.is_stale) {
+            return Vec::new();
+        }
+        let now = self.reach();
+        let changed = self.datapaths.symmetric_difference(&now).copied().collect();
+        self.datapaths = now;
+        changed
+    }
+
+    fn reach(&self) -> HashSet<Uuid> {
+        let mut reached: HashSet<Uuid> = self.roots.keys().copied().collect();
+        let mut open: Vec<Uuid> = reached.iter().copied().collect();
+        while let Some(datapath) = open.pop() {
+            let patches = self.patches.get(&datapath).into_iter().flatten();
+            let peers = patches.filter_map(|name| self.ports.get(name)?.peer.as_ref());
+            for next in peers.filter_map(|peer| self.ports.get(peer)) {
+                if reached.insert(next.datapath) {
+                    open.push(next.datapath);
+                }
+            }
+        }
+        reached
+    }
+}

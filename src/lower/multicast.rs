@@ -1,0 +1,55 @@
+//! Multicast groups: a copy to each member.
+//!
+//! Members that are bound here get theirs in the table of local output. Patch ports get theirs before that, in the
+//! table of remote output: on the chassis where the packet came in and nowhere else.
+
+use super::actions::go_to;
+use super::numbers::{OUTPORT, PORT_ZONE};
+use super::physical::{Base, Flow, load, outport};
+use super::view::{Ref, Refs};
+use crate::logical::rows::tables::{MulticastGroup, PortBinding};
+
+impl Base<'_> {
+    /// The flows of a multicast group.
+    pub fn group(&self, group: &MulticastGroup, refs: &mut Refs) -> Vec<Flow> {
+        refs.push(Ref::Datapath(group.datapath));
+        let mut flows = Vec::new();
+        let Some(datapath) = self.local_key(group.datapath) else { return flows };
+        let (mut bound, mut patches) = (Vec::new(), Vec::new());
+        for uuid in &group.ports {
+            let Some(port) = self.store.get::<PortBinding>(*uuid) else { continue };
+            refs.push(Ref::Port(port.logical_port.as_str().into()));
+            if port.datapath != group.datapath {
+                continue;
+            }
+            let copy = [load(OUTPORT, port.tunnel_key), go_to(self.numbers.check_loopback)];
+            let is_bound = self.local.bound(&port.logical_port).is_some();
+            match port.kind.as_str() {
+                "patch" => patches.extend(copy),
+                "localport" if is_bound => patches.extend(copy),
+                "l3gateway" if self.local.is_resident(port) => bound.extend(copy),
+                "chassisredirect" | "l3gateway" | "localport" => {}
+                _ if is_bound => {
+                    let zone = self.zones.get(&port.logical_port);
+                    bound.extend((zone != 0).then(|| load(PORT_ZONE, zone)));
+                    bound.extend(copy);
+                }
+                _ => {}
+            }
+        }
+        let restore = load(OUTPORT, group.tunnel_key);
+        let has_bound = !bound.is_empty();
+        let mut add = |table, mut actions: Vec<_>, last: Option<_>| {
+            if !actions.is_empty() {
+                actions.push(restore.clone());
+                actions.extend(last);
+                let matcher = outport(datapath, group.tunnel_key);
+                flows.push(Flow { table, priority: 100, matcher, actions });
+            }
+        };
+        add(self.numbers.local_output, bound, None);
+        let on = has_bound.then(|| go_to(self.numbers.local_output));
+        add(self.numbers.remote_output, patches, on);
+        flows
+    }
+}

@@ -1,0 +1,160 @@
+//! The lowered flows beside those that real chassis of OVN 23.03 installed for the same rows and bindings, table by
+//! table. What may differ is named here, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use millrace::logical::rows::{Database, Delta, Transaction, dump};
+use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::packet::PortNo;
+use millrace::pipeline::syntax::{Mode, parse_flow, print_actions, print_match};
+
+fn read(scenario: &str, file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ovn").join(scenario).join("chassis");
+    fs::read_to_string(folder.join(file)).unwrap()
+}
+
+fn load(scenario: &str) -> Delta {
+    let mut transaction = Transaction::new();
+    for (uuid, row) in dump::read(&read(scenario, "sb-dump.json")).unwrap() {
+        transaction.put_any(uuid, row);
+    }
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(transaction).unwrap();
+    cursor.poll(&database)
+}
+
+/// Table, match and actions, in one form.
+type Flow = (u8, String, String);
+
+/// Cookies by flow. Zones are numbers that every chassis gives out for itself.
+type Flows = BTreeMap<Flow, u64>;
+
+fn without_zones(actions: &str) -> String {
+    let items = actions.split(',').map(|item| {
+        let zone =
+            ["reg11", "reg12", "reg13"].iter().find(|register| item.ends_with(&format!("->{register}")));
+        match (zone, item.rsplit_once("set_field:0x")) {
+            (Some(register), Some((before, _))) => format!("{before}ZONE->{register}"),
+            _ => item.to_owned(),
+        }
+    });
+    items.collect::<Vec<_>>().join(",")
+}
+
+fn recorded(scenario: &str, chassis: &str) -> Flows {
+    let text = read(scenario, &format!("{chassis}.txt"));
+    let mut flows = Flows::new();
+    for line in text.lines() {
+        let (matcher, actions) = line.split_once(" actions=").unwrap();
+        let mut cookie = 0;
+        let mut items = Vec::new();
+        for item in matcher.trim().split([',', ' ']).filter(|item| !item.is_empty()) {
+            match item.strip_prefix("cookie=0x") {
+                Some(digits) => cookie = u64::from_str_radix(digits, 16).unwrap(),
+                None => items.push(item),
+            }
+        }
+        let flow = format!("{} actions=drop", items.join(","));
+        let Ok(flow) = parse_flow(&flow, &(), Mode::Add) else {
+            eprintln!("not read: {line}");
+            continue;
+        };
+        let matcher = print_match(&flow.matcher, flow.priority_or_default(), &());
+        let actions = without_zones(&actions.replace("dec_ttl()", "dec_ttl"));
+        flows.insert((flow.table.unwrap_or(0), matcher, actions), cookie);
+    }
+    flows
+}
+
+fn lowered(scenario: &str, bindings: &Bindings) -> Flows {
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&load(scenario), bindings);
+    let text = |flow: millrace::lower::LoweredFlow| {
+        let matcher = print_match(&flow.matcher(), flow.priority, &());
+        ((flow.table, matcher, without_zones(&print_actions(&flow.actions, &()))), flow.cookie)
+    };
+    lowering.flows().map(text).collect()
+}
+
+/// Why a flow of theirs need not be ours, or ours theirs, in whole or in its actions.
+fn reason(table: u8, matcher: &str, theirs: Option<&str>, ours: Option<&str>) -> Option<&'static str> {
+    let has = |word: &str| theirs.is_some_and(|actions| actions.contains(word));
+    Some(match (theirs, ours) {
+        (Some(_), Some("drop")) if has("ct(") => "connection tracking: not yet, dropped",
+        (Some(_), Some(_)) if has("ct(") => "connection tracking: commits nothing yet",
+        (Some(_), Some(_)) if has("group:") => "groups: not yet",
+        (Some(_), Some(_)) if has("meter:") => "meters: not yet",
+        (Some(_), Some(_)) if has("controller(") => "done by the switch itself, or not yet",
+        (_, None) if (68..=70).contains(&table) => "hairpins of load balancers: not yet",
+        (Some(_), Some(_)) if has("resubmit(,68)") || has("resubmit(,70)") => {
+            "hairpins of load balancers: not yet"
+        }
+        (Some(_), _) if table == 39 && has("tun_id") => "tunnels: not yet",
+        (Some(_), None) if has("NXM_NX_TUN_ID") => "tunnels: not yet",
+        (_, None) if matcher.starts_with("priority=180,") => {
+            "addresses of chassis on provider networks: not yet"
+        }
+        (Some(_), Some(_)) if has("pop:NXM_NX_REG0[]") => "reg0 is not copied to itself",
+        _ if table == 74 => "neighbour discovery has a TTL of 255",
+        _ => return None,
+    })
+}
+
+/// How many flows are the same, and how many differ for which reason. There are no others.
+fn compare(scenario: &str, chassis: &str, ports: &[(&str, u16)]) -> (usize, BTreeMap<&'static str, usize>) {
+    let ports = ports.iter().map(|(name, port)| ((*name).to_owned(), PortNo(*port))).collect();
+    let bindings = Bindings { chassis: chassis.to_owned(), ports };
+    let (theirs, ours) = (recorded(scenario, chassis), lowered(scenario, &bindings));
+    let same = theirs.iter().filter(|(flow, cookie)| ours.get(flow) == Some(cookie)).count();
+    let actions = |flows: &Flows, other: &Flows| -> BTreeMap<(u8, String), (String, u64)> {
+        let differ = flows.iter().filter(|(flow, cookie)| other.get(flow) != Some(cookie));
+        let by_match = differ.map(|((table, matcher, actions), cookie)| {
+            ((*table, matcher.clone()), (actions.clone(), *cookie))
+        });
+        by_match.collect()
+    };
+    let (only_theirs, only_ours) = (actions(&theirs, &ours), actions(&ours, &theirs));
+    let places: BTreeSet<&(u8, String)> = only_theirs.keys().chain(only_ours.keys()).collect();
+    let mut reasons = BTreeMap::new();
+    let mut unexplained = String::new();
+    for place in places {
+        let (theirs, ours) = (only_theirs.get(place), only_ours.get(place));
+        let is_one_row = theirs.zip(ours).is_none_or(|(theirs, ours)| theirs.1 == ours.1);
+        let text = |flow: Option<&'_ (String, u64)>| flow.map(|(actions, _)| actions.clone());
+        let (of_theirs, of_ours) = (text(theirs), text(ours));
+        match reason(place.0, &place.1, of_theirs.as_deref(), of_ours.as_deref()) {
+            Some(reason) if is_one_row => *reasons.entry(reason).or_default() += 1,
+            _ => {
+                let (table, matcher) = place;
+                writeln!(unexplained, "table {table} {matcher}\n  theirs {theirs:x?}\n  ours   {ours:x?}")
+                    .unwrap();
+            }
+        }
+    }
+    println!("{scenario} {chassis}: theirs {}, ours {}, same {same}, {reasons:?}", theirs.len(), ours.len());
+    assert!(unexplained.is_empty(), "{scenario} {chassis}\n{unexplained}");
+    (same, reasons)
+}
+
+#[test]
+fn a_switch() {
+    compare("s1-l2", "hv1", &[("vm1", 2)]);
+    compare("s1-l2", "hv2", &[("vm2", 2)]);
+}
+
+#[test]
+fn two_switches_and_a_router() {
+    compare("s2-l3", "hv1", &[("vm1", 2)]);
+    compare("s2-l3", "hv2", &[("vm2", 2)]);
+}
+
+#[test]
+fn everything_at_once() {
+    compare("s3-rich", "hv1", &[("web1", 4), ("db1", 5), ("pub-ln", 6)]);
+    compare("s3-rich", "hv2", &[("web2", 4), ("db2", 5), ("pub-ln", 6), ("fw1", 7)]);
+    compare("s3-rich", "gw1", &[("pub-ln", 3)]);
+}
