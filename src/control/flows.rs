@@ -184,6 +184,14 @@ impl State {
         Ok(applied)
     }
 
+    /// Publishes what a batch has changed, if it has.
+    pub fn publish_batch(&mut self, batch: Batch<'_>) {
+        let (tables, changes) = batch.commit();
+        if !(changes.added.is_empty() && changes.removed.is_empty()) || changes.modified > 0 {
+            self.publish(tables, &changes);
+        }
+    }
+
     fn publish(&mut self, tables: Tables, changes: &Changes) -> Generation {
         let generation = self.datapath.publish_tables(tables.clone());
         self.flows.tables = tables;

@@ -11,6 +11,7 @@
 //! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, `dpflow` megaflows as Open vSwitch prints them.
 
 mod changes;
+pub mod chassis;
 pub mod commands;
 mod dpflow;
 pub mod flows;

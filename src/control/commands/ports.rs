@@ -38,7 +38,10 @@ pub fn add(switch: Rc<Switch>, args: Vec<String>) -> Pending {
             })
         });
         let spec = PortSpec::from_pairs(name, pairs.collect::<Result<Vec<_>, _>>()?)?;
-        let (number, published) = changes::add_port(&switch, &spec).await?;
+        let (number, mut published) = changes::add_port(&switch, &spec).await?;
+        if spec.iface_id.is_some() {
+            published = switch.follow().await;
+        }
         done(Added { number, published })
     })
 }
@@ -47,7 +50,9 @@ pub fn del(switch: Rc<Switch>, args: Vec<String>) -> Pending {
     Box::pin(async move {
         let [port] = &args[..] else { return Err(CommandError::TooFew("port/del", 1)) };
         let number = port_arg(&switch.state(), port)?;
-        done(changes::del_port(&switch, number).await?)
+        let published = changes::del_port(&switch, number).await?;
+        switch.follow().await;
+        done(published)
     })
 }
 
@@ -98,16 +103,19 @@ struct Set {
     /// The logical port, null for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     iface_id: Option<Option<String>>,
+    /// Of the flows that another logical port brings.
+    #[serde(flatten)]
+    published: Option<Published>,
 }
 
 impl fmt::Display for Set {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.published.iter().try_for_each(|published| published.fmt(f))
     }
 }
 
 impl Set {
-    fn apply(self, state: &mut State) -> Outcome {
+    fn apply(&self, state: &mut State) -> Result<(), CommandError> {
         let number = self.number;
         if let Some(iface_id) = &self.iface_id {
             state.datapath.set_iface_id(number, iface_id.clone())?;
@@ -117,7 +125,27 @@ impl Set {
             state.datapath.set_mtu(number, mtu)?;
             tracing::info!(%number, mtu, "MTU changed");
         }
-        done(self)
+        Ok(())
+    }
+
+    /// What is asked for by KEY=VALUE.
+    fn read(number: PortNo, pairs: &[String]) -> Result<Self, CommandError> {
+        let mut set = Self { number, mtu: None, iface_id: None, published: None };
+        for pair in pairs {
+            match pair.split_once('=') {
+                Some(("mtu", mtu)) => set.mtu = Some(read_mtu(mtu)?),
+                Some(("iface_id", "")) => set.iface_id = Some(None),
+                Some(("iface_id", name)) => set.iface_id = Some(Some(PortSpec::read_iface_id(name)?)),
+                _ => {
+                    let sentence = format!(
+                        "\"{pair}\" cannot be set on a running port; set iface_id=NAME or mtu=BYTES, or remove the \
+                         port and add it again"
+                    );
+                    return Err(CommandError::Argument(sentence));
+                }
+            }
+        }
+        Ok(set)
     }
 }
 
@@ -133,28 +161,25 @@ pub fn set_mtu(switch: &Switch, args: &[String]) -> Outcome {
     let [port, mtu] = args else { return Err(CommandError::TooFew("port/set-mtu", 2)) };
     let mut state = switch.state_mut();
     let number = port_arg(&state, port)?;
-    Set { number, mtu: Some(read_mtu(mtu)?), iface_id: None }.apply(&mut state)
+    let set = Set { mtu: Some(read_mtu(mtu)?), ..Set::read(number, &[])? };
+    set.apply(&mut state)?;
+    done(set)
 }
 
-pub fn set(switch: &Switch, args: &[String]) -> Outcome {
-    let [port, pairs @ ..] = args else { return Err(CommandError::TooFew("port/set", 2)) };
-    let mut state = switch.state_mut();
-    let mut set = Set { number: port_arg(&state, port)?, mtu: None, iface_id: None };
-    for pair in pairs {
-        match pair.split_once('=') {
-            Some(("mtu", mtu)) => set.mtu = Some(read_mtu(mtu)?),
-            Some(("iface_id", "")) => set.iface_id = Some(None),
-            Some(("iface_id", name)) => set.iface_id = Some(Some(PortSpec::read_iface_id(name)?)),
-            _ => {
-                let sentence = format!(
-                    "\"{pair}\" cannot be set on a running port; set iface_id=NAME or mtu=BYTES, or remove the port \
-                     and add it again"
-                );
-                return Err(CommandError::Argument(sentence));
-            }
+pub fn set(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [port, pairs @ ..] = &args[..] else { return Err(CommandError::TooFew("port/set", 2)) };
+        let mut set = {
+            let mut state = switch.state_mut();
+            let set = Set::read(port_arg(&state, port)?, pairs)?;
+            set.apply(&mut state)?;
+            set
+        };
+        if set.iface_id.is_some() {
+            set.published = Some(switch.follow().await);
         }
-    }
-    set.apply(&mut state)
+        done(set)
+    })
 }
 
 #[derive(Serialize)]

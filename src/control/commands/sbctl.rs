@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, Session, done};
+use crate::control::chassis::Extent;
 use crate::control::logical::{TooLate, Upload};
-use crate::control::switch::Switch;
+use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
@@ -37,6 +38,14 @@ struct Loaded {
     chassis_known: bool,
     /// Tables without which it was no whole dump.
     lacks: Vec<&'static str>,
+    /// Logical ports that are ports of this switch.
+    bound: usize,
+    /// Flows that the rows became.
+    flows: usize,
+    /// Rows that take no part in that, or not wholly.
+    troubles: usize,
+    #[serde(flatten)]
+    published: Published,
 }
 
 /// So many of a thing.
@@ -63,8 +72,49 @@ impl fmt::Display for Loaded {
                 write!(f, "\nnote: no row of Chassis has the name \"{name}\", so no port is bound to it")
             }
             _ => Ok(()),
+        }?;
+        if self.bound > 0 {
+            write!(f, "\n{} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
         }
+        if self.troubles > 0 {
+            let rows = counted(self.troubles, "row");
+            write!(
+                f,
+                "\nnote: {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+            )?;
+        }
+        if self.published.not_yet_visible_on.is_empty() { Ok(()) } else { write!(f, "\n{}", self.published) }
     }
+}
+
+/// Rows that take no part in forwarding, or not wholly.
+#[derive(Serialize)]
+struct Troubles(Vec<ShownTrouble>);
+
+#[derive(Serialize)]
+struct ShownTrouble {
+    table: &'static str,
+    uuid: String,
+    sentence: String,
+}
+
+impl fmt::Display for Troubles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut troubles = self.0.iter();
+        troubles
+            .try_for_each(|ShownTrouble { table, uuid, sentence }| writeln!(f, "{table} {uuid}: {sentence}"))
+    }
+}
+
+pub fn troubles(switch: &Switch, _: &[String]) -> Outcome {
+    let state = switch.state();
+    let troubles = state.logical.following.as_ref().map(|following| following.extent().troubles);
+    let shown = troubles.unwrap_or_default().into_iter().map(|trouble| ShownTrouble {
+        table: trouble.table.def().name,
+        uuid: trouble.uuid.to_string(),
+        sentence: trouble.sentence,
+    });
+    done(Troubles(shown.collect()))
 }
 
 /// `sbctl/load [--chassis=NAME] [--part] TEXT`: what comes with `--part` is kept until the rest comes without.
@@ -145,13 +195,17 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         }
     };
     tokio::task::spawn_blocking(move || drop(old));
-    let logical = &mut switch.state_mut().logical;
-    logical.chassis = chassis.clone();
+    switch.state_mut().logical.chassis = chassis.clone();
+    drop(turn);
+    let published = switch.follow().await;
+    let logical = &switch.state().logical;
     let (tables, rows) = logical.size();
     let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
     let chassis_known = chassis.as_ref().is_some_and(known);
-    drop(turn);
-    done(Loaded { rows, tables, changed, chassis, chassis_known, lacks })
+    let extent = logical.following.as_ref().map(|following| following.extent()).unwrap_or_default();
+    let Extent { flows, bound, troubles } = extent;
+    let troubles = troubles.len();
+    done(Loaded { rows, tables, changed, chassis, chassis_known, lacks, bound, flows, troubles, published })
 }
 
 pub fn show(rows: &Store, _: &[String]) -> Outcome {
