@@ -67,6 +67,8 @@ pub(super) enum SbctlCommand {
 pub(super) enum ReadCommand {
     /// Chassis, their tunnels and their ports
     Show,
+    /// Rows that this switch cannot execute, or not wholly, and why
+    Troubles,
     /// Logical flows
     #[command(visible_alias = "dump-flows")]
     LflowList {
@@ -121,6 +123,7 @@ impl ReadCommand {
     fn form(&self) -> (&'static str, &'static [&'static str]) {
         match self {
             ReadCommand::Show => ("show", &[]),
+            ReadCommand::Troubles => ("troubles", &[]),
             ReadCommand::LflowList { .. } => ("lflow-list", &["--uuid"]),
             ReadCommand::List { .. } => ("list", &["--columns", "--if-exists"]),
             ReadCommand::Find { .. } => ("find", &["--columns"]),
@@ -143,6 +146,7 @@ pub(super) fn request(options: Options, command: ReadCommand) -> Result<Request,
     let (method, words) = match command {
         // Not of rows, so that no style makes a difference.
         ReadCommand::Show => return Ok(Request::bare("sbctl/show")),
+        ReadCommand::Troubles => return Ok(Request::bare("sbctl/troubles")),
         ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
         ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
         ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),

@@ -167,7 +167,11 @@ pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>
     let reason = match outcome {
         Ok(()) => {
             out.ops.truncate(useful);
-            seen.drop_reason()
+            let reason = seen.drop_reason();
+            if reason.is_none() {
+                unwrap_last_clones(&mut out.ops);
+            }
+            reason
         }
         Err(limit) => {
             out.ops.clear();
@@ -175,6 +179,20 @@ pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>
         }
     };
     out.ops.extend(reason.map(Op::Drop));
+}
+
+/// What is done to a copy and followed by nothing is done to the packet itself: the way through routers ends in clones.
+fn unwrap_last_clones(ops: &mut Vec<Op>) {
+    let mut at = 0;
+    while let Some(op) = ops.get(at) {
+        match op {
+            Op::Clone { ops: inner } if at + 1 + usize::from(*inner) == ops.len() => {
+                ops.remove(at);
+            }
+            Op::Clone { ops: inner } => at += 1 + usize::from(*inner),
+            _ => at += 1,
+        }
+    }
 }
 
 /// Empties the frames for use with another snapshot. Collecting in place keeps the allocation; a test watches that.

@@ -269,6 +269,21 @@ fn a_clone_gives_back_key_and_stack() {
 }
 
 #[test]
+fn what_follows_nothing_needs_no_copy() {
+    let set = Action::Mod { kind: ModKind::NwTtl, value: 9 };
+    let inner = copied(vec![set.clone(), copied(vec![out(2)]), copied(vec![set, out(3)])]);
+    let set = tagged(Field::NwTtl, 9, 0xff);
+    let expected = [to(2), set, Op::Clone { ops: 1 }, to(2), set, to(3)];
+    assert_eq!(ops(&[out(2), inner.clone()], udp()), expected);
+    let Action::Clone(list) = &inner else { unreachable!() };
+    assert_eq!(list.len(), 3);
+    // A copy that is dropped for a reason leaves the packet that reason.
+    let expired = copied(vec![Action::Controller { max_len: 9, reason: 1, id: 0, pause: false }, Action::DecTtl]);
+    let dropped = ops(&[expired], with(Field::NwTtl, 1));
+    assert_eq!((dropped.len(), dropped.last()), (3, Some(&Op::Drop(DropReason::TtlExpired))));
+}
+
+#[test]
 fn stack_and_clones_are_bounded() {
     let reg = Subfield::whole(Field::Reg0);
     let limit = [Op::Drop(DropReason::ActionLimit)];
@@ -279,7 +294,7 @@ fn stack_and_clones_are_bounded() {
     let (value, dst) = (2, reg);
     assert_eq!(ops(&[Load { value, dst }, Action::PopStack(reg), Action::OutputField(reg)], udp()), [to(2)]);
     let nest = |depth| (0..depth).fold(out(2), |inner, _| copied(vec![inner]));
-    assert_eq!(ops(&[nest(MAX_CLONES)], udp()).len(), MAX_CLONES + 1);
+    assert_eq!(ops(&[nest(MAX_CLONES), out(3)], udp()).len(), MAX_CLONES + 2);
     assert_eq!(ops(&[out(2), nest(MAX_CLONES + 1)], udp()), limit);
 }
 
