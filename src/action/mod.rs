@@ -6,12 +6,15 @@
 //! copy does not count, or a named drop).
 
 pub mod execute;
+pub mod intent;
 pub mod reply;
 mod rewrite;
 
 use std::sync::Arc;
 
 use crate::packet::{DropReason, Field, PortNo, PortRef};
+use intent::{Intent, Learn, Log, Neighbour};
+use reply::Reply;
 
 /// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -117,6 +120,39 @@ pub enum Action {
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Arc<[Action]>),
+    /// `ct_clear`: forgets what connection tracking said of the packet.
+    CtClear,
+    /// `check_pkt_larger(LEN)->SUBFIELD`: whether the frame as it is now has more than so many bytes. The packet leaves
+    /// the tables here and goes on at once.
+    CheckPktLarger {
+        /// The number of bytes, from the Ethernet header on.
+        len: u16,
+        /// Gets 1 or 0; not in the packet.
+        dst: Subfield,
+    },
+    /// `reply(KIND,…)`: the packet, or a copy of it where actions follow, becomes a reply, with which the actions inside
+    /// go on. It has the metadata and registers of the packet, and the in_port CONTROLLER, so that it may leave by the
+    /// port that the packet came in by.
+    Become {
+        /// What it becomes.
+        kind: Reply,
+        /// What is done to the reply.
+        actions: Arc<[Action]>,
+    },
+    /// `learn_neighbour(…)`, `learn_fdb(…)`: tells the control thread.
+    Learn(Learn),
+    /// `log(…)`: tells the control thread, with the beginning of the packet.
+    Log(Log),
+    /// `wait_neighbour(PORT,IP,…)`: the packet, or a copy of it where actions follow, waits until the neighbour is known;
+    /// then it gets its Ethernet address as destination, and the actions inside go on with it.
+    Await {
+        /// Key of the neighbour's logical port. The datapath is the metadata.
+        port: Subfield,
+        /// Its IP address; of 32 bits it is IPv4's.
+        ip: Subfield,
+        /// What is done then.
+        actions: Arc<[Action]>,
+    },
 }
 
 /// The `mod_*` and `set_vlan_*` forms.
@@ -193,4 +229,55 @@ pub enum Op {
     },
     /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
+    /// The packet is parsed again and goes on from a frozen context: from one if it has more bytes, else from the other.
+    CheckLen {
+        /// Most bytes of the frame for the other.
+        len: u16,
+        /// The context for longer frames; 0 if there was no number for it.
+        larger: u32,
+        /// The other.
+        other: u32,
+    },
+    /// The packet becomes a reply, is parsed again and goes on from a frozen context.
+    Become {
+        /// What it becomes.
+        kind: Reply,
+        /// The context; 0 if there was no number for it.
+        frozen: u32,
+    },
+    /// The packet waits for a neighbour, and then goes on from a frozen context.
+    Await {
+        /// The neighbour.
+        neighbour: Neighbour,
+        /// The context; 0 if there was no number for it.
+        frozen: u32,
+    },
+    /// The control thread is told something.
+    Tell(Intent),
+}
+
+impl Op {
+    /// The frozen contexts that the operation leaves behind; 0 is none.
+    pub fn frozen(&self) -> impl Iterator<Item = u32> + use<> {
+        let both = match *self {
+            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
+                [frozen, 0]
+            }
+            Op::CheckLen { larger, other, .. } => [larger, other],
+            _ => [0, 0],
+        };
+        both.into_iter()
+    }
+
+    /// The same, to be changed.
+    pub fn frozen_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        let both = match self {
+            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
+                [Some(frozen), None]
+            }
+            Op::CheckLen { larger, other, .. } => [Some(larger), Some(other)],
+            _ => [None, None],
+        };
+        both.into_iter().flatten()
+    }
 }

@@ -207,6 +207,12 @@ impl<'a> Run<'a> {
                 self.step()
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
+            Action::CtClear
+            | Action::CheckPktLarger { .. }
+            | Action::Become { .. }
+            | Action::Learn(_)
+            | Action::Log(_)
+            | Action::Await { .. } => unreachable!("no flow here has such actions"),
         }
     }
 

@@ -8,6 +8,7 @@ use super::actions::MOD_NAMES;
 use super::matcher::{SHORTHANDS, VLAN_PRESENT};
 use super::value::{FRAGMENTS, all_flags, flow_bits, ones};
 use super::{DEFAULT_PRIORITY, FlowOptions, FlowText, Match, PortNames};
+use crate::action::intent::{Learn, Log};
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::addr::Ipv6Text;
 use crate::packet::field::Form;
@@ -457,6 +458,36 @@ impl Display for SubfieldText {
     }
 }
 
+/// Actions behind what they belong to.
+struct Inner<'a> {
+    actions: &'a [Action],
+    ports: &'a dyn PortNames,
+}
+
+impl Display for Inner<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.actions {
+            [] => Ok(()),
+            actions => write!(f, ",{}", print_actions(actions, self.ports)),
+        }
+    }
+}
+
+fn log_text(f: &mut Formatter<'_>, log: &Log) -> fmt::Result {
+    f.write_str("log(")?;
+    if !log.name.is_empty() {
+        write!(f, "name=\"{}\",", log.name.replace('"', "'"))?;
+    }
+    if let Some(verdict) = log.verdict {
+        write!(f, "verdict={},", verdict.name())?;
+    }
+    write!(f, "severity={}", log.severity.name())?;
+    if let Some(meter) = log.meter {
+        write!(f, ",meter={meter}")?;
+    }
+    f.write_char(')')
+}
+
 struct ActionText<'a> {
     action: &'a Action,
     ports: &'a dyn PortNames,
@@ -528,6 +559,25 @@ impl Display for ActionText<'_> {
             Action::PopStack(dst) => write!(f, "pop:{}", SubfieldText(*dst)),
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Clone(actions) => write!(f, "clone({})", print_actions(actions, ports)),
+            Action::CtClear => f.write_str("ct_clear"),
+            Action::CheckPktLarger { len, dst } => {
+                write!(f, "check_pkt_larger({len})->{}", SubfieldText(*dst))
+            }
+            Action::Become { kind, actions } => {
+                write!(f, "reply({}{})", kind.name(), Inner { actions, ports })
+            }
+            Action::Await { port, ip, actions } => {
+                let (port, ip) = (SubfieldText(*port), SubfieldText(*ip));
+                write!(f, "wait_neighbour({port},{ip}{})", Inner { actions, ports })
+            }
+            Action::Learn(Learn::Neighbour { port, ip, mac }) => {
+                let (port, ip, mac) = (SubfieldText(*port), SubfieldText(*ip), SubfieldText(*mac));
+                write!(f, "learn_neighbour(port={port},ip={ip},mac={mac})")
+            }
+            Action::Learn(Learn::Fdb { port, mac }) => {
+                write!(f, "learn_fdb(port={},mac={})", SubfieldText(*port), SubfieldText(*mac))
+            }
+            Action::Log(log) => log_text(f, log),
         }
     }
 }
