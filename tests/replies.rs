@@ -16,7 +16,8 @@ fn start(workers: usize) -> (Engine<MemoryBackend>, Wires) {
     let backend = MemoryBackend::default();
     let wires = backend.wires();
     let setups = vec![WorkerSetup { core: None, numa: -1 }; workers];
-    let mut engine = Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
+    let mut engine =
+        Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
     for name in ["p1", "p2", "p3"] {
         add(&mut engine, &memory(name));
     }
@@ -45,7 +46,8 @@ const EXCEEDED: &str = "4500007800004000fe01fb27c0a80001c0a8000b 0b0077c00000000
 const NO_PORT: &str = "4500007800004000fe01fb27c0a80001c0a8000b 03037eb300000000";
 
 /// Exchanges the Ethernet addresses.
-const SWAP_ETH: &str = "push:NXM_OF_ETH_SRC[],push:NXM_OF_ETH_DST[],pop:NXM_OF_ETH_SRC[],pop:NXM_OF_ETH_DST[]";
+const SWAP_ETH: &str =
+    "push:NXM_OF_ETH_SRC[],push:NXM_OF_ETH_DST[],pop:NXM_OF_ETH_SRC[],pop:NXM_OF_ETH_DST[]";
 
 #[test]
 fn an_expired_ttl_and_a_closed_port_are_answered_as_ovn_answers_them() {
@@ -151,7 +153,11 @@ fn packets_wait_for_a_neighbour_and_go_on_in_order_once_it_is_known() {
 
     let mac = Mac([2, 0, 0, 0, 0, 0x63]);
     switch.neighbour_learned(neighbour(0x63), mac);
-    assert_eq!(assert_accounts(&mut switch, &[("neighbour_queue_full", 2)]).in_flight, 5, "not before the tables");
+    assert_eq!(
+        assert_accounts(&mut switch, &[("neighbour_queue_full", 2)]).in_flight,
+        5,
+        "not before the tables"
+    );
     let known = "table=66,priority=2,metadata=7,reg15=4,reg0=0xc0a80163 actions=set_field:02:00:00:00:00:63->eth_dst,\
                  resubmit(,37)";
     // Under the snapshot of that moment: table 37 is another by now.
@@ -162,14 +168,17 @@ fn packets_wait_for_a_neighbour_and_go_on_in_order_once_it_is_known() {
     assert_eq!(totals.in_flight, 1);
     for number in 2..=6 {
         let frame = take(&wires, "p3").unwrap();
-        assert_eq!((&frame[..12], number_of(&frame).1), (&[2, 0, 0, 0, 0, 0x63, 0x40, 0x44, 0, 0, 0, 4][..], number));
+        assert_eq!(
+            (&frame[..12], number_of(&frame).1),
+            (&[2, 0, 0, 0, 0, 0x63, 0x40, 0x44, 0, 0, 0, 4][..], number)
+        );
     }
     assert_eq!((take(&wires, "p2"), take(&wires, "p3")), (None, None));
 
     // The port goes, and with it what waited of it.
     switch.neighbour_learned(neighbour(0x64), mac);
     remove_waiting(&mut switch);
-    assert_eq!(assert_accounts(&mut switch, &[("neighbour_queue_full", 2), ("port_gone", 1)]).in_flight, 0);
+    assert_eq!(assert_accounts(&mut switch, &[("port_gone", 1), ("neighbour_queue_full", 2)]).in_flight, 0);
 }
 
 fn remove_waiting(switch: &mut Engine<MemoryBackend>) {
@@ -190,7 +199,8 @@ fn every_worker_lets_its_own_packets_go_on() {
     set_flows(&mut switch, &both);
     let totals = assert_accounts(&mut switch, &[]);
     assert_eq!((totals.in_flight, totals.transmitted), (0, 4));
-    let frames: Vec<_> = std::iter::from_fn(|| take(&wires, "p2")).filter(|frame| frame[12..14] == [8, 0]).collect();
+    let frames: Vec<_> =
+        std::iter::from_fn(|| take(&wires, "p2")).filter(|frame| frame[12..14] == [8, 0]).collect();
     assert!(frames.len() == 2 && frames.iter().all(|frame| frame[..6] == [2; 6]));
 }
 
@@ -209,7 +219,8 @@ fn the_length_of_a_packet_chooses_its_way() {
         switch.inject(PortNo(1), &numbered(0, len as u32, len)).unwrap();
     }
     assert_accounts(&mut switch, &[]);
-    let lengths = |name| std::iter::from_fn(|| take(&wires, name)).map(|frame| frame.len()).collect::<Vec<_>>();
+    let lengths =
+        |name| std::iter::from_fn(|| take(&wires, name)).map(|frame| frame.len()).collect::<Vec<_>>();
     assert_eq!(lengths("p2"), [64, 103, 104, 64]);
     assert_eq!(lengths("p3"), [101, 1000, 101]);
     let cache = &switch.perf()[0].cache;
@@ -317,7 +328,9 @@ fn a_packet_that_is_sent_on_and_waits_or_is_tagged_is_whole_again() {
     let (mut switch, wires) = start(1);
     set_flows(
         &mut switch,
-        &["in_port=1,ip actions=reply(icmp4,output:1),push_vlan:0x8100,check_pkt_larger(63)->NXM_NX_REG0[0],output:2"],
+        &[
+            "in_port=1,ip actions=reply(icmp4,output:1),push_vlan:0x8100,check_pkt_larger(63)->NXM_NX_REG0[0],output:2",
+        ],
     );
     let frame = numbered(0, 1, 60);
     switch.inject(PortNo(1), &frame).unwrap();

@@ -51,10 +51,11 @@ pub fn tell<P: Packet>(
     now_ms: u64,
 ) {
     let frame = packet.data();
-    let (l3, l4) = (usize::from(meta.l3), usize::from(meta.l4));
     let is_log = matches!(intent, Intent::Log { .. });
-    let flow = (frame.get(..12), frame.get(l3 + 8..l3 + 40), frame.get(l4..l4 + 4));
-    let is_new = if is_log { recent.is_new((intent, flow), now_ms) } else { recent.is_new(intent, now_ms) };
+    let is_new = match is_log {
+        true => recent.is_new((intent, flow(frame, meta)), now_ms),
+        false => recent.is_new(intent, now_ms),
+    };
     if !is_new {
         return account.intents_suppressed.add(1);
     }
@@ -67,6 +68,18 @@ pub fn tell<P: Packet>(
         Ok(()) => account.intents.add(1),
         Err(_) => account.intents_lost.add(1),
     }
+}
+
+/// What tells a packet's flow from others: addresses and ports, as bytes.
+fn flow<'f>(frame: &'f [u8], meta: &PacketMeta) -> [Option<&'f [u8]>; 3] {
+    let (l3, l4) = (usize::from(meta.l3), usize::from(meta.l4));
+    let is_v6 = frame.get(l3).is_some_and(|byte| byte >> 4 == 6);
+    let addresses = match meta.l3_end {
+        0 => l3..l3 + 28,
+        _ if is_v6 => l3 + 8..l3 + 40,
+        _ => l3 + 12..l3 + 20,
+    };
+    [frame.get(..12), frame.get(addresses), frame.get(l4..l4 + 4)]
 }
 
 #[cfg(test)]
