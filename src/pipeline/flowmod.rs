@@ -279,7 +279,9 @@ fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
         Action::GotoTable(target) if *target <= table => {
             Err(FlowModError::GotoBackward { table, target: *target })
         }
-        Action::Clone(inner) => check_goto(table, inner),
+        Action::Clone(inner)
+        | Action::Become { actions: inner, .. }
+        | Action::Await { actions: inner, .. } => check_goto(table, inner),
         _ => Ok(()),
     })
 }

@@ -203,7 +203,8 @@ impl Recorder {
         each_word(field, mask, |word, bits| self.write(word, bits));
     }
 
-    fn write(&mut self, word: usize, bits: u64) {
+    /// Bits of a word get a constant, or a copy of what was looked at.
+    pub(super) fn write(&mut self, word: usize, bits: u64) {
         let written = self.now.written.words.get_mut(word);
         if let (Some(written), Some(rewritten)) = (written, self.recorded.rewritten.words.get_mut(word)) {
             *written |= bits;

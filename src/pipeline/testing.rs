@@ -8,10 +8,13 @@ use std::time::Instant;
 use super::cache::{BATCH, CacheSizes, FlowCache, Miss, Verdict};
 use super::flow::FlowOptions;
 use super::flowmod::Command;
+use super::frozen::Context;
 use super::stats::{FlowStats, StatsId, StatsWriter};
 use super::table::FlowFilter;
 use super::translate::{Start, Translation, translate};
 use super::{Batch, FlowMod, Match, PortView, Ports, Recorded, Snapshot, Tables};
+use crate::action::intent::Learn;
+use crate::action::reply::Reply;
 use crate::action::{Action, Op, Subfield};
 use crate::packet::field::Maskable;
 use crate::packet::key::SHORT_WORDS;
@@ -101,7 +104,7 @@ impl Input<'_> {
     }
 
     fn action(&mut self, table: u8, depth: usize) -> Action {
-        match self.below(13) {
+        match self.below(19) {
             0 | 1 => Action::Output(PortNo(1 + u16::from(self.below(4)))),
             2 => Action::Output(PortNo::FLOOD),
             3 => Action::OutputField(self.part()),
@@ -125,6 +128,24 @@ impl Input<'_> {
             10 if depth < 2 => Action::Clone(self.actions(table, depth + 1).into()),
             11 if self.byte() & 1 == 0 => Action::PushStack(self.part()),
             11 => Action::PopStack(self.part()),
+            12 => Action::CtClear,
+            13 => {
+                let dst =
+                    Subfield { start: u16::from(self.below(4)), bits: 1, ..Subfield::whole(Field::Reg0) };
+                Action::CheckPktLarger { len: 100, dst }
+            }
+            14 if depth < 2 => {
+                let kind = Reply::ALL[usize::from(self.below(11))];
+                Action::Become { kind, actions: self.actions(table, depth + 1).into() }
+            }
+            15 if depth < 2 => {
+                let (port, ip) = (Subfield::whole(Field::Reg0), Subfield::whole(Field::NwDst));
+                Action::Await { port, ip, actions: self.actions(table, depth + 1).into() }
+            }
+            16 => {
+                let (port, mac) = (Subfield::whole(Field::Reg0), Subfield::whole(Field::EthDst));
+                Action::Learn(Learn::Neighbour { port, ip: Subfield::whole(Field::ArpTpa), mac })
+            }
             _ => {
                 let port = self.below(6);
                 let port = (port < 3).then(|| PortNo(1 + u16::from(port)));
@@ -193,11 +214,13 @@ struct Answered {
     ops: Vec<Op>,
     hits: Vec<StatsId>,
     recorded: Recorded,
+    contexts: Vec<Context>,
 }
 
 fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
     translate(snapshot, &mut key.clone(), Start::Table(0), out);
-    Answered { ops: out.ops().to_vec(), hits: out.hits().to_vec(), recorded: out.recorded().clone() }
+    let (ops, hits) = (out.ops().to_vec(), out.hits().to_vec());
+    Answered { ops, hits, recorded: out.recorded().clone(), contexts: out.contexts().to_vec() }
 }
 
 /// `key` where something was recorded, `other` elsewhere, with a TTL that reaches the floor.
@@ -332,6 +355,7 @@ impl Served {
         let log = &snapshot.log;
         let verdict = self.cache.hit(found[0], 1, 60, self.now_ms, log);
         translate(snapshot, &mut key.clone(), Start::Table(0), &mut self.out);
+        self.cache.freeze(&mut self.out, self.now_ms);
         match verdict {
             Some(Verdict::Output(at)) => assert_eq!(self.out.ops(), [Op::Output(at)], "{key:?}"),
             Some(Verdict::Run(program)) => assert_eq!(self.out.ops(), self.cache.ops(program), "{key:?}"),

@@ -49,6 +49,13 @@ impl Sink<HeapPacket> for Collected {
         assert_eq!(copy, Copied::Made);
         self.copies += 1;
     }
+    fn again(&mut self, _: HeapPacket, _: &PacketMeta, _: u32) {
+        unreachable!("no such actions here");
+    }
+    fn hold(&mut self, _: HeapPacket, _: &PacketMeta, _: millrace::action::intent::Neighbour, _: u32) {
+        unreachable!("no such actions here");
+    }
+    fn tell(&mut self, _: &HeapPacket, _: &PacketMeta, _: millrace::action::intent::Intent) {}
 }
 
 fn read(frame: &[u8]) -> (FlowKey, PacketMeta, Option<Stop>) {

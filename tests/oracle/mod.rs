@@ -236,6 +236,12 @@ impl<'a> Run<'a> {
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
             Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
+            Action::CtClear
+            | Action::CheckPktLarger { .. }
+            | Action::Become { .. }
+            | Action::Learn(_)
+            | Action::Log(_)
+            | Action::Await { .. } => unreachable!("no flow here has such actions"),
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod actions;
 mod key;
+pub mod leaving;
 #[cfg(test)]
 mod tests;
 

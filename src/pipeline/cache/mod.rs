@@ -479,10 +479,7 @@ impl FlowCache {
 
 /// The contexts that operations leave behind.
 fn frozen_in(ops: &[Op]) -> impl Iterator<Item = u32> {
-    ops.iter().filter_map(|op| match op {
-        Op::Controller { frozen, .. } if *frozen != 0 => Some(*frozen),
-        _ => None,
-    })
+    ops.iter().flat_map(|op| op.frozen()).filter(|frozen| *frozen != 0)
 }
 
 impl Shared {

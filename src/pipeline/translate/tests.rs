@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
+use crate::action::reply::Reply;
 use crate::packet::PortRef;
 use crate::pipeline::flow::FlowOptions;
 use crate::pipeline::flowmod::Command;
-use crate::pipeline::frozen::Contexts;
+use crate::pipeline::frozen::{self, Contexts};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, FlowMod, Match, PortView, Ports, Tables};
 use Action::{DecTtl, Load, Output, PopVlan, PushVlan};
@@ -455,4 +456,71 @@ fn equal_contexts_share_a_number_and_old_numbers_find_nothing() {
     contexts.hold(number, -1);
     let later = contexts.number(&context(20_000), 120_000).unwrap();
     assert!(later != number && contexts.get(later, 0).is_some());
+}
+
+#[test]
+fn a_packet_whose_length_is_asked_goes_on_as_if_it_had_been_known() {
+    let dst = Subfield { field: Field::Reg9, start: 4, bits: 1 };
+    for (table, list) in lists().iter().enumerate() {
+        for place in 0..=list.len() {
+            for answer in [0, 1] {
+                let [known, asked] = [Load { value: answer, dst }, Action::CheckPktLarger { len: 100, dst }]
+                    .map(|action| {
+                        let mut lists = lists();
+                        let told = Action::Move {
+                            src: Subfield::whole(Field::Reg9),
+                            dst: Subfield::whole(Field::NwSrc),
+                        };
+                        lists[table].splice(place..place, [action, told]);
+                        tables(&lists)
+                    });
+                let mut key = with(Field::NwSrc, 0x0a00_0001);
+                key.set(Field::NwTtl, 9);
+                let whole = without_drop(&run(&known, key));
+                let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
+                translate(&asked, &mut key, Start::Table(0), &mut out);
+                out.number_frozen(|context| contexts.number(context, 0));
+                let mut ops = without_drop(out.ops());
+                let Some(Op::CheckLen { len: 100, larger, other }) = ops.pop() else { panic!("{ops:?}") };
+                assert!(larger != other && larger != 0 && other != 0);
+                let frozen = if answer == 1 { larger } else { other };
+                let context = contexts.get(frozen, 0).unwrap();
+                translate(&asked, &mut again(&key, frozen), Start::Frozen(context), &mut out);
+                ops.extend(without_drop(out.ops()));
+                assert_eq!(ops, whole, "before action {place} of table {table}, answer {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_has_the_registers_of_its_packet_and_comes_from_nowhere() {
+    let reg = Subfield::whole(Field::Reg0);
+    let load = |field, value| Load { value, dst: Subfield::whole(field) };
+    // It leaves by the port that the packet came in by, and does not do what follows it.
+    let inner = vec![Action::OutputField(reg), out(2), Action::CtClear];
+    let actions = [
+        load(Field::Reg0, 1),
+        load(Field::PktMark, 7),
+        Action::Become { kind: Reply::Icmp4, actions: inner.into() },
+        out(3),
+    ];
+    let snapshot = snapshot(&[(0, 1, None, &actions)]);
+    let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
+    translate(&snapshot, &mut key, Start::Table(0), &mut result);
+    result.number_frozen(|context| contexts.number(context, 0));
+    let [Op::Become { kind: Reply::Icmp4, frozen }, last] = *result.ops() else {
+        panic!("{:?}", result.ops())
+    };
+    assert_eq!(last, to(3));
+    assert_eq!(key.get(Field::InPort), 1, "the packet is what it was");
+    let mut reply = again(&udp(), frozen);
+    translate(&snapshot, &mut reply, Start::Frozen(contexts.get(frozen, 0).unwrap()), &mut result);
+    assert_eq!(result.ops(), [to(1), to(2)]);
+    assert_eq!((reply.get(Field::Reg0), reply.get(Field::PktMark)), (1, 0));
+    assert_eq!(reply.get(Field::InPort), u128::from(PortNo::CONTROLLER.0));
+    // Where there is no number for its context, the packet is shown as one that cannot go on, and nothing is kept.
+    translate(&snapshot, &mut udp(), Start::Table(0), &mut result);
+    result.number_frozen(|_| None);
+    assert!(matches!(result.ops(), [Op::Become { frozen: 0, .. }, _]) && !result.recorded().cacheable);
 }
