@@ -4,7 +4,6 @@
 //! only as long as those rows stay the same.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::actions::{Lowered, lower};
@@ -39,6 +38,9 @@ pub(super) enum Unread {
     Table(u8),
 }
 
+/// A match and what its actions ask for.
+type MatchKey = (Box<str>, Prereqs);
+/// Where actions stand, and their text.
 type ActionsKey = (action::Pipeline, u8, Box<str>);
 type Fast = foldhash::fast::FixedState;
 
@@ -54,9 +56,9 @@ struct ReadActions {
 /// What was read, by its text.
 #[derive(Default)]
 pub(super) struct Reader {
-    options: Option<Rc<KnownOptions>>,
-    actions: HashMap<ActionsKey, Rc<ReadActions>, Fast>,
-    templates: HashMap<(Box<str>, Prereqs), (Rc<Template>, Refs), Fast>,
+    options: Option<Arc<KnownOptions>>,
+    actions: HashMap<ActionsKey, Arc<ReadActions>, Fast>,
+    templates: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
 }
@@ -92,7 +94,7 @@ impl Reader {
         view: &View<'_>,
         numbers: &Numbers,
         masks: &mut Masks,
-    ) -> Result<(Rc<Template>, Lowered), Unread> {
+    ) -> Result<(Arc<Template>, Lowered), Unread> {
         if row.table_id >= TABLES {
             return Err(Unread::Table(row.table_id));
         }
@@ -115,16 +117,16 @@ impl Reader {
         row: &LogicalFlow,
         view: &View<'_>,
         numbers: &Numbers,
-    ) -> Result<Rc<ReadActions>, Unread> {
+    ) -> Result<Arc<ReadActions>, Unread> {
         let is_of_dhcp = row.actions.contains("dhcp");
         if is_of_dhcp {
             view.refer(Ref::Options);
         }
         let key = (pipeline(row), row.table_id, row.actions.as_str().into());
         if let Some(read) = self.actions.get(&key) {
-            return Ok(Rc::clone(read));
+            return Ok(Arc::clone(read));
         }
-        let options = Rc::clone(self.options.get_or_insert_with(|| Rc::new(KnownOptions::of(view.store))));
+        let options = Arc::clone(self.options.get_or_insert_with(|| Arc::new(KnownOptions::of(view.store))));
         let context = Context {
             pipeline: key.0,
             table: row.table_id,
@@ -142,11 +144,11 @@ impl Reader {
             self.share(&mut lowered);
             lowered
         });
-        let read = Rc::new(ReadActions { list, prereqs, lowered });
+        let read = Arc::new(ReadActions { list, prereqs, lowered });
         if self.actions.len() >= MAX_KEPT {
             self.actions.clear();
         }
-        self.actions.insert(key, Rc::clone(&read));
+        self.actions.insert(key, Arc::clone(&read));
         Ok(read)
     }
 
@@ -156,11 +158,11 @@ impl Reader {
         actions: &ReadActions,
         view: &View<'_>,
         masks: &mut Masks,
-    ) -> Result<Rc<Template>, Unread> {
+    ) -> Result<Arc<Template>, Unread> {
         let key = (row.matches.as_str().into(), actions.prereqs.as_ref().map(|(_, text)| text.clone()));
         if let Some((template, refs)) = self.templates.get(&key) {
             refs.iter().for_each(|one| view.refer(one.clone()));
-            return Ok(Rc::clone(template));
+            return Ok(Arc::clone(template));
         }
         let asked = view.asked();
         let expr = Expr::parse(&row.matches, view).map_err(Unread::Match)?;
@@ -169,13 +171,13 @@ impl Reader {
             None => expr,
         };
         let normal = expr.annotate().normalize().map_err(Unread::Normal)?;
-        let template = Rc::new(Template::of(&normal, masks));
+        let template = Arc::new(Template::of(&normal, masks));
         // What a group's name means is another thing in another datapath.
         if !view.asked_group() {
             if self.templates.len() >= MAX_KEPT {
                 self.templates.clear();
             }
-            self.templates.insert(key, (Rc::clone(&template), view.asked_since(asked)));
+            self.templates.insert(key, (Arc::clone(&template), view.asked_since(asked)));
         }
         Ok(template)
     }
