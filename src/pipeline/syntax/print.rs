@@ -531,6 +531,8 @@ impl Display for ActionText<'_> {
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Clone(actions) => write!(f, "clone({})", print_actions(actions, ports)),
             Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
+            Action::Group(id) => write!(f, "group:{id}"),
+            Action::Meter(id) => write!(f, "meter:{id}"),
         }
     }
 }
