@@ -174,6 +174,18 @@ impl State {
         Ok(self.take_over(tables, &changes))
     }
 
+    /// Changes groups and meters with one publication, or not at all.
+    pub fn change_objects<E>(
+        &mut self,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<(), E>,
+    ) -> Result<Applied, E> {
+        let stats = Arc::clone(self.datapath.flow_stats());
+        let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
+        change(&mut batch)?;
+        let (tables, changes) = batch.commit();
+        Ok(self.take_over(tables, &changes))
+    }
+
     /// Publishes what a batch made, if anything differs.
     pub(super) fn take_over(&mut self, tables: Tables, changes: &Changes) -> Applied {
         let mut applied = Applied {

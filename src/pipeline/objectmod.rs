@@ -116,6 +116,16 @@ pub enum ObjectError {
     /// A meter without bands, or with too many.
     #[error("a meter has 1 to {MAX_BANDS} bands, not {0}")]
     Bands(usize),
+    /// A weight where nothing is selected.
+    #[error(
+        "bucket {bucket} of group {group} has a weight, which only a group of type=select uses; leave it out"
+    )]
+    Weight {
+        /// The group.
+        group: u32,
+        /// The bucket.
+        bucket: u32,
+    },
     /// No counters are left.
     #[error(transparent)]
     Stats(#[from] StatsExhausted),
@@ -212,7 +222,12 @@ impl Batch<'_> {
         let mut buckets = Vec::with_capacity(count);
         for bucket in &spec.buckets {
             let id = bucket.id.or_else(|| free.next()).unwrap_or_default();
-            buckets.push(Bucket::new(id, bucket, self.allocate()?));
+            let weight = match (&spec.kind, bucket.weight) {
+                (GroupKind::Select(_), weight) => Some(weight.unwrap_or(1)),
+                (_, None) => None,
+                _ => return Err(ObjectError::Weight { group: spec.id, bucket: id }),
+            };
+            buckets.push(Bucket::new(id, &BucketSpec { weight, ..bucket.clone() }, self.allocate()?));
         }
         let old = self.tables().objects().group(spec.id).cloned();
         let created = old.as_ref().map_or(self.now(), |old| old.created);

@@ -63,6 +63,18 @@ pub(super) fn meter_id(piece: Piece<'_>) -> Result<u32, SyntaxError> {
     }
 }
 
+/// Refuses what makes sense in a flow alone.
+pub(super) fn check_bucket(actions: &[Action], list: Piece<'_>) -> Result<(), SyntaxError> {
+    let of_a_flow = |action: &Action| {
+        matches!(action, Action::Conjunction { .. } | Action::GotoTable(_) | Action::WriteMetadata { .. })
+    };
+    if actions.iter().any(of_a_flow) {
+        let sentence = "conjunction, goto_table and write_metadata are for flows; use resubmit and set_field in a bucket";
+        return Err(SyntaxError::refused(list, sentence));
+    }
+    Ok(())
+}
+
 /// Refuses a conjunction inside `clone` and one beside an action of another kind.
 pub(super) fn check_conjunction(
     before: &[Action],
