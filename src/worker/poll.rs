@@ -135,6 +135,8 @@ impl<B: Backend> Worker<B> {
                 stage: &mut self.stage,
                 counters: &self.counters,
                 reports: &mut self.mailbox.reports,
+                meters: state.pipeline.tables.objects().meters(),
+                now_ms,
             },
         };
         let mut worked = burst.go_on();

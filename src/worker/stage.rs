@@ -14,6 +14,7 @@ use super::state::{Slot, Topology};
 use crate::action::execute::{ControllerOp, Copied, Sink};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
+use crate::pipeline::objects::Meters;
 
 /// How often a burst is offered to a driver that did not take all of it.
 const TX_TRIES: usize = 8;
@@ -46,6 +47,9 @@ pub struct Outputs<'a, D: Device> {
     pub stage: &'a mut Stage<D::Packet>,
     pub counters: &'a WorkerCounters,
     pub reports: &'a mut Producer<Report>,
+    pub meters: &'a Meters,
+    /// The coarse clock.
+    pub now_ms: u64,
 }
 
 impl<D: Device> Outputs<'_, D> {
@@ -211,6 +215,11 @@ impl<D: Device> Outputs<'_, D> {
 }
 
 impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
+    #[inline]
+    fn meter(&mut self, id: u32, bytes: usize) -> bool {
+        self.meters.get(id).is_none_or(|meter| meter.admit(bytes, self.now_ms))
+    }
+
     #[inline]
     fn output(&mut self, packet: D::Packet, meta: &PacketMeta, at: PortRef) {
         self.output_all(std::iter::once((packet, meta)), at);

@@ -49,6 +49,8 @@ struct Seen {
     shown: Vec<(u64, Vec<u8>)>,
     drops: Vec<DropReason>,
     consumed: usize,
+    /// Meters and bytes.
+    metered: Vec<(u32, usize)>,
     copied: usize,
     failed: usize,
 }
@@ -68,6 +70,10 @@ impl<P: Packet> Sink<P> for Seen {
     fn consumed(&mut self, _: P, _: &PacketMeta) {
         self.consumed += 1;
     }
+    fn meter(&mut self, id: u32, bytes: usize) -> bool {
+        self.metered.push((id, bytes));
+        id < EXCEEDED
+    }
     fn copied(&mut self, _: &PacketMeta, copy: Copied) {
         self.copied += 1;
         self.failed += usize::from(copy == Copied::NoBuffer);
@@ -81,6 +87,9 @@ impl Seen {
         (1 + self.copied) as isize - out as isize
     }
 }
+
+/// Meters from this on are exceeded.
+const EXCEEDED: u32 = 5;
 
 /// A UDP packet with TTL 64.
 fn frame() -> Vec<u8> {
@@ -147,7 +156,8 @@ fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Se
                 at = end;
                 continue;
             }
-            Op::Drop(_) => {}
+            Op::Meter(id) if id >= EXCEEDED => return,
+            Op::Meter(_) | Op::Drop(_) => {}
         }
         at += 1;
     }
@@ -164,6 +174,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => (0..6u16).prop_map(|ops| Op::Clone { ops }),
         1 => Just(Op::Clone { ops: u16::MAX }),
         1 => Just(Op::Drop(DropReason::NoMatch)),
+        1 => (0..=EXCEEDED).prop_map(Op::Meter),
     ]
 }
 
@@ -179,6 +190,9 @@ proptest! {
         prop_assert_eq!(&seen.outputs, &expected.outputs);
         prop_assert_eq!(&seen.shown, &expected.shown);
         prop_assert_eq!(seen.failed, 0);
+        if ops.contains(&Op::Meter(EXCEEDED)) {
+            return Ok(());
+        }
         if expected.outputs.is_empty() {
             // One that the controller was shown may be consumed instead, where no reason stands behind it.
             let asked = ops.iter().any(|op| matches!(op, Op::Controller { .. }));
@@ -199,6 +213,20 @@ proptest! {
         prop_assert!(few.outputs.len() <= many.outputs.len());
         prop_assert_eq!(few.failed > 0, many.copied > buffers);
     }
+}
+
+#[test]
+fn a_meter_that_is_exceeded_drops_the_copy_at_hand() {
+    let passes = seen(&[Op::Meter(1), out(1)], 0);
+    assert_eq!((passes.outputs.len(), &passes.metered[..]), (1, &[(1, frame().len())][..]));
+    let exceeded = seen(&[Op::Meter(EXCEEDED), out(1)], 0);
+    assert_eq!((exceeded.outputs.len(), &exceeded.drops[..]), (0, &[DropReason::MeterExceeded][..]));
+    let copy = seen(&[Op::Clone { ops: 2 }, Op::Meter(EXCEEDED), out(1), out(2)], 1);
+    assert_eq!((copy.outputs.len(), copy.copied, copy.drops.len()), (1, 1, 1));
+    assert_eq!(
+        seen(&[out(1), Op::PushVlan { tpid: 0x8100 }, Op::Meter(1), out(1)], 1).metered,
+        [(1, frame().len() + 4)]
+    );
 }
 
 #[test]

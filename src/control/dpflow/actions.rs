@@ -80,6 +80,7 @@ impl Actions<'_> {
                         self.text(format!("clone({inner})"));
                     }
                 }
+                Op::Meter(id) => self.text(format!("meter({id})")),
                 Op::Drop(_) => {}
             }
         }

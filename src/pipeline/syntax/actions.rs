@@ -61,6 +61,8 @@ const NAMES: &[&str] = &[
     "dec_ttl",
     "clone",
     "conjunction",
+    "group",
+    "meter",
     "apply_actions",
 ];
 
@@ -73,13 +75,11 @@ const NOT_YET: &[&str] = &[
     "set_queue",
     "pop_queue",
     "enqueue",
-    "group",
     "bundle",
     "bundle_load",
     "multipath",
     "check_pkt_larger",
     "note",
-    "meter",
     "sample",
     "fin_timeout",
     "exit",
@@ -237,6 +237,8 @@ impl Parser<'_> {
                 Action::PopVlan
             }
             "conjunction" => objects::conjunction(item)?,
+            "group" => objects::group(item)?,
+            "meter" => objects::meter(item)?,
             "dec_ttl" => {
                 if let Value::Plain(ids) | Value::Parens(ids) = item.value
                     && !ids.text.trim().is_empty()
