@@ -116,6 +116,8 @@ fn execute(ops: &[Op], key: &mut FlowKey, answer: &mut Answer) {
                 assert!(key.get(Field::NwTtl) >= 2);
                 key.set(Field::NwTtl, key.get(Field::NwTtl) - 1);
             }
+            // What exceeds a meter is of the worker.
+            Op::Meter(_) => {}
             Op::Output(port) => {
                 let number = PORTS.iter().find(|(number, _)| at(*number) == port).unwrap().0;
                 answer.outputs.push((number, packet_part(key)));

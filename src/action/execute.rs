@@ -46,6 +46,8 @@ pub trait Sink<P: Packet> {
     fn drop(&mut self, packet: P, meta: &PacketMeta, reason: DropReason);
     /// The packet is of no more use: copies of it were sent, or it was itself a copy made for the controller.
     fn consumed(&mut self, packet: P, meta: &PacketMeta);
+    /// Counts a packet of so many bytes on a meter. False if it is to be dropped.
+    fn meter(&mut self, id: u32, bytes: usize) -> bool;
     /// A copy of a packet was made, or should have been.
     fn copied(&mut self, meta: &PacketMeta, copy: Copied);
     /// The packet is to be parsed again and to go on from a frozen context; of `meta` only holds where it came from and
@@ -108,6 +110,12 @@ fn run<P: Packet, S: Sink<P>>(
                 }
             }
             Op::Controller { .. } | Op::Tell(_) => show(&packet, meta, op, sink),
+            Op::Meter(id) => {
+                if !sink.meter(id, packet.data().len()) {
+                    sink.drop(packet, meta, DropReason::MeterExceeded);
+                    return None;
+                }
+            }
             Op::Output(port) => {
                 *sent = true;
                 if rest.iter().all(is_look) {

@@ -130,9 +130,9 @@ pub enum Action {
         /// How many there are, 2 to 64.
         of: u8,
     },
-    /// `group:ID`
+    /// `group:ID`: what the group says, done to copies of the packet.
     Group(u32),
-    /// `meter:ID`
+    /// `meter:ID`: the packet goes on unless the meter's rate is exceeded.
     Meter(u32),
     /// `ct_clear`: forgets what connection tracking said of the packet.
     CtClear,
@@ -241,6 +241,8 @@ pub enum Op {
         /// How many operations, nested ones included.
         ops: u16,
     },
+    /// Drops the packet where the meter of that number is exceeded. One that is not there passes all.
+    Meter(u32),
     /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
     /// The packet is parsed again and goes on from a frozen context: from one if it has more bytes, else from the other.

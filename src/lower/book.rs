@@ -71,6 +71,7 @@ struct Installed {
 }
 
 /// All flows.
+#[derive(Default)]
 pub(super) struct Book {
     pub masks: Masks,
     slots: Vec<Slot>,
@@ -78,18 +79,6 @@ pub(super) struct Book {
     places: HashMap<Place, FlowId, foldhash::fast::FixedState>,
     /// Flows that may have changed, and what was installed of them.
     touched: Vec<(FlowId, Option<Installed>)>,
-}
-
-impl Default for Book {
-    fn default() -> Self {
-        Self {
-            masks: Masks::default(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            places: HashMap::default(),
-            touched: Vec::new(),
-        }
-    }
 }
 
 impl Slot {

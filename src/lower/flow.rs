@@ -38,6 +38,9 @@ pub(super) enum Unread {
     Table(u8),
 }
 
+/// A match and what its actions ask for.
+type MatchKey = (Box<str>, Prereqs);
+/// Where actions stand, and their text.
 type ActionsKey = (action::Pipeline, u8, Box<str>);
 type Fast = foldhash::fast::FixedState;
 
@@ -55,7 +58,7 @@ struct ReadActions {
 pub(super) struct Reader {
     options: Option<Arc<KnownOptions>>,
     actions: HashMap<ActionsKey, Arc<ReadActions>, Fast>,
-    templates: HashMap<(Box<str>, Prereqs), (Arc<Template>, Refs), Fast>,
+    templates: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
 }

@@ -134,10 +134,8 @@ impl Local {
                 }
             }
             self.is_stale |= old.is_peer;
-            if old.peer.is_some() {
-                if let Some(patches) = self.patches.get_mut(&old.datapath) {
-                    patches.remove(name);
-                }
+            if let Some(patches) = self.patches.get_mut(&old.datapath) {
+                patches.remove(name);
             }
         }
         if let Some(new) = contribution {

@@ -131,11 +131,11 @@ impl Part {
         let mut keys: SmallVec<[(Field, SmallVec<[u32; 1]>); 1]> = SmallVec::new();
         for ports in &self.ports {
             let only_related = ports.is_group || view.own_port == Some(ports.field);
-            let key = |name: &Box<str>| match only_related && !name.is_empty() {
+            let key = |name: &str| match only_related && !name.is_empty() {
                 true => view.related_key(name),
                 false => view.port_key(name),
             };
-            let found: SmallVec<[u32; 1]> = ports.names.iter().filter_map(key).collect();
+            let found: SmallVec<[u32; 1]> = ports.names.iter().filter_map(|name| key(name)).collect();
             if found.is_empty() {
                 return;
             }

@@ -5,7 +5,7 @@
 //! Bindings (chassis, logical port ─▶ PortNo) ─┴▶ Lowering::update ─▶ Changes ─▶ FlowMods, published once
 //! ```
 //!
-//! A [`Lowering`] lives on the control thread beside a [`rows::Cursor`](crate::logical::rows::Cursor) that began with
+//! A [`Lowering`] may be sent between threads, as for the first update, which takes long. It stands beside a [`rows::Cursor`](crate::logical::rows::Cursor) that began with
 //! `subscribe_from_nothing`. Each [`Lowering::update`] takes what changed and yields the flows that are to be put
 //! in and taken out ([`Changes::flow_mods`] for a [`Batch`](crate::pipeline::Batch)); applied one after the other they
 //! keep the tables equal to what the rows say. Nothing else may write flows with those matches and priorities.

@@ -231,6 +231,9 @@ impl Base<'_> {
         let Some(name) = port.options.get("distributed-port") else { return };
         refs.push(Ref::Port(name.as_str().into()));
         let Some((_, distributed)) = self.store.port(name) else { return };
+        if distributed.datapath != port.datapath {
+            return;
+        }
         let mut actions = vec![load(OUTPORT, distributed.tunnel_key)];
         self.load_zones(distributed, &mut actions);
         actions.push(go_to(self.numbers.check_loopback));

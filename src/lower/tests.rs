@@ -1,1 +1,403 @@
+//! What was lowered step by step is what is lowered at once, and the changes that were told lead there.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
+
+use super::*;
+use crate::action::Action;
+use crate::logical::rows::tables::{
+    self, Chassis, DatapathBinding, Encap, Fdb, HaChassis, HaChassisGroup, LogicalDpGroup, LogicalFlow,
+    MacBinding, MulticastGroup, Pairs, PortBinding, StaticMacBinding,
+};
+use crate::logical::rows::{AnyRow, Database, Delta, Pipeline, Row, Store, Table, Transaction, Uuid};
+use crate::packet::Field;
+use crate::pipeline::Match;
+use crate::pipeline::flowmod::Command;
+
+const MATCHES: &[&str] = &[
+    "1",
+    "ip4",
+    "ip4 || ip6",
+    r#"inport == "a""#,
+    r#"outport == "_MC_flood""#,
+    r#"outport == {"a", "b", "c"} && tcp.dst == {1, 2, 4, 8}"#,
+    r#"inport == @pg && ip4.src == $as"#,
+    r#"inport == @pg && ip4.src == $as && ip4.dst == $as && udp.dst == {1, 2, 3}"#,
+    "ip4.src == $as",
+    "ip4.src != $as",
+    "ip4.src == $as && ip4.dst == $other",
+    r#"is_chassis_resident("cr") && eth.dst == 02:00:00:00:00:01"#,
+    r#"!is_chassis_resident("a") && ip.ttl == {0, 1}"#,
+    "no match",
+];
+const ACTIONS: &[&str] = &[
+    "next;",
+    "drop;",
+    r#"outport = "a"; output;"#,
+    r#"outport = "_MC_flood"; output;"#,
+    r#"clone { outport = "b"; output; }; next;"#,
+    "get_arp(outport, reg0); next;",
+    "reg0[0] = put_dhcp_opts(offerip = 10.0.0.2, netmask = 255.255.255.0); next;",
+    "reg0[0] = put_dhcp_opts(offerip = 10.0.0.2, unknown_option = 1); next;",
+    "ct_next;",
+    "no action",
+];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw"];
+const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what"];
+const CHASSIS: Uuid = Uuid(1 << 100);
+
+fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(words).prop_map(str::to_owned)
+}
+
+fn some(words: &'static [&'static str]) -> impl Strategy<Value = BTreeSet<String>> {
+    btree_set(word(words), 0..=words.len())
+}
+
+/// The uuid of the n-th row of a table; tables mix in the order of uuids.
+fn uuid(table: Table, n: u8) -> Uuid {
+    Uuid(u128::from(n) << 120 | (table as u128) << 96 | 1 << 100)
+}
+
+fn datapath() -> impl Strategy<Value = Uuid> {
+    (0u8..4).prop_map(|n| uuid(Table::DatapathBinding, n))
+}
+
+fn group() -> impl Strategy<Value = Uuid> {
+    (0u8..2).prop_map(|n| uuid(Table::LogicalDpGroup, n))
+}
+
+fn pairs(list: &[(&str, &str)]) -> Pairs {
+    list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn row<T: Row>(row: T) -> AnyRow {
+    std::sync::Arc::new(row).into_any()
+}
+
+fn logical_flow() -> impl Strategy<Value = AnyRow> {
+    let owner = (prop::option::of(datapath()), prop::option::weighted(0.4, group()));
+    let place = (0u8..3, 0u16..2, any::<bool>(), prop::option::weighted(0.1, word(PORTS)));
+    (word(MATCHES), word(ACTIONS), owner, place).prop_map(|(matches, actions, owner, place)| {
+        let (table_id, priority, is_ingress, port) = place;
+        row(LogicalFlow {
+            matches,
+            actions,
+            logical_datapath: owner.0,
+            logical_dp_group: owner.1,
+            pipeline: if is_ingress { Pipeline::Ingress } else { Pipeline::Egress },
+            table_id,
+            priority,
+            tags: port.map(|port| ("in_out_port".to_owned(), port)).into_iter().collect(),
+            ..LogicalFlow::default()
+        })
+    })
+}
+
+fn port_binding() -> impl Strategy<Value = AnyRow> {
+    let security =
+        select(&["02:00:00:00:00:01", "02:00:00:00:00:01 10.0.0.1 fd00::/64", "02:00:00:00:00:02"][..]);
+    let is_here = any::<bool>();
+    (word(PORTS), datapath(), 1u16..6, btree_set(security, 0..3), is_here).prop_map(
+        |(logical_port, datapath, tunnel_key, security, is_here)| {
+            let (kind, options) = match logical_port.as_str() {
+                "p1" => ("patch", pairs(&[("peer", "p2")])),
+                "p2" => ("patch", pairs(&[("peer", "p1")])),
+                "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
+                "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
+                _ => ("", Pairs::new()),
+            };
+            row(PortBinding {
+                chassis: is_here.then_some(CHASSIS),
+                logical_port,
+                datapath,
+                tunnel_key,
+                kind: kind.to_owned(),
+                options,
+                port_security: security.into_iter().map(str::to_owned).collect(),
+                ..PortBinding::default()
+            })
+        },
+    )
+}
+
+/// A row in some table, or one that is to go.
+fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
+    let put = prop_oneof![
+        12 => logical_flow(),
+        8 => port_binding(),
+        3 => (1u32..6, any::<bool>()).prop_map(|(tunnel_key, is_switch)| {
+            let kind = if is_switch { "logical-switch" } else { "logical-router" };
+            row(DatapathBinding { tunnel_key, external_ids: pairs(&[(kind, "x")]), ..Default::default() })
+        }),
+        2 => btree_set(datapath(), 0..4).prop_map(|datapaths| row(LogicalDpGroup { datapaths })),
+        3 => (datapath(), btree_set(0u8..6, 0..5)).prop_map(|(datapath, ports)| {
+            let ports = ports.into_iter().map(|n| uuid(Table::PortBinding, n)).collect();
+            row(MulticastGroup { datapath, name: "_MC_flood".to_owned(), ports, tunnel_key: 0x8000 })
+        }),
+        3 => (word(&["as", "other"]), some(ADDRESSES))
+            .prop_map(|(name, addresses)| row(tables::AddressSet { name, addresses })),
+        3 => (word(&["pg", "1_pg", "2_pg"]), some(PORTS))
+            .prop_map(|(name, ports)| row(tables::PortGroup { name, ports })),
+        2 => (datapath(), word(PORTS), word(ADDRESSES)).prop_map(|(datapath, logical_port, ip)| {
+            let mac = "02:00:00:00:00:07".to_owned();
+            row(MacBinding { datapath, logical_port, ip, mac, ..Default::default() })
+        }),
+        1 => (datapath(), word(PORTS)).prop_map(|(datapath, logical_port)| {
+            let (mac, ip) = ("02:00:00:00:00:08".to_owned(), "fd00::1".to_owned());
+            row(StaticMacBinding { datapath, logical_port, ip, mac, ..Default::default() })
+        }),
+        1 => (1u32..6, 1u32..6).prop_map(|(dp_key, port_key)| {
+            row(Fdb { dp_key, port_key, mac: "02:00:00:00:00:09".to_owned() })
+        }),
+        1 => word(&["me", "it"]).prop_map(|name| {
+            let encaps = [uuid(Table::Encap, 0)].into();
+            row(Chassis { name, encaps, ..Default::default() })
+        }),
+        1 => Just(row(tables::DhcpOptions {
+            name: "unknown_option".to_owned(),
+            code: 200,
+            kind: "uint8".to_owned(),
+        })),
+    ];
+    (put, 0u8..6, prop::bool::weighted(0.25)).prop_map(|(row, n, goes)| {
+        let table = row.table();
+        let uuid = if table == Table::Chassis { CHASSIS } else { uuid(table, n) };
+        (table, uuid, (!goes).then_some(row))
+    })
+}
+
+/// What is done to rows and bindings between two updates.
+#[derive(Clone, Debug)]
+struct Step {
+    edits: Vec<(Table, Uuid, Option<AnyRow>)>,
+    ports: Option<BTreeSet<String>>,
+    chassis: String,
+    number: Index,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let chassis = prop_oneof![9 => Just("me"), 1 => Just("it")].prop_map(str::to_owned);
+    (vec(edit(), 0..8), prop::option::of(some(PORTS)), chassis, any::<Index>())
+        .prop_map(|(edits, ports, chassis, number)| Step { edits, ports, chassis, number })
+}
+
+/// Rows that every history begins with, so that most edits find what they refer to.
+fn beginning() -> Transaction {
+    let mut rows = Transaction::new();
+    for n in 0..4u8 {
+        let kind = if n < 2 { "logical-switch" } else { "logical-router" };
+        let tunnel_key = u32::from(n) + 1;
+        rows.put(
+            uuid(Table::DatapathBinding, n),
+            DatapathBinding { tunnel_key, external_ids: pairs(&[(kind, "x")]), ..Default::default() },
+        );
+    }
+    for n in 0..2u8 {
+        let datapaths = (n..n + 2).map(|n| uuid(Table::DatapathBinding, n)).collect();
+        rows.put(uuid(Table::LogicalDpGroup, n), LogicalDpGroup { datapaths });
+        let flow = LogicalFlow {
+            matches: "1".to_owned(),
+            actions: "next;".to_owned(),
+            logical_dp_group: Some(uuid(Table::LogicalDpGroup, n)),
+            ..Default::default()
+        };
+        rows.put(uuid(Table::LogicalFlow, 100 + n), flow);
+    }
+    let ip = "192.0.2.1".to_owned();
+    rows.put(
+        uuid(Table::Encap, 0),
+        Encap { chassis_name: "me".to_owned(), ip, kind: "geneve".to_owned(), ..Default::default() },
+    );
+    rows.put(
+        CHASSIS,
+        Chassis { name: "me".to_owned(), encaps: [uuid(Table::Encap, 0)].into(), ..Default::default() },
+    );
+    rows
+}
+
+type Place = (u8, u16, Match);
+type Flows = BTreeMap<String, (u64, Vec<Action>)>;
+
+/// Flows by where they stand, with conjunctions named by all that belongs to them.
+fn canonical<'a>(flows: impl Iterator<Item = (&'a Place, &'a (u64, Vec<Action>))> + Clone) -> Flows {
+    let mut parts: HashMap<u32, BTreeSet<String>> = HashMap::new();
+    for ((table, priority, matcher), (_, actions)) in flows.clone() {
+        for action in actions {
+            if let Action::Conjunction { id, clause, of } = action {
+                let part = format!("{table} {priority} {matcher:?} {clause}/{of}");
+                parts.entry(*id).or_default().insert(part);
+            }
+        }
+    }
+    // Conjunctions that say the same are told apart by what they answer with.
+    let mut number: HashMap<u32, u32> = HashMap::new();
+    let mut order: Vec<(BTreeSet<String>, String, u32)> = Vec::new();
+    for ((table, priority, matcher), installed) in flows.clone() {
+        let id = matcher.key.get(Field::ConjId) as u32;
+        if id != 0 {
+            let mut rest = matcher.clone();
+            rest.key.set(Field::ConjId, 0);
+            let answer = format!("{table} {priority} {rest:?} {installed:?}");
+            order.push((parts.remove(&id).unwrap_or_default(), answer, id));
+        }
+    }
+    assert!(parts.is_empty(), "dimensions of a conjunction without an answer: {parts:?}");
+    order.sort();
+    number.extend((1..).zip(&order).map(|(n, (.., id))| (*id, n)));
+    let all = flows.map(|((table, priority, matcher), (cookie, actions))| {
+        let mut matcher = matcher.clone();
+        let id = matcher.key.get(Field::ConjId) as u32;
+        if id != 0 {
+            matcher.key.set(Field::ConjId, number[&id].into());
+        }
+        let rename = |action: &Action| match action {
+            Action::Conjunction { id, clause, of } => {
+                Action::Conjunction { id: number[id], clause: *clause, of: *of }
+            }
+            other => other.clone(),
+        };
+        let mut actions: Vec<Action> = actions.iter().map(rename).collect();
+        if matches!(actions.first(), Some(Action::Conjunction { .. })) {
+            actions.sort_by_key(|action| format!("{action:?}"));
+        }
+        (format!("{table} {priority} {matcher:?}"), (*cookie, actions))
+    });
+    all.collect()
+}
+
+fn all_of(lowering: &Lowering) -> HashMap<Place, (u64, Vec<Action>)> {
+    let flow = |flow: LoweredFlow| {
+        ((flow.table, flow.priority, flow.matcher()), (flow.cookie, flow.actions.to_vec()))
+    };
+    lowering.flows().map(flow).collect()
+}
+
+/// The delta from no rows to these.
+fn from_nothing(store: &Store) -> Delta {
+    let all = Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, row)| (uuid, row.clone())));
+    let mut transaction = Transaction::new();
+    all.for_each(|(uuid, row)| transaction.put_any(uuid, row));
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(transaction).unwrap();
+    cursor.poll(&database)
+}
+
+/// Follows a history and checks every step. How many flows and conjunctions there were at most.
+fn follow(steps: &[Step]) -> (usize, usize) {
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(beginning()).unwrap();
+    let mut bindings = Bindings::default();
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    let mut tables: HashMap<Place, (u64, Vec<Action>)> = HashMap::new();
+    let mut most = (0, 0);
+    for step in steps {
+        // A refused edit is left out.
+        for (table, uuid, row) in &step.edits {
+            let mut transaction = Transaction::new();
+            match row {
+                Some(row) => transaction.put_any(*uuid, row.clone()),
+                None => transaction.delete(*table, *uuid),
+            }
+            let _ = database.commit(transaction);
+        }
+        bindings.chassis.clone_from(&step.chassis);
+        if let Some(ports) = &step.ports {
+            let number = |n: usize| PortNo(1 + ((n + step.number.index(3)) as u16));
+            bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
+        }
+        let changes = lowering.update(&cursor.poll(&database), &bindings);
+        for change in changes.flow_mods() {
+            let place = (change.table.unwrap(), change.priority, change.matcher);
+            let installed = (change.options.cookie, change.actions.to_vec());
+            let before = match change.command {
+                Command::DeleteStrict => {
+                    assert!(tables.remove(&place).is_some(), "taken out without being there");
+                    continue;
+                }
+                _ => tables.insert(place, installed.clone()),
+            };
+            assert_eq!(before.is_none(), change.command == Command::Add);
+            assert_ne!(before, Some(installed), "told of what had not changed");
+        }
+        let now = all_of(&lowering);
+        assert_eq!(tables, now, "the changes lead elsewhere");
+        let zones = Zones::restored(lowering.zones().iter());
+        let mut anew = Lowering::new(Numbers::default(), zones);
+        anew.update(&from_nothing(database.snapshot()), &bindings);
+        assert_eq!(anew.zones(), lowering.zones());
+        let at_once = all_of(&anew);
+        let (now, at_once) = (canonical(now.iter()), canonical(at_once.iter()));
+        for (place, flow) in &now {
+            assert_eq!(Some(flow), at_once.get(place), "{place}");
+        }
+        assert_eq!(now.len(), at_once.len());
+        assert_eq!(lowering.troubles(), anew.troubles());
+        let conjunctions = now.keys().filter(|place| place.contains("conj_id")).count();
+        most = (most.0.max(now.len()), most.1.max(conjunctions));
+    }
+    most
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn step_by_step_is_at_once(steps in vec(step(), 1..10)) {
+        follow(&steps);
+    }
+}
+
+#[test]
+fn histories_make_what_they_are_to_test() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut most = (0, 0);
+    for _ in 0..30 {
+        let steps = vec(step(), 10).new_tree(&mut runner).unwrap().current();
+        let (flows, conjunctions) = follow(&steps);
+        most = (most.0.max(flows), most.1.max(conjunctions));
+    }
+    assert!(most.0 > 60 && most.1 > 0, "{most:?}");
+}
+
+#[test]
+fn gateways_are_ready_before_they_are_needed() {
+    let mut rows = beginning();
+    let port = |name: &str, kind: &str, n: u8, tunnel_key| PortBinding {
+        logical_port: name.to_owned(),
+        kind: kind.to_owned(),
+        datapath: uuid(Table::DatapathBinding, n),
+        tunnel_key,
+        ..PortBinding::default()
+    };
+    let member = HaChassis { chassis: Some(CHASSIS), ..Default::default() };
+    rows.put(uuid(Table::HaChassis, 0), member);
+    let ha_chassis = [uuid(Table::HaChassis, 0)].into();
+    let group = HaChassisGroup { name: "g".to_owned(), ha_chassis, ..Default::default() };
+    rows.put(uuid(Table::HaChassisGroup, 0), group);
+    let mut gateway = port("cr", "chassisredirect", 2, 4);
+    gateway.options = pairs(&[("distributed-port", "p1")]);
+    gateway.ha_chassis_group = Some(uuid(Table::HaChassisGroup, 0));
+    rows.put(uuid(Table::PortBinding, 0), gateway.clone());
+    rows.put(uuid(Table::PortBinding, 1), port("p1", "patch", 2, 1));
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let bindings = Bindings { chassis: "me".to_owned(), ports: BTreeMap::new() };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    assert!(lowering.has_datapath(uuid(Table::DatapathBinding, 2)));
+    let leads =
+        |changes: &Changes| changes.put().filter(|flow| flow.table == 40 && flow.priority == 100).count();
+    gateway.chassis = Some(CHASSIS);
+    let mut claimed = Transaction::new();
+    claimed.put(uuid(Table::PortBinding, 0), gateway);
+    database.commit(claimed).unwrap();
+    assert_eq!(leads(&lowering.update(&cursor.poll(&database), &bindings)), 1);
+}

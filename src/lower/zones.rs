@@ -6,13 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Zones by name: a port's name, or a datapath's uuid with `_dnat` or `_snat`, as `ct-zone-list` shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Zones {
     by_name: BTreeMap<String, u16>,
     taken: BTreeSet<u16>,
     /// All below this are taken.
     full_below: u16,
 }
+
+/// By what is given out and not by where the search for more begins.
+impl PartialEq for Zones {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_name == other.by_name
+    }
+}
+
+impl Eq for Zones {}
 
 impl Zones {
     /// The zones of before; a number that is 0 or given twice is assigned anew.

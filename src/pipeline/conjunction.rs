@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use rpds::RedBlackTreeMapSync;
 
 use super::Flow;
 use crate::action::Action;
@@ -33,6 +34,36 @@ const AT_ONCE: usize = 16;
 /// Whether a flow is part of a conjunctive match. It then has no other actions.
 pub(super) fn is_part(flow: &Flow) -> bool {
     matches!(flow.actions.first(), Some(Action::Conjunction { .. }))
+}
+
+/// How many parts of conjunctive matches each table has.
+#[derive(Clone, Default)]
+pub(super) struct Parts {
+    /// A bit for every table that has some.
+    tables: [u64; 4],
+    counts: RedBlackTreeMapSync<u8, usize>,
+}
+
+impl Parts {
+    /// Whether a table has some.
+    #[inline(always)]
+    pub(super) fn is_among(&self, table: u8) -> bool {
+        self.tables.get(usize::from(table / 64)).is_some_and(|bits| bits >> (table % 64) & 1 != 0)
+    }
+
+    /// A flow comes or goes.
+    pub(super) fn count(&mut self, flow: &Flow, is_more: bool) {
+        if !is_part(flow) {
+            return;
+        }
+        let old = self.counts.get(&flow.table).copied().unwrap_or(0);
+        let new = if is_more { old.saturating_add(1) } else { old.saturating_sub(1) };
+        self.counts.insert_mut(flow.table, new);
+        if let Some(bits) = self.tables.get_mut(usize::from(flow.table / 64)) {
+            let bit = 1 << (flow.table % 64);
+            *bits = if new > 0 { *bits | bit } else { *bits & !bit };
+        }
+    }
 }
 
 /// Whether an action names a dimension that there may be.

@@ -14,6 +14,8 @@ pub mod conjunction;
 pub mod flow;
 pub mod flowmod;
 pub mod frozen;
+pub mod objectmod;
+pub mod objects;
 pub mod ports;
 pub mod record;
 pub mod stats;

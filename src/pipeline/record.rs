@@ -11,7 +11,7 @@ mod tests;
 
 use super::frozen;
 use crate::classifier::Wildcards;
-use crate::packet::key::w;
+use crate::packet::key::{KEY_WORDS, w};
 use crate::packet::{Field, FlowKey, FlowMask, PortNo};
 
 /// The most that a translation may consult and still be kept.
@@ -37,6 +37,10 @@ pub enum Dep {
     Port(PortNo),
     /// All ports, and which of them take part in a flood.
     Ports,
+    /// The group of that number, or that there is none.
+    Group(u32),
+    /// The meter of that number, or that there is none.
+    Meter(u32),
 }
 
 /// See the module.
@@ -80,11 +84,7 @@ pub(super) struct Provenance {
 impl Provenance {
     /// Of a packet that enters the pipeline.
     fn fresh() -> Self {
-        let mut written = FlowMask::default();
-        for (word, bits) in written.words.iter_mut().enumerate() {
-            *bits = if is_context(word) { u64::MAX } else { 0 };
-        }
-        Self { written, outer_from: 32, inner_from: 0, decrements: 0 }
+        Self { written: FRESH, outer_from: 32, inner_from: 0, decrements: 0 }
     }
 
     /// Of a packet that comes back: what the context gives it follows from the context's number.
@@ -109,9 +109,16 @@ impl Provenance {
 }
 
 /// Metadata and registers, and the conjunction, which a packet never brings.
-fn is_context(word: usize) -> bool {
-    (w::METADATA..w::REGS + 8).contains(&word) || word == w::CONJ
-}
+const FRESH: FlowMask = {
+    let mut written = FlowMask { words: [0; KEY_WORDS] };
+    let mut word = w::METADATA;
+    while word < w::REGS + 8 {
+        written.words[word] = u64::MAX;
+        word += 1;
+    }
+    written.words[w::CONJ] = u64::MAX;
+    written
+};
 
 /// Records while a key is translated. Told of every look at the key and of every write to it.
 pub(super) struct Recorder {

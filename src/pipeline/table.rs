@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rpds::RedBlackTreeMapSync;
 
 use super::changes::{Touched, What};
-use super::conjunction;
+use super::conjunction::{self, Parts};
 use super::flow::{Flow, Match, PackedMatch};
+use super::objects::Objects;
 use super::stats::StatsId;
 use crate::action::Action;
 use crate::classifier::{Classifier, Wildcards};
@@ -17,18 +18,13 @@ use crate::packet::{FlowKey, PortNo};
 /// How many tables there are; their numbers are 0 to 254.
 pub const TABLES: usize = 255;
 
-/// One table.
-#[derive(Clone, Default)]
-struct Table {
-    flows: Classifier<Arc<Flow>>,
-    /// How many of them are parts of conjunctive matches.
-    parts: usize,
-}
-
 /// All flow tables. A clone shares everything with its origin.
 #[derive(Clone)]
 pub struct Tables {
-    tables: Arc<Vec<Table>>,
+    tables: Arc<Vec<Classifier<Arc<Flow>>>>,
+    /// Where there are parts of conjunctive matches.
+    parts: Parts,
+    objects: Objects,
     /// The flows with a timeout, so that nobody walks the others to find what has expired.
     timed: RedBlackTreeMapSync<StatsId, Arc<Flow>>,
     /// Tells this version from all others by its address.
@@ -43,7 +39,9 @@ impl Default for Tables {
     fn default() -> Self {
         Self {
             // One empty table, shared until it is changed.
-            tables: Arc::new(vec![Table::default(); TABLES]),
+            tables: Arc::new(vec![Classifier::default(); TABLES]),
+            parts: Parts::default(),
+            objects: Objects::default(),
             timed: RedBlackTreeMapSync::new_sync(),
             version: Arc::default(),
             parent: Arc::default(),
@@ -100,36 +98,46 @@ impl Tables {
     /// [`conjunction`] for what conjunctive matches make of that.
     #[inline]
     pub fn lookup<W: Wildcards>(&self, table: u8, key: &FlowKey, wild: &mut W) -> Option<&Arc<Flow>> {
-        let table = self.tables.get(usize::from(table))?;
-        match table.parts {
-            0 => table.flows.lookup(key, wild),
-            _ => conjunction::lookup(&table.flows, key, wild),
+        let flows = self.tables.get(usize::from(table))?;
+        match self.parts.is_among(table) {
+            false => flows.lookup(key, wild),
+            true => conjunction::lookup(flows, key, wild),
         }
+    }
+
+    /// The groups and meters that flows may name.
+    #[inline]
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    pub(super) fn objects_mut(&mut self) -> &mut Objects {
+        &mut self.objects
     }
 
     /// The flow with exactly that match and priority.
     pub fn get(&self, table: u8, priority: u16, matcher: &Match) -> Option<&Arc<Flow>> {
-        self.tables.get(usize::from(table))?.flows.get(priority, matcher)
+        self.tables.get(usize::from(table))?.get(priority, matcher)
     }
 
     /// How many flows there are.
     pub fn len(&self) -> usize {
-        self.tables.iter().map(|table| table.flows.len()).sum()
+        self.tables.iter().map(Classifier::len).sum()
     }
 
     /// Whether there are no flows.
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(|table| table.flows.is_empty())
+        self.tables.iter().all(Classifier::is_empty)
     }
 
     /// How many flows a table has.
     pub fn len_of(&self, table: u8) -> usize {
-        self.tables.get(usize::from(table)).map_or(0, |table| table.flows.len())
+        self.tables.get(usize::from(table)).map_or(0, Classifier::len)
     }
 
     /// All flows, by table, in no order within one.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Flow>> {
-        self.tables.iter().flat_map(|table| table.flows.iter().map(|(_, flow)| flow))
+        self.tables.iter().flat_map(|table| table.iter().map(|(_, flow)| flow))
     }
 
     /// The flows that a filter means, by table, falling priority, then as they were added.
@@ -137,7 +145,7 @@ impl Tables {
         let mut found = Vec::new();
         for table in self.chosen(filter.table) {
             let start = found.len();
-            found.extend(table.flows.within(&filter.matcher).filter(|(_, flow)| filter.admits(flow)));
+            found.extend(table.within(&filter.matcher).filter(|(_, flow)| filter.admits(flow)));
             if let Some(new) = found.get_mut(start..) {
                 new.sort_by_key(|(rank, _)| Reverse(*rank));
             }
@@ -150,7 +158,7 @@ impl Tables {
         let tables = self.chosen(filter.table);
         tables
             .iter()
-            .flat_map(|table| table.flows.within(&filter.matcher))
+            .flat_map(|table| table.within(&filter.matcher))
             .filter(|(_, flow)| filter.admits(flow))
             .count()
     }
@@ -179,17 +187,19 @@ impl Tables {
     /// Whether some flow of that table and priority could meet a packet that meets `matcher`.
     pub(super) fn overlaps(&self, table: u8, priority: u16, matcher: &Match) -> bool {
         let table = self.tables.get(usize::from(table));
-        table.is_some_and(|table| table.flows.overlapping(priority, matcher).next().is_some())
+        table.is_some_and(|table| table.overlapping(priority, matcher).next().is_some())
     }
 
     /// A new version, the same as this but for what will be changed in it.
     pub(super) fn next(&self) -> Self {
-        Self {
+        let mut next = Self {
             version: Arc::default(),
             parent: Arc::clone(&self.version),
             touched: Arc::default(),
             ..self.clone()
-        }
+        };
+        next.objects.settle();
+        next
     }
 
     /// What differs from other tables for a packet: exactly, if these were made from those with one batch that was
@@ -201,30 +211,31 @@ impl Tables {
         if !Arc::ptr_eq(&self.parent, &before.version) {
             return Some(What::Everything);
         }
-        self.touched.what(|flow| {
+        let flows = self.touched.what(|flow| {
             let [new, old] =
                 [self, before].map(|tables| tables.get(flow.table, flow.priority, &flow.matcher()));
             match (new, old) {
                 (Some(new), Some(old)) => !new.acts_as(old),
                 (new, old) => new.is_some() != old.is_some(),
             }
-        })
+        });
+        What::with(flows, self.objects.changes_since(&before.objects))
     }
 
     /// A match as a flow of that table keeps it: flows of the same mask share it.
     pub(super) fn pack(&self, table: u8, matcher: &Match) -> PackedMatch {
-        let like = self.tables.get(usize::from(table)).and_then(|table| table.flows.any_with(&matcher.mask));
+        let like = self.tables.get(usize::from(table)).and_then(|table| table.any_with(&matcher.mask));
         PackedMatch::new(matcher, like.map(|flow| &flow.packed))
     }
 
     /// Puts a flow in; the one with the same match and priority gives it its place and is returned.
     pub(super) fn insert(&mut self, flow: Arc<Flow>) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(flow.table))?;
-        let old = table.flows.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
-        table.parts += usize::from(conjunction::is_part(&flow));
-        table.parts -= usize::from(old.as_deref().is_some_and(conjunction::is_part));
+        let old = table.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
+        self.parts.count(&flow, true);
         Arc::make_mut(&mut self.touched).add(&flow);
-        self.forget_timeout(old.as_deref());
+        self.forget(old.as_deref());
+        self.objects.count_users(&flow.actions, true);
         if flow.options.idle_timeout != 0 || flow.options.hard_timeout != 0 {
             self.timed.insert_mut(flow.stats, flow);
         }
@@ -234,22 +245,23 @@ impl Tables {
     /// Takes a flow out.
     pub(super) fn remove(&mut self, table: u8, priority: u16, matcher: &Match) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?;
-        let old = table.flows.remove(priority, matcher);
-        table.parts -= usize::from(old.as_deref().is_some_and(conjunction::is_part));
+        let old = table.remove(priority, matcher);
         if let Some(old) = &old {
             Arc::make_mut(&mut self.touched).add(old);
         }
-        self.forget_timeout(old.as_deref());
+        self.forget(old.as_deref());
         old
     }
 
-    fn forget_timeout(&mut self, flow: Option<&Flow>) {
+    fn forget(&mut self, flow: Option<&Flow>) {
         if let Some(flow) = flow {
+            self.parts.count(flow, false);
+            self.objects.count_users(&flow.actions, false);
             self.timed.remove_mut(&flow.stats);
         }
     }
 
-    fn chosen(&self, table: Option<u8>) -> &[Table] {
+    fn chosen(&self, table: Option<u8>) -> &[Classifier<Arc<Flow>>] {
         match table {
             None => &self.tables,
             Some(table) => self.tables.get(usize::from(table)..=usize::from(table)).unwrap_or_default(),

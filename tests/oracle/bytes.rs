@@ -45,6 +45,9 @@ impl Sink<HeapPacket> for Collected {
     fn consumed(&mut self, _: HeapPacket, _: &PacketMeta) {
         self.consumed += 1;
     }
+    fn meter(&mut self, _: u32, _: usize) -> bool {
+        true
+    }
     fn copied(&mut self, _: &PacketMeta, copy: Copied) {
         assert_eq!(copy, Copied::Made);
         self.copies += 1;

@@ -236,7 +236,9 @@ impl<'a> Run<'a> {
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
             Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
-            Action::CtClear
+            Action::Group(_)
+            | Action::Meter(_)
+            | Action::CtClear
             | Action::CheckPktLarger { .. }
             | Action::Become { .. }
             | Action::Learn(_)

@@ -29,12 +29,16 @@ type Word2 = [u64; 2];
 const TABLE: u64 = 1 << 32;
 const PORT: u64 = 2 << 32;
 const PORTS: u64 = 3 << 32;
+const GROUP: u64 = 4 << 32;
+const METER: u64 = 5 << 32;
 
 fn encode(dep: Dep) -> Word2 {
     match dep {
         Dep::Table { table, datapath } => [TABLE | u64::from(table), datapath],
         Dep::Port(number) => [PORT | u64::from(number.0), 0],
         Dep::Ports => [PORTS, 0],
+        Dep::Group(id) => [GROUP | u64::from(id), 0],
+        Dep::Meter(id) => [METER | u64::from(id), 0],
     }
 }
 
@@ -140,6 +144,8 @@ impl Ways {
             }
             Slot::Port(number) => self.things.get_mut(hashed(encode(Dep::Port(number)))),
             Slot::Ports => self.things.get_mut(hashed(encode(Dep::Ports))),
+            Slot::Group(id) => self.things.get_mut(hashed(encode(Dep::Group(id)))),
+            Slot::Meter(id) => self.things.get_mut(hashed(encode(Dep::Meter(id)))),
         };
         if let Some(last) = place {
             *last = number;
@@ -235,6 +241,8 @@ impl Ways {
             }
             Slot::Port(number) => deps.contains(&encode(Dep::Port(number))),
             Slot::Ports => deps.contains(&encode(Dep::Ports)),
+            Slot::Group(id) => deps.contains(&encode(Dep::Group(id))),
+            Slot::Meter(id) => deps.contains(&encode(Dep::Meter(id))),
         }
     }
 }

@@ -63,6 +63,8 @@ const NAMES: &[&str] = &[
     "dec_ttl",
     "clone",
     "conjunction",
+    "group",
+    "meter",
     "apply_actions",
     "ct_clear",
     "check_pkt_larger",
@@ -81,12 +83,10 @@ const NOT_YET: &[&str] = &[
     "set_queue",
     "pop_queue",
     "enqueue",
-    "group",
     "bundle",
     "bundle_load",
     "multipath",
     "note",
-    "meter",
     "sample",
     "fin_timeout",
     "exit",
@@ -254,6 +254,8 @@ impl Parser<'_> {
                 Action::PopVlan
             }
             "conjunction" => objects::conjunction(item)?,
+            "group" => objects::group(item)?,
+            "meter" => objects::meter(item)?,
             "dec_ttl" => {
                 if let Value::Plain(ids) | Value::Parens(ids) = item.value
                     && !ids.text.trim().is_empty()

@@ -1,10 +1,12 @@
-//! Actions that tie flows together or name what stands beside them: `conjunction`.
+//! Actions that tie flows together or name what stands beside them: `conjunction`, `group`, `meter`.
 
 use super::cursor::{Item, Piece};
 use super::error::SyntaxError;
-use super::value::number;
+use super::value::{number, too_large};
 use crate::action::Action;
 use crate::pipeline::conjunction::{MAX_CLAUSES, MIN_CLAUSES};
+use crate::pipeline::objects::group::MAX_GROUP;
+use crate::pipeline::objects::meter::MAX_METER;
 
 /// `conjunction(ID,K/N)`
 pub(super) fn conjunction(item: &Item<'_>) -> Result<Action, SyntaxError> {
@@ -32,6 +34,45 @@ pub(super) fn conjunction(item: &Item<'_>) -> Result<Action, SyntaxError> {
     }
     let id = number(id, "the id of conjunction", 32)? as u32;
     Ok(Action::Conjunction { id, clause: which as u8, of: count as u8 })
+}
+
+/// `group:ID`
+pub(super) fn group(item: &Item<'_>) -> Result<Action, SyntaxError> {
+    group_id(item.required("group:NUMBER")?).map(Action::Group)
+}
+
+/// `meter:ID`
+pub(super) fn meter(item: &Item<'_>) -> Result<Action, SyntaxError> {
+    meter_id(item.required("meter:NUMBER")?).map(Action::Meter)
+}
+
+/// The number of a group.
+pub(super) fn group_id(piece: Piece<'_>) -> Result<u32, SyntaxError> {
+    match number(piece, "the number of a group", 128)? {
+        id if id <= u128::from(MAX_GROUP) => Ok(id as u32),
+        _ => Err(too_large(piece, "the number of a group", MAX_GROUP.into())),
+    }
+}
+
+/// The number of a meter.
+pub(super) fn meter_id(piece: Piece<'_>) -> Result<u32, SyntaxError> {
+    match number(piece, "the number of a meter", 128)? {
+        0 => Err(SyntaxError::value(piece, "the number of a meter", "a number from 1")),
+        id if id <= u128::from(MAX_METER) => Ok(id as u32),
+        _ => Err(too_large(piece, "the number of a meter", MAX_METER.into())),
+    }
+}
+
+/// Refuses what makes sense in a flow alone.
+pub(super) fn check_bucket(actions: &[Action], list: Piece<'_>) -> Result<(), SyntaxError> {
+    let of_a_flow = |action: &Action| {
+        matches!(action, Action::Conjunction { .. } | Action::GotoTable(_) | Action::WriteMetadata { .. })
+    };
+    if actions.iter().any(of_a_flow) {
+        let sentence = "conjunction, goto_table and write_metadata are for flows; use resubmit and set_field in a bucket";
+        return Err(SyntaxError::refused(list, sentence));
+    }
+    Ok(())
 }
 
 /// Refuses a conjunction inside `clone` and one beside an action of another kind.

@@ -279,7 +279,8 @@ fn what_follows_nothing_needs_no_copy() {
     let Action::Clone(list) = &inner else { unreachable!() };
     assert_eq!(list.len(), 3);
     // A copy that is dropped for a reason leaves the packet that reason.
-    let expired = copied(vec![Action::Controller { max_len: 9, reason: 1, id: 0, pause: false }, Action::DecTtl]);
+    let expired =
+        copied(vec![Action::Controller { max_len: 9, reason: 1, id: 0, pause: false }, Action::DecTtl]);
     let dropped = ops(&[expired], with(Field::NwTtl, 1));
     assert_eq!((dropped.len(), dropped.last()), (3, Some(&Op::Drop(DropReason::TtlExpired))));
 }

@@ -110,7 +110,10 @@ fn answers_about_rows_are_made_on_other_threads() {
     let (aside, others): (Vec<_>, Vec<_>) =
         about_rows.partition(|command| matches!(command.run, Run::Aside(_)) && command.max <= WORDS);
     assert_eq!(aside.len(), 5);
-    assert_eq!(others.iter().map(|command| command.name).collect::<Vec<_>>(), ["sbctl/load", "sbctl/troubles"]);
+    assert_eq!(
+        others.iter().map(|command| command.name).collect::<Vec<_>>(),
+        ["sbctl/load", "sbctl/troubles"]
+    );
 }
 
 #[test]
