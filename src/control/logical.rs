@@ -20,6 +20,8 @@ pub struct Logical {
     pub chassis: Option<String>,
     /// How far rows have become flows; none at first, and while it is taken out to be carried on.
     pub following: Option<Box<Following>>,
+    /// Rows that were not learned, for their datapath has too many.
+    pub not_learned: u64,
     /// What the last trace left behind.
     kept: Option<Tracing>,
 }

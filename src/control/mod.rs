@@ -17,6 +17,7 @@ mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
+mod learning;
 pub mod logical;
 pub mod server;
 pub mod socket;
@@ -154,10 +155,12 @@ async fn start_and_serve(
         return Ok(());
     }
     let housekeeping = tokio::task::spawn_local(housekeeping(Rc::clone(switch)));
+    let learning = tokio::task::spawn_local(learning::learn(Rc::clone(switch)));
     tracing::info!(switch = %config.name, ports = config.ports.len(), "ready");
     ready();
     server::serve(socket, switch, &Limits::default()).await;
     housekeeping.abort();
+    learning.abort();
     Ok(())
 }
 

@@ -38,12 +38,12 @@ use super::expr::{Expr, parse_microflow};
 use super::rows::tables::{DatapathBinding, LoadBalancer};
 use super::rows::{NoDatapath, NoRows, Pipeline, Store, Uuid};
 use crate::packet::FlowKey;
-use flow_text::FlowText;
 use flows::Flows;
 use machine::{At, INPORT, Machine, Packet};
 use node::Tree;
 use view::{Datapath, Found, View, shown_port};
 
+pub use flow_text::FlowText;
 pub use flows::Unread;
 pub use format::Form;
 pub use node::{Hit, Kind, Lookup, Node};
