@@ -5,6 +5,8 @@
 mod bytes;
 #[path = "oracle/conjunctions.rs"]
 mod conjunctions;
+#[path = "oracle/groups.rs"]
+mod groups;
 #[path = "oracle/megaflows.rs"]
 mod megaflows;
 mod oracle;
@@ -150,7 +152,7 @@ proptest! {
     ) {
         let (tables, flows) = build(&wanted);
         let snapshot = Snapshot::new(tables, ports());
-        let world = World { flows: &flows, ports: &PORTS };
+        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
         let mut out = Translation::default();
         for key in &keys {
             let mut expected = interpret(&world, key, 0);

@@ -579,5 +579,6 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod objects;
 mod sbctl;
 mod trace;

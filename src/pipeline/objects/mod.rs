@@ -131,7 +131,9 @@ impl Objects {
 
     /// Forgets what was touched.
     pub(super) fn settle(&mut self) {
-        self.touched = Arc::default();
+        if !self.touched.is_empty() {
+            self.touched = Arc::default();
+        }
     }
 
     /// What was touched and is now another object than before.

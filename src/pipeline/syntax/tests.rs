@@ -1,3 +1,5 @@
+mod objects;
+
 use std::sync::Arc;
 use std::time::Duration;
 
