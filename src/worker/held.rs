@@ -162,6 +162,8 @@ impl<P> Held<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
     use crate::packet::{PortNo, PortRef, Said};
 
@@ -171,7 +173,7 @@ mod tests {
     }
 
     fn neighbour(ip: u128) -> Neighbour {
-        Neighbour { datapath: 1, port: 2, ip }
+        Neighbour { datapath: 1, port: 2, ip: Ipv6Addr::from_bits(ip) }
     }
 
     fn taken(held: &mut Held<u32>, ip: u128) -> Vec<u32> {
