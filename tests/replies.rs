@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use millrace::action::intent::{Intent, Neighbour, Severity, Verdict};
@@ -125,7 +126,7 @@ fn datagram(host: u8, number: u32) -> Vec<u8> {
 }
 
 fn neighbour(host: u8) -> Neighbour {
-    let ip = u128::from(u32::from_be_bytes([192, 168, 1, host])) | 0xffff << 32;
+    let ip = Ipv4Addr::new(192, 168, 1, host).to_ipv6_mapped();
     Neighbour { datapath: 7, port: 4, ip }
 }
 

@@ -66,32 +66,27 @@ impl<P> Held<P> {
         })
     }
 
-    /// Lets a packet wait. Gives one back that has to go for it: itself, or the oldest that waits for the same.
+    /// Lets a packet wait. Gives back the one that has to go for it: itself, or the oldest that waits for the same
+    /// neighbour.
     pub fn push(&mut self, packet: Left<P>, neighbour: Neighbour, now_ms: u64) -> Option<P> {
         let slot = usize::from(packet.at.slot);
         let hash = self.hasher.hash_one(neighbour);
         let found = self.find(&neighbour, hash);
-        let mut gone = None;
-        if let Some(queue) = found.and_then(|number| self.queues.get_mut(number as usize))
-            && queue.packets.is_full()
-        {
-            gone = queue.packets.pop_at(0).map(|(oldest, _)| oldest);
-        }
-        let gone = gone.map(|oldest| self.count_off(oldest).packet);
-        if self.len >= ROOM || self.of_port.get(slot).is_none_or(|count| *count >= OF_PORT) {
-            // The oldest was the packet's own, so this is not met after one has gone.
-            return gone.or(Some(packet.packet));
+        let queue = found.and_then(|number| self.queues.get(number as usize));
+        let makes_room = queue.is_some_and(|queue| queue.packets.is_full());
+        let is_port_full = self.of_port.get(slot).is_none_or(|count| *count >= OF_PORT);
+        if is_port_full || (self.len >= ROOM && !makes_room) {
+            return Some(packet.packet);
         }
         let Some(number) = found.or_else(|| self.add(neighbour, hash)) else { return Some(packet.packet) };
         let Some(queue) = self.queues.get_mut(number as usize) else { return Some(packet.packet) };
-        match queue.packets.try_push((packet, now_ms)) {
-            Ok(()) => {
-                self.len += 1;
-                self.of_port.iter_mut().skip(slot).take(1).for_each(|count| *count += 1);
-                gone
-            }
-            Err(full) => Some(full.element().0.packet),
+        let oldest = if makes_room { queue.packets.pop_at(0) } else { None };
+        if let Err(full) = queue.packets.try_push((packet, now_ms)) {
+            return Some(full.element().0.packet);
         }
+        self.len += 1;
+        self.of_port.iter_mut().skip(slot).take(1).for_each(|count| *count += 1);
+        oldest.map(|(oldest, _)| self.count_off(oldest).packet)
     }
 
     fn add(&mut self, neighbour: Neighbour, hash: u64) -> Option<u32> {
@@ -162,6 +157,8 @@ impl<P> Held<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
     use crate::packet::{PortNo, PortRef, Said};
 
@@ -171,7 +168,7 @@ mod tests {
     }
 
     fn neighbour(ip: u128) -> Neighbour {
-        Neighbour { datapath: 1, port: 2, ip }
+        Neighbour { datapath: 1, port: 2, ip: Ipv6Addr::from_bits(ip) }
     }
 
     fn taken(held: &mut Held<u32>, ip: u128) -> Vec<u32> {
@@ -210,6 +207,27 @@ mod tests {
             let _ = held.push(left(n, (n % 8) as u16), neighbour(u128::from(n) % 100), 0);
         }
         assert_eq!(held.len, 400);
+    }
+
+    #[test]
+    fn every_packet_is_either_here_or_given_back() {
+        let (mut held, mut random, mut here, mut now_ms) = (Held::new(1), 1u64, 0, 0);
+        for n in 0..20_000 {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let ip = u128::from(random >> 33) % 150;
+            let slot = (random >> 20) as u16 % 6;
+            match random >> 60 {
+                0 => here -= taken(&mut held, ip).len(),
+                1 => {
+                    now_ms += 300;
+                    held.expire(now_ms, |_| here -= 1);
+                }
+                _ => here += usize::from(held.push(left(n, slot), neighbour(ip), now_ms).is_none()),
+            }
+            assert_eq!((held.len, held.of_port.iter().map(|n| usize::from(*n)).sum()), (here, here));
+            assert!(here <= ROOM && held.of_port.iter().all(|count| *count <= OF_PORT));
+            assert_eq!(held.queues.iter().map(|queue| queue.packets.len()).sum::<usize>(), here);
+        }
     }
 
     #[test]

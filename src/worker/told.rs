@@ -84,6 +84,8 @@ fn flow<'f>(frame: &'f [u8], meta: &PacketMeta) -> [Option<&'f [u8]>; 3] {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use rtrb::RingBuffer;
 
     use super::*;
@@ -99,7 +101,7 @@ mod tests {
                 (HeapPacket::new(&[byte; 64]), PacketMeta { l3: 14, l4: 34, ..PacketMeta::default() });
             super::tell(&mut to, &mut recent, &account, (&packet, &meta), intent, now_ms);
         };
-        let neighbour = Neighbour { datapath: 1, port: 2, ip: 3 };
+        let neighbour = Neighbour { datapath: 1, port: 2, ip: Ipv6Addr::LOCALHOST };
         let learned = Intent::Neighbour(neighbour, Mac([2; 6]));
         (0..100).for_each(|n| tell(learned, n as u8, n));
         tell(learned, 0, 100);

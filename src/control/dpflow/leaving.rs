@@ -1,10 +1,7 @@
 //! Operations for which Open vSwitch has no words: packets that leave the tables, and what the control thread is told.
 
-use std::net::Ipv6Addr;
-
 use crate::action::Op;
 use crate::action::intent::{Intent, Neighbour};
-use crate::packet::addr::Ipv6Text;
 
 /// The operation, if it is one of these. `recirc` is the frozen context that the packet goes on from.
 pub fn leaving(op: &Op) -> Option<String> {
@@ -31,10 +28,7 @@ pub fn leaving(op: &Op) -> Option<String> {
 }
 
 fn place(Neighbour { datapath, port, ip }: &Neighbour) -> String {
-    let ip = match Ipv6Addr::from_bits(*ip).to_ipv4_mapped() {
-        Some(ip) => ip.to_string(),
-        None => Ipv6Text(*ip).to_string(),
-    };
+    let ip = ip.to_ipv4_mapped().map_or_else(|| ip.to_string(), |ip| ip.to_string());
     format!("datapath={datapath:#x},port={port:#x},ip={ip}")
 }
 
@@ -46,12 +40,13 @@ mod tests {
 
     #[test]
     fn what_leaves_the_tables_is_named() {
-        let neighbour = Neighbour { datapath: 3, port: 2, ip: 0xffff_0a00_0001 };
+        let ip = |text: &str| text.parse().unwrap();
+        let neighbour = Neighbour { datapath: 3, port: 2, ip: ip("::ffff:10.0.0.1") };
         let text = |op| leaving(&op).unwrap();
         assert_eq!(text(Op::Become { kind: Reply::NdNs, frozen: 0x401 }), "reply(nd_ns),recirc(0x401)");
         let waits = Op::Await { neighbour, frozen: 1 };
         assert_eq!(text(waits), "wait_neighbour(datapath=0x3,port=0x2,ip=10.0.0.1),recirc(0x1)");
-        let learns = Op::Tell(Intent::Neighbour(Neighbour { ip: 1 << 112, ..neighbour }, Mac::BROADCAST));
+        let learns = Op::Tell(Intent::Neighbour(Neighbour { ip: ip("1::"), ..neighbour }, Mac::BROADCAST));
         assert_eq!(text(learns), "learn_neighbour(datapath=0x3,port=0x2,ip=1::,mac=ff:ff:ff:ff:ff:ff)");
         assert_eq!(leaving(&Op::DecTtl), None);
     }

@@ -4,6 +4,7 @@
 //! Nothing of such a packet is known here beside its key, so what comes of it is a translation of its own, of a packet
 //! that comes back to a frozen context.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::{Frame, Step, Walk};
@@ -94,7 +95,8 @@ impl<'s> Walk<'s, '_> {
         let datapath = self.packet().look(Field::Metadata, u64::MAX);
         let port = self.packet().read(port) as u32;
         let address = self.packet().read(ip);
-        Neighbour { datapath, port, ip: if ip.bits <= 32 { address | MAPPED } else { address } }
+        let address = if ip.bits <= 32 { address | MAPPED } else { address };
+        Neighbour { datapath, port, ip: Ipv6Addr::from_bits(address) }
     }
 
     /// Keeps all that is needed to go on from here: the number of the context among those of this translation, from 1.
