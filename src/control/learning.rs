@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -177,7 +177,7 @@ impl Learned {
         let Some((datapath, _)) = datapath else { return };
         let port = u16::try_from(neighbour.port).ok().and_then(|key| store.port_by_key(datapath, key));
         let Some((_, port)) = port else { return };
-        let ip = Ipv6Addr::from_bits(neighbour.ip).to_canonical();
+        let ip = neighbour.ip.to_canonical();
         let logical_port = port.logical_port.clone();
         let known = store.mac_binding(&logical_port, ip);
         let mac = mac.to_string();
