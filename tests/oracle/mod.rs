@@ -247,9 +247,7 @@ impl<'a> Run<'a> {
             // Whether a meter is exceeded is of the worker.
             Action::Meter(_) => Ok(()),
             Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
-            Action::Group(_)
-            | Action::Meter(_)
-            | Action::CtClear
+            Action::CtClear
             | Action::CheckPktLarger { .. }
             | Action::Become { .. }
             | Action::Learn(_)
