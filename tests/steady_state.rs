@@ -84,6 +84,12 @@ fn forwarding_neither_allocates_nor_frees() {
         assert_eq!(after - before, 0, "{flows:?}: allocations while {forwarded} packets were forwarded");
         assert!(own > 0, "the counter counts");
     }
+    let totals = switch.totals();
+    let drops: Vec<_> = totals.drops.iter().map(|(reason, _)| reason.name()).collect();
+    for name in ["context_full", "again_queue_full", "again_too_often", "bad_reply"] {
+        assert!(!drops.contains(&name), "{totals:?}");
+    }
+    assert!(drops.contains(&"neighbour_queue_full") && totals.intents_suppressed > 1_000, "{totals:?}");
     switch.shutdown();
     drop(switch);
     drop(eal);

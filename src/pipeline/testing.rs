@@ -374,7 +374,7 @@ impl Served {
         let log = &snapshot.log;
         let verdict = self.cache.hit(found[0], 1, 60, self.now_ms, log);
         translate(snapshot, &mut key.clone(), Start::Table(0), &mut self.out);
-        self.cache.freeze(&mut self.out, self.now_ms);
+        self.cache.freeze(&mut self.out, port, self.now_ms);
         match verdict {
             Some(Verdict::Output(at)) => assert_eq!(self.out.ops(), [Op::Output(at)], "{key:?}"),
             Some(Verdict::Run(program)) => assert_eq!(self.out.ops(), self.cache.ops(program), "{key:?}"),

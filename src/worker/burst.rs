@@ -554,7 +554,8 @@ impl<B: Backend> Burst<'_, B> {
             },
         };
         translate(&self.state.pipeline, &mut self.slots.work, start, self.translation);
-        self.cache.freeze(self.translation, self.now_ms);
+        let port = usize::from(self.slots.meta(place).in_ref.slot);
+        self.cache.freeze(self.translation, port, self.now_ms);
         true
     }
 

@@ -384,7 +384,7 @@ fn without_drop(ops: &[Op]) -> Vec<Op> {
 fn in_two_parts(snapshot: &Snapshot, mut key: FlowKey) -> Vec<Op> {
     let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
     translate(snapshot, &mut key, Start::Table(0), &mut out);
-    out.number_frozen(|context| contexts.number(context, 0));
+    out.number_frozen(|context| contexts.number(context, 0, 0));
     let mut ops = without_drop(out.ops());
     let frozen = ops.iter_mut().find_map(|op| match op {
         Op::Controller { frozen, .. } => Some(std::mem::take(frozen)),
@@ -422,7 +422,7 @@ fn a_copy_that_pauses_leaves_the_rest_alone_and_keeps_its_own() {
         snapshot(&[(0, 1, None, &[Load { value: 3, dst: reg }, copied(inner), Action::OutputField(reg)])]);
     let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
     translate(&snapshot, &mut key, Start::Table(0), &mut result);
-    result.number_frozen(|context| contexts.number(context, 0));
+    result.number_frozen(|context| contexts.number(context, 0, 0));
     let [Op::Clone { ops: 1 }, Op::Controller { frozen, .. }, last] = *result.ops() else {
         panic!("{:?}", result.ops());
     };
@@ -440,22 +440,23 @@ fn equal_contexts_share_a_number_and_old_numbers_find_nothing() {
         context.keep(&with(Field::Reg0, value));
         context
     };
-    let number = contexts.number(&context(1), 0).unwrap();
-    assert_eq!(contexts.number(&context(1), 0), Some(number));
-    assert_ne!(contexts.number(&context(2), 0), Some(number));
+    let port = |value: u128| value as usize % 64;
+    let number = contexts.number(&context(1), 0, 0).unwrap();
+    assert_eq!(contexts.number(&context(1), 0, 0), Some(number));
+    assert_ne!(contexts.number(&context(2), 0, 0), Some(number));
     contexts.hold(number, 1);
     // As many as there may be; then none that was used a moment ago goes, nor one that a megaflow names.
     for value in 3..=frozen::MAX_CONTEXTS as u128 {
-        assert!(contexts.number(&context(value), 0).is_some());
+        assert!(contexts.number(&context(value), port(value), 0).is_some());
     }
-    assert_eq!(contexts.number(&context(9999), 0), None);
+    assert_eq!(contexts.number(&context(9999), 1, 0), None);
     for value in 0..frozen::MAX_CONTEXTS as u128 - 1 {
-        assert!(contexts.number(&context(10_000 + value), 60_000).is_some());
+        assert!(contexts.number(&context(10_000 + value), port(value), 60_000).is_some());
     }
-    assert_eq!(contexts.number(&context(20_000), 60_000), None);
+    assert_eq!(contexts.number(&context(20_000), 2, 60_000), None);
     assert!(contexts.get(number, 0).is_some_and(|kept| *kept == context(1)));
     contexts.hold(number, -1);
-    let later = contexts.number(&context(20_000), 120_000).unwrap();
+    let later = contexts.number(&context(20_000), 2, 120_000).unwrap();
     assert!(later != number && contexts.get(later, 0).is_some());
 }
 
@@ -480,7 +481,7 @@ fn a_packet_whose_length_is_asked_goes_on_as_if_it_had_been_known() {
                 let whole = without_drop(&run(&known, key));
                 let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
                 translate(&asked, &mut key, Start::Table(0), &mut out);
-                out.number_frozen(|context| contexts.number(context, 0));
+                out.number_frozen(|context| contexts.number(context, 0, 0));
                 let mut ops = without_drop(out.ops());
                 let Some(Op::CheckLen { len: 100, larger, other }) = ops.pop() else { panic!("{ops:?}") };
                 assert!(larger != other && larger != 0 && other != 0);
@@ -509,7 +510,7 @@ fn a_reply_has_the_registers_of_its_packet_and_comes_from_nowhere() {
     let snapshot = snapshot(&[(0, 1, None, &actions)]);
     let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
     translate(&snapshot, &mut key, Start::Table(0), &mut result);
-    result.number_frozen(|context| contexts.number(context, 0));
+    result.number_frozen(|context| contexts.number(context, 0, 0));
     let [Op::Become { kind: Reply::Icmp4, frozen }, last] = *result.ops() else {
         panic!("{:?}", result.ops())
     };
@@ -524,4 +525,23 @@ fn a_reply_has_the_registers_of_its_packet_and_comes_from_nowhere() {
     translate(&snapshot, &mut udp(), Start::Table(0), &mut result);
     result.number_frozen(|_| None);
     assert!(matches!(result.ops(), [Op::Become { frozen: 0, .. }, _]) && !result.recorded().cacheable);
+}
+
+#[test]
+fn a_port_whose_packets_leave_many_contexts_behind_takes_none_of_the_others() {
+    let mut contexts = Contexts::new(1);
+    let context = |value| {
+        let mut context = Context::default();
+        context.keep(&with(Field::Reg0, value));
+        context
+    };
+    let greedy =
+        (0..2 * frozen::MAX_CONTEXTS as u128).filter(|n| contexts.number(&context(*n), 3, 0).is_some());
+    assert_eq!(greedy.count(), frozen::OF_PORT);
+    let other = contexts.number(&context(100_000), 4, 5_000).unwrap();
+    // Once some of its own were not used for long it has those again, and only those.
+    assert_eq!(contexts.number(&context(50_000), 3, 5_000), None);
+    let again = (60_000..70_000).filter(|n| contexts.number(&context(*n), 3, 20_000).is_some());
+    assert_eq!(again.count(), frozen::OF_PORT);
+    assert!(contexts.get(other, 20_000).is_some());
 }
