@@ -84,8 +84,8 @@ fn lowered(scenario: &str, bindings: &Bindings) -> Flows {
 
 const TRACKING: &str = "connection tracking: not yet, dropped";
 const COMMITS: &str = "connection tracking: commits nothing yet";
-const GROUPS: &str = "groups: not yet";
-const METERS: &str = "meters: not yet";
+const GROUPS: &str = "groups have other numbers";
+const METERS: &str = "meters have other numbers";
 const SELF: &str = "done by the switch itself, or not yet";
 const HAIRPINS: &str = "hairpins of load balancers: not yet";
 const TUNNELS: &str = "tunnels: not yet";
@@ -101,8 +101,9 @@ fn reason(table: u8, matcher: &str, theirs: Option<&str>, ours: Option<&str>) ->
     Some(match (theirs, ours) {
         (Some(_), Some("drop")) if has("ct(") => TRACKING,
         (Some(_), Some(_)) if has("ct(") => COMMITS,
-        (Some(_), Some(_)) if has("group:") => GROUPS,
-        (Some(_), Some(_)) if has("meter:") => METERS,
+        (Some(_), Some(ours)) if has("group:") && ours.contains("group:") => GROUPS,
+        (Some(_), Some(ours)) if has("meter:") && ours.contains("meter:") => METERS,
+        (Some(_), Some("drop")) if has("group:") => TRACKING,
         (Some(_), Some(_)) if has("controller(") => SELF,
         (_, None) if (68..=70).contains(&table) => HAIRPINS,
         (Some(_), Some(_)) if has("resubmit(,68)") || has("resubmit(,70)") => HAIRPINS,

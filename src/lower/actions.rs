@@ -9,12 +9,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::numbers::{FLAGS, INPORT, Numbers, OUTPORT, flag};
+use super::objects::{Asked, Object};
 use crate::action::intent::{self, Learn};
 use crate::action::reply::Reply;
 use crate::action::{Action as Act, Subfield};
 use crate::logical::action::{
     Action, GetBinding, GetFdb, Kind, Log, LookupBinding, LookupBindingIp, Next, Pipeline, PutBinding,
-    Severity, Verdict,
+    Select, Severity, Verdict,
 };
 use crate::logical::expr::Constant;
 use crate::logical::names::Names;
@@ -34,15 +35,33 @@ pub(super) struct Lowered {
 pub(super) struct Lowerer<'a> {
     numbers: &'a Numbers,
     names: &'a dyn Names,
-    pipeline: Pipeline,
+    at: Place,
+    objects: &'a mut Asked,
+    numbered: &'a mut dyn FnMut(&Object) -> u32,
     missing: Vec<Kind>,
 }
 
-/// Lowers the actions of a logical flow.
-pub(super) fn lower(list: &[Action], pipeline: Pipeline, numbers: &Numbers, names: &dyn Names) -> Lowered {
-    let mut lowerer = Lowerer { numbers, names, pipeline, missing: Vec::new() };
+/// Where a logical flow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub pipeline: Pipeline,
+    /// Number of the table in the pipeline.
+    pub table: u8,
+}
+
+/// Lowers the actions of a logical flow. `numbered` gives a group or meter its number, and is asked for each once more.
+pub(super) fn lower(
+    list: &[Action],
+    at: Place,
+    numbers: &Numbers,
+    names: &dyn Names,
+    numbered: &mut dyn FnMut(&Object) -> u32,
+) -> (Lowered, Asked) {
+    let mut objects = Asked::new();
+    let mut lowerer = Lowerer { numbers, names, at, objects: &mut objects, numbered, missing: Vec::new() };
     let actions = lowerer.list(list);
-    Lowered { actions: actions.into(), missing: lowerer.missing }
+    let lowered = Lowered { actions: actions.into(), missing: lowerer.missing };
+    (lowered, objects)
 }
 
 /// Where an action expects what it is given: what is elsewhere is brought there, and what was there put back.
@@ -112,7 +131,7 @@ impl Lowerer<'_> {
     /// Adds what an action comes to; false if the list ends there.
     fn action(&mut self, action: &Action, out: &mut Vec<Act>) -> bool {
         match action {
-            Action::Output => out.push(go_to(match self.pipeline {
+            Action::Output => out.push(go_to(match self.at.pipeline {
                 Pipeline::Ingress => self.numbers.output_init,
                 Pipeline::Egress => self.numbers.save_inport,
             })),
@@ -173,6 +192,21 @@ impl Lowerer<'_> {
             Action::CheckPktLarger { dst, bytes } => {
                 out.extend(subfield(dst).map(|dst| Act::CheckPktLarger { len: *bytes, dst }));
             }
+            Action::SetMeter { rate, burst } => {
+                let kilobits = |number: u64| number.try_into().unwrap_or(u32::MAX);
+                let meter = Object::Meter { rate: kilobits(*rate), burst: kilobits(*burst) };
+                out.push(Act::Meter(self.ask(meter)));
+            }
+            Action::Select(select) => match self.select(select) {
+                Some(group) => {
+                    out.push(Act::Group(self.ask(group)));
+                    return false;
+                }
+                None => {
+                    self.missing.push(action.kind());
+                    return false;
+                }
+            },
             Action::Log(log) => out.push(Act::Log(said(log))),
 
             // These decide what comes next, so that nothing may come in their place.
@@ -186,7 +220,6 @@ impl Lowerer<'_> {
             | Action::CtLb(_)
             | Action::CtLbMark(_)
             | Action::CtLbMarkLocal(_)
-            | Action::Select(_)
             | Action::FwdGroup(_) => {
                 self.missing.push(action.kind());
                 return false;
@@ -219,7 +252,6 @@ impl Lowerer<'_> {
             | Action::CommitEcmpNh { .. }
             | Action::CommitLbAff(_)
             | Action::SetQueue(_)
-            | Action::SetMeter { .. }
             | Action::Sample(_)
             | Action::Mirror(_)
             | Action::FloodRemote
@@ -235,13 +267,35 @@ impl Lowerer<'_> {
         true
     }
 
+    fn ask(&mut self, object: Object) -> u32 {
+        let id = (self.numbered)(&object);
+        self.objects.push(object);
+        id
+    }
+
+    /// The group that chooses; none if a field that is to be hashed is not known.
+    fn select(&self, select: &Select) -> Option<Object> {
+        let words = select.hash_fields.as_deref().unwrap_or_default();
+        let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
+        Some(Object::Select {
+            dst: subfield(&select.dst)?,
+            members: select.members.clone(),
+            fields: words.map(Field::by_name).collect::<Option<_>>()?,
+            next: self.table_of(self.at.pipeline, self.at.table.saturating_add(1)),
+        })
+    }
+
     /// The table that `next` goes to.
     fn table(&self, next: &Next) -> u8 {
-        let first = match next.pipeline {
+        self.table_of(next.pipeline, next.table)
+    }
+
+    fn table_of(&self, pipeline: Pipeline, table: u8) -> u8 {
+        let first = match pipeline {
             Pipeline::Ingress => self.numbers.ingress,
             Pipeline::Egress => self.numbers.egress,
         };
-        first.saturating_add(next.table)
+        first.saturating_add(table)
     }
 
     fn load(&self, dst: &FieldRef, value: &Constant) -> Option<Act> {

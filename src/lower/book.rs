@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::objects::ObjectChanges;
 use super::packed::{Layout, Masks, Packed, unpack};
 use crate::action::Action;
 use crate::logical::rows::{Table, Uuid};
-use crate::pipeline::Match;
 use crate::pipeline::flow::FlowOptions;
-use crate::pipeline::flowmod::{Command, FlowMod};
+use crate::pipeline::flowmod::{Command, FlowMod, FlowModError};
+use crate::pipeline::objectmod::ObjectError;
+use crate::pipeline::{Batch, Match};
 
 /// What makes flows: a row, and for a logical flow the datapath that it is made for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -249,9 +251,38 @@ pub struct Changes {
     /// Flows to put in, and whether they are new.
     put: Vec<(LoweredFlow, bool)>,
     taken: Vec<LoweredFlow>,
+    pub(super) objects: ObjectChanges,
+}
+
+/// Why a part of a change is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A flow.
+    #[error(transparent)]
+    Flow(#[from] FlowModError),
+    /// A group or a meter.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
 }
 
 impl Changes {
+    /// Puts all of it into a batch: groups and meters before the flows that name them. What is refused is left out and
+    /// given back.
+    pub fn apply(&self, batch: &mut Batch<'_>) -> Vec<Refused> {
+        let ObjectChanges { groups, meters, groups_after, meters_after } = &self.objects;
+        let mut refused: Vec<Refused> = Vec::new();
+        refused.extend(groups.iter().filter_map(|group| batch.apply_group(group).err()).map(Refused::from));
+        refused.extend(meters.iter().filter_map(|meter| batch.apply_meter(meter).err()).map(Refused::from));
+        refused.extend(self.flow_mods().filter_map(|flow| batch.apply(&flow).err()).map(Refused::from));
+        refused.extend(
+            groups_after.iter().filter_map(|group| batch.apply_group(group).err()).map(Refused::from),
+        );
+        refused.extend(
+            meters_after.iter().filter_map(|meter| batch.apply_meter(meter).err()).map(Refused::from),
+        );
+        refused
+    }
+
     /// Number of flows that change.
     pub fn len(&self) -> usize {
         self.put.len() + self.taken.len()
@@ -272,8 +303,7 @@ impl Changes {
         self.taken.iter()
     }
 
-    /// The changes for a [`Batch`](crate::pipeline::Batch), each made when it is asked for. A flow that was there keeps
-    /// its counters.
+    /// The changes of flows, each made when it is asked for. A flow that was there keeps its counters.
     pub fn flow_mods(&self) -> impl Iterator<Item = FlowMod> {
         let taken = self.taken.iter().map(|flow| flow.as_mod(Command::DeleteStrict));
         let put = self

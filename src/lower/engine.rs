@@ -14,6 +14,7 @@ use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
 use super::flow::Reader;
 use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
+use super::objects::{Asked, Object, Objects};
 use super::packed::Packed;
 use super::physical::{Base, Flow, zone_names};
 use super::view::{Datapath, Ref, Refs, Sets, View};
@@ -24,6 +25,8 @@ use crate::logical::rows::tables::{
     PortGroup, StaticMacBinding,
 };
 use crate::logical::rows::{Change, Delta, Pipeline, Store, Table, Uuid};
+use crate::pipeline::objects::group::GroupSpec;
+use crate::pipeline::objects::meter::MeterSpec;
 
 /// A row that was not lowered, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +47,7 @@ struct Made {
     refs: Refs,
     /// Numbers of its conjunctions.
     conjunctions: Numbered,
+    objects: Asked,
     trouble: Option<Box<str>>,
 }
 
@@ -73,6 +77,7 @@ pub struct Lowering {
     reader: Reader,
     units: Units,
     conjunctions: Conjunctions,
+    objects: Objects,
     book: Book,
 }
 
@@ -125,6 +130,7 @@ struct Output {
     flows: Vec<(u8, u16, Packed, Body)>,
     refs: Refs,
     conjunctions: Numbered,
+    objects: Asked,
     trouble: Option<Box<str>>,
 }
 
@@ -177,6 +183,7 @@ impl Lowering {
             reader: Reader::default(),
             units: Units::default(),
             conjunctions: Conjunctions::default(),
+            objects: Objects::default(),
             book: Book::default(),
         }
     }
@@ -204,6 +211,16 @@ impl Lowering {
     /// All flows, in no order.
     pub fn flows(&self) -> impl Iterator<Item = LoweredFlow> {
         self.book.flows(|id| self.units.uuid(id))
+    }
+
+    /// All groups that flows name, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = GroupSpec> {
+        self.objects.groups()
+    }
+
+    /// All meters that flows name, in no order.
+    pub fn meters(&self) -> impl Iterator<Item = MeterSpec> {
+        self.objects.meters()
     }
 
     /// Rows that were not lowered, or only in part, by table and uuid; a row at most once.
@@ -249,7 +266,9 @@ impl Lowering {
             let numbers = self.take_back(*unit);
             self.lower(*unit, &delta.after, numbers);
         }
-        self.book.finish(|id| self.units.uuid(id))
+        let mut changes = self.book.finish(|id| self.units.uuid(id));
+        changes.objects = self.objects.finish();
+        changes
     }
 
     /// What bindings and the row of this chassis change.
@@ -379,6 +398,8 @@ impl Lowering {
         let (flows, refs) = (std::mem::take(&mut made.flows), std::mem::take(&mut made.refs));
         let numbers = std::mem::take(&mut made.conjunctions);
         made.trouble = None;
+        let objects = std::mem::take(&mut made.objects);
+        objects.into_iter().for_each(|object| self.objects.release(object));
         for flow in flows {
             self.book.unmake(flow, id, |id| self.units.uuid(id));
         }
@@ -404,8 +425,9 @@ impl Lowering {
         self.conjunctions.free.extend(numbers);
         let conjunctions = std::mem::take(&mut output.conjunctions);
         let refs = std::mem::take(&mut output.refs);
+        let objects = std::mem::take(&mut output.objects);
         let trouble = output.trouble.take();
-        let made = Made { unit, flows: SmallVec::new(), refs, conjunctions, trouble };
+        let made = Made { unit, flows: SmallVec::new(), refs, conjunctions, objects, trouble };
         let id = self.units.enter(made);
         let mut flows = SmallVec::with_capacity(output.flows.len());
         for (table, priority, matcher, body) in output.flows {
@@ -438,8 +460,11 @@ impl Lowering {
         let is_about_another =
             row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
         if !is_about_another {
-            match self.reader.read(row, &view, &self.numbers, &mut self.book.masks) {
-                Ok((template, lowered)) => {
+            let mut numbered = |object: &Object| self.objects.ask(object);
+            let read = self.reader.read(row, &view, &self.numbers, &mut self.book.masks, &mut numbered);
+            match read {
+                Ok((template, lowered, asked)) => {
+                    output.objects = asked;
                     let first = match row.pipeline {
                         Pipeline::Ingress => self.numbers.ingress,
                         Pipeline::Egress => self.numbers.egress,

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::actions::{Lowered, lower};
+use super::actions::{Lowered, Place, lower};
 use super::matches::Template;
 use super::numbers::Numbers;
+use super::objects::{Asked, Object};
 use super::packed::Masks;
 use super::view::{Ref, Refs, View};
 use crate::logical::SyntaxError;
@@ -94,21 +95,22 @@ impl Reader {
         view: &View<'_>,
         numbers: &Numbers,
         masks: &mut Masks,
-    ) -> Result<(Arc<Template>, Lowered), Unread> {
+        numbered: &mut dyn FnMut(&Object) -> u32,
+    ) -> Result<(Arc<Template>, Lowered, Asked), Unread> {
         if row.table_id >= TABLES {
             return Err(Unread::Table(row.table_id));
         }
         let read = self.actions(row, view, numbers)?;
         let template = self.template(row, &read, view, masks)?;
-        let lowered = match &read.lowered {
-            Some(lowered) => lowered.clone(),
+        let (lowered, asked) = match &read.lowered {
+            Some(lowered) => (lowered.clone(), Asked::new()),
             None => {
-                let mut lowered = lower(&read.list, pipeline(row), numbers, view);
+                let (mut lowered, asked) = lower(&read.list, place(row), numbers, view, numbered);
                 self.share(&mut lowered);
-                lowered
+                (lowered, asked)
             }
         };
-        Ok((template, lowered))
+        Ok((template, lowered, asked))
     }
 
     /// The actions, without what names of ports come to.
@@ -122,13 +124,14 @@ impl Reader {
         if is_of_dhcp {
             view.refer(Ref::Options);
         }
-        let key = (pipeline(row), row.table_id, row.actions.as_str().into());
+        let at = place(row);
+        let key = (at.pipeline, at.table, row.actions.as_str().into());
         if let Some(read) = self.actions.get(&key) {
             return Ok(Arc::clone(read));
         }
         let options = Arc::clone(self.options.get_or_insert_with(|| Arc::new(KnownOptions::of(view.store))));
         let context = Context {
-            pipeline: key.0,
+            pipeline: at.pipeline,
             table: row.table_id,
             tables: TABLES,
             dhcp_options: &options.ipv4,
@@ -139,8 +142,8 @@ impl Reader {
             let text = expr.to_string().into();
             (expr, text)
         });
-        let lowered = (!names_port(&list)).then(|| {
-            let mut lowered = lower(&list, key.0, numbers, &());
+        let lowered = (!names_others(&list)).then(|| {
+            let (mut lowered, _) = lower(&list, at, numbers, &(), &mut |_| 0);
             self.share(&mut lowered);
             lowered
         });
@@ -183,17 +186,19 @@ impl Reader {
     }
 }
 
-/// Whether what actions come to depends on the name of a port.
-fn names_port(list: &[Action]) -> bool {
-    list.iter().any(|action| {
-        matches!(action, Action::Load { value: Constant::Text(_), .. })
-            || action.nested().is_some_and(names_port)
-    })
+/// Whether what actions come to depends on the name of a port, or has a group or meter.
+fn names_others(list: &[Action]) -> bool {
+    let names = |action: &Action| match action {
+        Action::Load { value: Constant::Text(_), .. } | Action::Select(_) | Action::SetMeter { .. } => true,
+        action => action.nested().is_some_and(names_others),
+    };
+    list.iter().any(names)
 }
 
-fn pipeline(row: &LogicalFlow) -> action::Pipeline {
-    match row.pipeline {
+fn place(row: &LogicalFlow) -> Place {
+    let pipeline = match row.pipeline {
         Pipeline::Ingress => action::Pipeline::Ingress,
         Pipeline::Egress => action::Pipeline::Egress,
-    }
+    };
+    Place { pipeline, table: row.table_id }
 }

@@ -5,22 +5,23 @@
 //! Bindings (chassis, logical port ─▶ PortNo) ─┴▶ Lowering::update ─▶ Changes ─▶ FlowMods, published once
 //! ```
 //!
-//! A [`Lowering`] may be sent between threads, as for the first update, which takes long. It stands beside a [`rows::Cursor`](crate::logical::rows::Cursor) that began with
-//! `subscribe_from_nothing`. Each [`Lowering::update`] takes what changed and yields the flows that are to be put
-//! in and taken out ([`Changes::flow_mods`] for a [`Batch`](crate::pipeline::Batch)); applied one after the other they
-//! keep the tables equal to what the rows say. Nothing else may write flows with those matches and priorities.
+//! A [`Lowering`] stands beside a [`rows::Cursor`](crate::logical::rows::Cursor) that began with
+//! `subscribe_from_nothing`, on whatever thread (the first update takes long). Each [`Lowering::update`] takes what changed
+//! and yields the flows, groups and meters that are to be put in and taken out ([`Changes::apply`] to a
+//! [`Batch`](crate::pipeline::Batch)); applied one after the other they keep the tables equal to what the rows say.
+//! Nothing else may write flows with those matches and priorities.
 //!
 //! The invariant: after any history of updates the flows are those that a new `Lowering` with the same [`Zones`]
-//! makes of the last rows and bindings alone (conjunction ids aside, which are arbitrary).
+//! makes of the last rows and bindings alone (the ids of conjunctions, groups and meters aside, which are arbitrary).
 //!
 //! Every flow belongs to a row, the lowest by uuid where several rows make the same one, and its cookie is the first
 //! 32 bits of that row's uuid; flows that no row asks for have cookie 0. A row that cannot be lowered, or only in part,
 //! is reported by [`Lowering::troubles`] and hinders no other.
 //!
-//! Inside: [`numbers`] has tables and registers, `matches` and `actions` translate logical flows, `physical`,
-//! `multicast`, `learned` and `security` make the flows of ports, groups, neighbours and port security, `local` knows which
-//! datapaths this chassis needs, `view` what names mean in one of them, `book` which flow belongs to whom, and `engine`
-//! what is to be made anew when a row changes.
+//! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows; `objects` has the
+//! groups and meters that flows name; `physical`, `multicast`, `learned` and `security` make the flows of ports, groups,
+//! neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
+//! them, `book` which flow belongs to whom, and `engine` what is to be made anew when a row changes.
 
 mod actions;
 mod book;
@@ -31,6 +32,7 @@ mod local;
 mod matches;
 mod multicast;
 pub mod numbers;
+mod objects;
 mod packed;
 mod physical;
 mod security;
@@ -39,7 +41,7 @@ mod tests;
 mod view;
 mod zones;
 
-pub use book::{Changes, LoweredFlow};
+pub use book::{Changes, LoweredFlow, Refused};
 pub use engine::{Lowering, Trouble};
 pub use numbers::Numbers;
 pub use zones::Zones;

@@ -1,6 +1,7 @@
 //! What was lowered step by step is what is lowered at once, and the changes that were told lead there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -15,8 +16,11 @@ use crate::logical::rows::tables::{
 };
 use crate::logical::rows::{AnyRow, Database, Delta, Pipeline, Row, Store, Table, Transaction, Uuid};
 use crate::packet::Field;
-use crate::pipeline::Match;
 use crate::pipeline::flowmod::Command;
+use crate::pipeline::objects::group::GroupSpec;
+use crate::pipeline::objects::meter::MeterSpec;
+use crate::pipeline::stats::FlowStats;
+use crate::pipeline::{Batch, Match, Tables};
 
 const MATCHES: &[&str] = &[
     "1",
@@ -44,6 +48,10 @@ const ACTIONS: &[&str] = &[
     "reg0[0] = put_dhcp_opts(offerip = 10.0.0.2, netmask = 255.255.255.0); next;",
     "reg0[0] = put_dhcp_opts(offerip = 10.0.0.2, unknown_option = 1); next;",
     "ct_next;",
+    "reg8[16..31] = select(1, 2=3);",
+    "reg8[16..31] = select(values=(1, 2); hash_fields=\"ip_src,tcp_dst\");",
+    "clone { set_meter(100, 10); }; next;",
+    "set_meter(100); next;",
     "no action",
 ];
 const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw"];
@@ -277,6 +285,34 @@ fn all_of(lowering: &Lowering) -> HashMap<Place, (u64, Vec<Action>)> {
     lowering.flows().map(flow).collect()
 }
 
+/// The same with groups and meters numbered by what they are.
+fn renamed(
+    lowering: &Lowering,
+    flows: HashMap<Place, (u64, Vec<Action>)>,
+) -> HashMap<Place, (u64, Vec<Action>)> {
+    let order = |contents: Vec<(String, u32)>| -> HashMap<u32, u32> {
+        let contents: BTreeMap<String, u32> = contents.into_iter().collect();
+        contents.into_values().zip(0..).collect()
+    };
+    let groups = order(
+        lowering.groups().map(|group| (format!("{:?} {:?}", group.kind, group.buckets), group.id)).collect(),
+    );
+    let meters = order(lowering.meters().map(|meter| (format!("{:?}", meter.bands), meter.id)).collect());
+    fn list(actions: &[Action], groups: &HashMap<u32, u32>, meters: &HashMap<u32, u32>) -> Vec<Action> {
+        let one = |action: &Action| match action {
+            Action::Group(id) => Action::Group(groups[id]),
+            Action::Meter(id) => Action::Meter(meters[id]),
+            Action::Clone(inner) => Action::Clone(list(inner, groups, meters).into()),
+            other => other.clone(),
+        };
+        actions.iter().map(one).collect()
+    }
+    let flow = |(place, (cookie, actions)): (Place, (u64, Vec<Action>))| {
+        (place, (cookie, list(&actions, &groups, &meters)))
+    };
+    flows.into_iter().map(flow).collect()
+}
+
 /// The delta from no rows to these.
 fn from_nothing(store: &Store) -> Delta {
     let all = Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, row)| (uuid, row.clone())));
@@ -296,6 +332,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
     let mut bindings = Bindings::default();
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let mut tables: HashMap<Place, (u64, Vec<Action>)> = HashMap::new();
+    let (stats, mut published) = (FlowStats::new(), Tables::default());
     let mut most = (0, 0);
     for step in steps {
         // A refused edit is left out.
@@ -313,6 +350,9 @@ fn follow(steps: &[Step]) -> (usize, usize) {
             bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
         }
         let changes = lowering.update(&cursor.poll(&database), &bindings);
+        let mut batch = Batch::new(&published, &stats, Instant::now());
+        assert_eq!(changes.apply(&mut batch), []);
+        published = batch.commit().0;
         for change in changes.flow_mods() {
             let place = (change.table.unwrap(), change.priority, change.matcher);
             let installed = (change.options.cookie, change.actions.to_vec());
@@ -328,11 +368,23 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         }
         let now = all_of(&lowering);
         assert_eq!(tables, now, "the changes lead elsewhere");
+        assert_eq!(published.len(), now.len());
+        for flow in published.iter() {
+            let place = (flow.table, flow.priority, flow.matcher());
+            assert_eq!(now.get(&place), Some(&(flow.options.cookie, flow.actions.to_vec())));
+        }
+        let groups: BTreeMap<u32, GroupSpec> = lowering.groups().map(|group| (group.id, group)).collect();
+        let there: BTreeMap<u32, GroupSpec> =
+            published.objects().groups().map(|group| (group.id, group.spec())).collect();
+        assert_eq!(groups, there);
+        let meters: BTreeMap<u32, MeterSpec> = lowering.meters().map(|meter| (meter.id, meter)).collect();
+        assert!(published.objects().meters().iter().map(|meter| meter.id).eq(meters.keys().copied()));
         let zones = Zones::restored(lowering.zones().iter());
         let mut anew = Lowering::new(Numbers::default(), zones);
         anew.update(&from_nothing(database.snapshot()), &bindings);
         assert_eq!(anew.zones(), lowering.zones());
         let at_once = all_of(&anew);
+        let (now, at_once) = (renamed(&lowering, now), renamed(&anew, at_once));
         let (now, at_once) = (canonical(now.iter()), canonical(at_once.iter()));
         for (place, flow) in &now {
             assert_eq!(Some(flow), at_once.get(place), "{place}");

@@ -1,0 +1,198 @@
+//! Cost of lowering: all rows of 1000 switches with 10 ports each and 100 routers, all ports bound; then one more port,
+//! and one more address in a set that a rule of every port names.
+//!
+//! The flows of a switch and of a router are those that northd wrote for `tests/data/ovn/s2-l3`, those of ports are like
+//! them.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace::logical::rows::tables::{
+    AddressSet, DatapathBinding, LogicalDpGroup, LogicalFlow, MulticastGroup, Pairs, PortBinding,
+};
+use millrace::logical::rows::{Database, Pipeline, Row, Store, Transaction, Uuid, dump};
+use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::packet::PortNo;
+
+const SWITCHES: u32 = 1000;
+const ROUTERS: u32 = 100;
+const PORTS: u32 = 10;
+const ADDRESSES: u32 = 1000;
+
+struct Net {
+    rows: Transaction,
+    last: u128,
+}
+
+impl Net {
+    fn put<T: Row>(&mut self, row: T) -> Uuid {
+        // Spread as random ones are.
+        self.last += 1;
+        let uuid = Uuid(self.last.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        self.rows.put(uuid, row);
+        uuid
+    }
+
+    fn flow(&mut self, datapath: Uuid, (table_id, priority): (u8, u16), matches: String, actions: String) {
+        let pipeline = Pipeline::Ingress;
+        let logical_datapath = Some(datapath);
+        self.put(LogicalFlow {
+            matches,
+            actions,
+            logical_datapath,
+            pipeline,
+            table_id,
+            priority,
+            ..Default::default()
+        });
+    }
+
+    fn port(&mut self, switch: Uuid, n: u32, p: u32) -> Uuid {
+        let (name, mac) = (format!("vm{n}-{p}"), format!("02:00:00:{:02x}:{:02x}:{p:02x}", n >> 8, n & 255));
+        let ip = format!("10.{}.{}.{p}", n >> 8, n & 255);
+        let reply = format!(
+            "eth.dst = eth.src; eth.src = {mac}; arp.op = 2; arp.tha = arp.sha; arp.sha = {mac}; arp.tpa = arp.spa; \
+             arp.spa = {ip}; outport = inport; flags.loopback = 1; output;"
+        );
+        self.flow(switch, (19, 50), format!("arp.tpa == {ip} && arp.op == 1"), reply);
+        let own = format!("arp.tpa == {ip} && arp.op == 1 && inport == \"{name}\"");
+        self.flow(switch, (19, 100), own, "next;".into());
+        self.flow(switch, (25, 50), format!("eth.dst == {mac}"), format!("outport = \"{name}\"; output;"));
+        self.put(PortBinding {
+            logical_port: name,
+            datapath: switch,
+            tunnel_key: p as u16 + 2,
+            port_security: [format!("{mac} {ip}")].into(),
+            ..Default::default()
+        })
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> Pairs {
+    list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn recorded() -> Store {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ovn/s2-l3/sb-dump.json");
+    let text = std::fs::read_to_string(file).expect("the dump is there");
+    let mut transaction = Transaction::new();
+    dump::read(&text)
+        .expect("the dump is read")
+        .into_iter()
+        .for_each(|(uuid, row)| transaction.put_any(uuid, row));
+    let mut database = Database::default();
+    database.commit(transaction).expect("the dump is consistent");
+    database.snapshot().clone()
+}
+
+fn network() -> Net {
+    let recorded = recorded();
+    let mut net = Net { rows: Transaction::new(), last: 0 };
+    let addresses = (0..ADDRESSES).map(|n| format!("172.16.{}.{}", n >> 8, n & 255)).collect();
+    net.put(AddressSet { name: "as".into(), addresses });
+    let mut switches = BTreeSet::new();
+    let mut routers = BTreeSet::new();
+    for r in 0..ROUTERS {
+        let external_ids = pairs(&[("logical-router", "x")]);
+        routers.insert(net.put(DatapathBinding { external_ids, tunnel_key: 5000 + r, ..Default::default() }));
+    }
+    let of_routers: Vec<Uuid> = routers.iter().copied().collect();
+    for n in 0..SWITCHES {
+        let external_ids = pairs(&[("logical-switch", "x")]);
+        let switch = net.put(DatapathBinding { external_ids, tunnel_key: n + 1, ..Default::default() });
+        switches.insert(switch);
+        let router = of_routers[(n % ROUTERS) as usize];
+        let patch = |logical_port: String, peer: String, datapath, tunnel_key: u32| PortBinding {
+            logical_port,
+            datapath,
+            tunnel_key: tunnel_key as u16,
+            kind: "patch".into(),
+            options: pairs(&[("peer", &peer)]),
+            ..Default::default()
+        };
+        let up = net.put(patch(format!("s{n}"), format!("r{n}"), switch, 1));
+        net.put(patch(format!("r{n}"), format!("s{n}"), router, n / ROUTERS + 1));
+        let mut ports: BTreeSet<Uuid> = (0..PORTS).map(|p| net.port(switch, n, p)).collect();
+        let resolve = |p: u32| {
+            let ip = format!("10.{}.{}.{p}", n >> 8, n & 255);
+            let mac = format!("02:00:00:{:02x}:{:02x}:{p:02x}", n >> 8, n & 255);
+            (format!("outport == \"r{n}\" && reg0 == {ip}"), format!("eth.dst = {mac}; next;"))
+        };
+        for (matches, actions) in (0..PORTS).map(resolve) {
+            net.flow(router, (17, 100), matches, actions);
+        }
+        ports.insert(up);
+        let name = "_MC_flood".to_owned();
+        net.put(MulticastGroup { datapath: switch, name, ports, tunnel_key: 0x8000 });
+    }
+    let switches = net.put(LogicalDpGroup { datapaths: switches });
+    let routers = net.put(LogicalDpGroup { datapaths: routers });
+    for (_, flow) in recorded.iter::<LogicalFlow>() {
+        let is_of_port = flow.matches.contains('"') || flow.actions.contains('"');
+        let group = match flow.logical_dp_group {
+            Some(_) => switches,
+            None if !is_of_port
+                && flow.external_ids.get("stage-name").is_some_and(|n| n.starts_with("lr")) =>
+            {
+                routers
+            }
+            None => continue,
+        };
+        let logical_dp_group = Some(group);
+        net.put(LogicalFlow { logical_datapath: None, logical_dp_group, ..LogicalFlow::clone(flow) });
+    }
+    net.put(LogicalFlow {
+        matches: "ip4.src == $as && tcp.dst == {80, 443, 8080}".into(),
+        actions: "next;".into(),
+        logical_dp_group: Some(routers),
+        table_id: 5,
+        ..Default::default()
+    });
+    net
+}
+
+fn main() {
+    let net = network();
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(net.rows).expect("the rows are consistent");
+    let names = (0..SWITCHES).flat_map(|n| (0..PORTS).map(move |p| format!("vm{n}-{p}")));
+    let ports = names.zip((1..).map(PortNo)).collect();
+    let mut bindings = Bindings { chassis: "me".into(), ports };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    let delta = cursor.poll(&database);
+
+    let began = Instant::now();
+    let changes = lowering.update(&delta, &bindings);
+    let took = began.elapsed();
+    println!("{} rows to {} flows: {took:.0?}", delta.changes.len(), changes.len());
+    assert!(lowering.len() > 100_000, "{}", lowering.len());
+    let began = Instant::now();
+    println!("{} changes for a batch: {:.0?}", changes.flow_mods().map(black_box).count(), began.elapsed());
+
+    let store = database.snapshot();
+    let (switch, _) = store.datapath_by_key(1).expect("the first switch");
+    let (group, row) = store.multicast_group(switch, "_MC_flood").expect("its group");
+    let mut row = MulticastGroup::clone(row);
+    let mut more = Net { rows: Transaction::new(), last: 1 << 64 };
+    row.ports.insert(more.port(switch, 0, 200));
+    more.rows.put(group, row);
+    database.commit(more.rows).expect("one more port");
+    bindings.ports.insert("vm0-200".into(), PortNo(20_000));
+    let began = Instant::now();
+    let changes = lowering.update(&cursor.poll(&database), &bindings);
+    println!("one more port, {} flows: {:.0?}", changes.len(), began.elapsed());
+
+    let (uuid, row) = database.snapshot().address_set("as").expect("the set");
+    let mut row = AddressSet::clone(row);
+    row.addresses.insert("192.0.2.1".into());
+    let mut rows = Transaction::new();
+    rows.put_any(uuid, Arc::new(row).into_any());
+    database.commit(rows).expect("one more address");
+    let began = Instant::now();
+    let changes = lowering.update(&cursor.poll(&database), &bindings);
+    println!("one more address, {} flows: {:.0?}", changes.len(), began.elapsed());
+}
