@@ -7,13 +7,14 @@
 //! - Nobody confirms what this chassis claims but this chassis itself: the rows come from a file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::switch::{Published, State, Switch};
 use crate::datapath::Generation;
 use crate::logical::rows::tables::PortBinding;
 use crate::logical::rows::{Cursor, Delta, Store, Transaction, Uuid};
-use crate::lower::{Bindings, Changes, Lowering, Numbers, Trouble, Zones};
+use crate::lower::{Bindings, Changes, Lowering, Numbers, Refused, Trouble, Zones};
 use crate::packet::PortNo;
 use crate::pipeline::Batch;
 use crate::pipeline::flow::{FlowOptions, Match};
@@ -91,7 +92,7 @@ impl Switch {
         let mut state = self.state_mut();
         match lowered {
             Ok((following, changes)) => {
-                state.install(changes.flow_mods());
+                state.install(|batch| changes.apply(batch));
                 state.logical.following = Some(following);
             }
             // What was lowered is lost with it; the next one begins anew.
@@ -135,7 +136,9 @@ impl State {
 
     /// Nothing lowered yet, and none of what was.
     fn start_over(&mut self) -> Box<Following> {
-        self.install([everything_lowered()].into_iter());
+        self.install(|batch| {
+            batch.apply(&everything_lowered()).err().map(Refused::from).into_iter().collect()
+        });
         Box::new(Following {
             lowering: Lowering::new(Numbers::default(), Zones::default()),
             cursor: self.logical.rows.subscribe_from_nothing(),
@@ -143,21 +146,14 @@ impl State {
         })
     }
 
-    /// Changes flows with one publication; one that cannot be had is left out and told of.
-    fn install(&mut self, changes: impl Iterator<Item = FlowMod>) {
-        let stats = std::sync::Arc::clone(self.datapath.flow_stats());
+    /// Changes flows, groups and meters with one publication; what cannot be had is left out and told of.
+    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) {
+        let stats = Arc::clone(self.datapath.flow_stats());
         let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
-        let mut left_out = 0;
-        for change in changes {
-            if let Err(error) = batch.apply(&change) {
-                if left_out == 0 {
-                    tracing::error!(%error, "flows of logical networks are left out, the first for this");
-                }
-                left_out += 1;
-            }
-        }
-        if left_out > 1 {
-            tracing::error!(flows = left_out, "flows of logical networks were left out");
+        let refused = change(&mut batch);
+        if let Some(error) = refused.first() {
+            let count = refused.len();
+            tracing::error!(count, %error, "flows of logical networks are left out, the first for this");
         }
         self.publish_batch(batch);
     }
@@ -218,7 +214,7 @@ fn everything_lowered() -> FlowMod {
         matcher: Match::default(),
         cookie_filter: None,
         out_port: None,
-        actions: std::sync::Arc::default(),
+        actions: Arc::default(),
         options: FlowOptions { lowered: true, ..FlowOptions::default() },
     }
 }

@@ -205,7 +205,7 @@ impl State {
     /// Publishes what a batch has changed, if it has.
     pub fn publish_batch(&mut self, batch: Batch<'_>) {
         let (tables, changes) = batch.commit();
-        if !(changes.added.is_empty() && changes.removed.is_empty()) || changes.modified > 0 {
+        if !changes.is_empty() {
             self.publish(tables, &changes);
         }
     }
