@@ -22,6 +22,7 @@ pub mod logical;
 pub mod server;
 pub mod socket;
 pub mod switch;
+mod walk;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

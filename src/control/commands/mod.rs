@@ -16,6 +16,7 @@ mod flows;
 mod general;
 mod megaflow;
 mod objects;
+mod ofproto;
 mod openflow;
 mod packets;
 mod perf;
@@ -227,6 +228,8 @@ static COMMANDS: &[Command] = &[
     Command { name: "ofctl/remove-buckets", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::remove_buckets), help: "take buckets out of a group" },
     Command { name: "ofctl/resume", usage: "CONTINUATION PORT HEX", min: 3, max: 3, run: Run::Later(packets::resume), help: "let a packet go on that waits for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
+    Command { name: "ofctl/trace", usage: "[--names] FLOW", min: 1, max: 2, run: Run::Rendered(ofproto::ofctl_trace), help: "the way of a packet through the flow tables" },
+    Command { name: "ofproto/trace", usage: "[BRIDGE] FLOW", min: 1, max: 6, run: Run::Rendered(ofproto::ofproto_trace), help: "the same, for users of ovs-appctl" },
     Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
     Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },

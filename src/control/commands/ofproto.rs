@@ -1,0 +1,135 @@
+//! `ofctl/trace` and `ofproto/trace`: the way of a packet through the flow tables, told as Open vSwitch tells it.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use super::{CommandError, Form, Gone, Rendering, take_flags};
+use crate::control::switch::{State, Switch};
+use crate::control::walk::{Guide, Traveller, Way};
+use crate::logical::rows::describe::of_cookie;
+use crate::packet::Field;
+use crate::pipeline::syntax::{Mode, parse_flow};
+use crate::pipeline::{Flow, Snapshot};
+
+/// How a way is told.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// Names of ports in place of numbers.
+    pub names: bool,
+    /// The logical flow behind each flow.
+    pub logical: bool,
+}
+
+/// `ofctl/trace [--names] FLOW`
+pub fn ofctl_trace(switch: Rc<Switch>, mut args: Vec<String>, form: Form, gone: Gone) -> Rendering {
+    Box::pin(async move {
+        let [names] = take_flags(&mut args, ["--names"], "ofctl/trace", 1)?;
+        let packet = traveller(&switch.state(), args.first().map_or("", String::as_str))?;
+        walk(switch, vec![packet], Manner { names, logical: names }, form, gone).await
+    })
+}
+
+/// `ofproto/trace [BRIDGE] FLOW`; `-generate` and the like change nothing here.
+pub fn ofproto_trace(switch: Rc<Switch>, mut args: Vec<String>, form: Form, gone: Gone) -> Rendering {
+    Box::pin(async move {
+        let names = args.iter().any(|arg| arg == "--names");
+        let idle = ["-generate", "-consistent", "--names", "--no-names"];
+        args.retain(|arg| !idle.contains(&arg.as_str()));
+        let flow = match args.as_slice() {
+            [flow] => flow,
+            [bridge, flow] if bridge == switch.name() => flow,
+            [bridge, _] => {
+                let sentence = format!("there is no bridge \"{bridge}\"; this switch is \"{}\"", switch.name());
+                return Err(CommandError::Argument(sentence));
+            }
+            _ => return Err(CommandError::TooMany("ofproto/trace", 2)),
+        };
+        let packet = traveller(&switch.state(), flow)?;
+        walk(switch, vec![packet], Manner { names, logical: false }, form, gone).await
+    })
+}
+
+/// The packet that a text says: every field has the value it is given, and zero without.
+fn traveller(state: &State, text: &str) -> Result<Traveller, CommandError> {
+    let ports = state.datapath.ports();
+    let flow = parse_flow(text, ports, Mode::Select { strict: false })
+        .map_err(|error| CommandError::Argument(error.render(text)))?;
+    let refused = |what: &str| {
+        CommandError::Argument(format!(
+            "a packet has no {what}; say what it looks like, as in \"in_port=1,ip,nw_dst=10.0.0.1\""
+        ))
+    };
+    if flow.table.is_some() {
+        return Err(refused("table"));
+    }
+    if flow.cookie.is_some() {
+        return Err(refused("cookie"));
+    }
+    if flow.out_port.is_some() {
+        return Err(refused("out_port"));
+    }
+    let key = flow.matcher.key;
+    if key.get(Field::RecircId) != 0 {
+        return Err(CommandError::Argument(
+            "a packet that comes back goes on as it left, which recirc_id alone does not say; leave it out".to_owned(),
+        ));
+    }
+    Ok(Traveller { key, len: None })
+}
+
+/// Ways of packets, one after the other.
+struct Ways(Vec<Way>);
+
+impl fmt::Display for Ways {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, way) in (0u64..).zip(&self.0) {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            way.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Ways {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(&self.0)
+    }
+}
+
+/// Walks packets, on another thread, and writes what became of them.
+pub async fn walk(
+    switch: Rc<Switch>,
+    packets: Vec<Traveller>,
+    manner: Manner,
+    form: Form,
+    gone: Gone,
+) -> Result<String, CommandError> {
+    let turn = tokio::select! {
+        biased;
+        () = gone.told() => return Err(CommandError::Gone),
+        turn = Arc::clone(switch.trace_turns()).acquire_owned() => turn.map_err(|_| CommandError::Gone)?,
+    };
+    let (snapshot, rows) = {
+        let state = switch.state();
+        let snapshot = Snapshot::new(state.flows.tables.clone(), state.datapath.ports().clone());
+        (snapshot, state.logical.rows.snapshot().clone())
+    };
+    let bridge = switch.name().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let explain = |flow: &Flow| match manner.logical && flow.options.lowered {
+            true => of_cookie(&rows, flow.options.cookie).into_iter().flat_map(|row| row.lines).collect(),
+            false => Vec::new(),
+        };
+        let guide = Guide { snapshot: &snapshot, bridge: &bridge, names: manner.names, explain: &explain };
+        let ways: Vec<_> = packets.into_iter().map(|packet| guide.walk(packet)).collect();
+        let written = form.write(&Ways(ways));
+        drop(turn);
+        written
+    })
+    .await?
+}
