@@ -22,9 +22,9 @@ pub mod logical;
 pub mod server;
 pub mod socket;
 pub mod switch;
-mod walk;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod walk;
 
 use std::future::Future;
 use std::io;

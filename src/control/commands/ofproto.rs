@@ -1,4 +1,5 @@
-//! `ofctl/trace` and `ofproto/trace`: the way of a packet through the flow tables, told as Open vSwitch tells it.
+//! `ofctl/trace`, `ofproto/trace`, `trace/packet`: the way of a packet through the flow tables, told as Open vSwitch
+//! tells it.
 
 use std::fmt;
 use std::rc::Rc;
@@ -6,13 +7,18 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{CommandError, Form, Gone, Rendering, take_flags};
+use super::packets::hex;
+use super::{CommandError, Form, Gone, Rendering, port_arg, take_flags};
 use crate::control::switch::{State, Switch};
 use crate::control::walk::{Guide, Traveller, Way};
 use crate::logical::rows::describe::of_cookie;
-use crate::packet::Field;
+use crate::packet::parse::{Stop, parse};
+use crate::packet::{Field, FlowKey, PacketMeta, PortNo};
 use crate::pipeline::syntax::{Mode, parse_flow};
 use crate::pipeline::{Flow, Snapshot};
+
+/// Frames whose ways are told at a time.
+pub const MAX_FRAMES: usize = 64;
 
 /// How a way is told.
 #[derive(Clone, Copy, Default)]
@@ -42,7 +48,8 @@ pub fn ofproto_trace(switch: Rc<Switch>, mut args: Vec<String>, form: Form, gone
             [flow] => flow,
             [bridge, flow] if bridge == switch.name() => flow,
             [bridge, _] => {
-                let sentence = format!("there is no bridge \"{bridge}\"; this switch is \"{}\"", switch.name());
+                let sentence =
+                    format!("there is no bridge \"{bridge}\"; this switch is \"{}\"", switch.name());
                 return Err(CommandError::Argument(sentence));
             }
             _ => return Err(CommandError::TooMany("ofproto/trace", 2)),
@@ -50,6 +57,33 @@ pub fn ofproto_trace(switch: Rc<Switch>, mut args: Vec<String>, form: Form, gone
         let packet = traveller(&switch.state(), flow)?;
         walk(switch, vec![packet], Manner { names, logical: false }, form, gone).await
     })
+}
+
+/// `trace/packet PORT HEX...`
+pub fn packets(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) -> Rendering {
+    Box::pin(async move {
+        let (port, frames) = args.split_first().unwrap_or((const { &String::new() }, &[]));
+        if frames.len() > MAX_FRAMES {
+            let sentence =
+                format!("{} frames are given and at most {MAX_FRAMES} are taken at a time", frames.len());
+            return Err(CommandError::Argument(sentence));
+        }
+        let port = port_arg(&switch.state(), port)?;
+        let frames = frames.iter().map(|text| received(port, &hex(text)?)).collect::<Result<_, _>>()?;
+        walk(switch, frames, Manner { names: true, logical: true }, form, gone).await
+    })
+}
+
+/// A frame as the tables see it that came in by a port.
+pub fn received(port: PortNo, frame: &[u8]) -> Result<Traveller, CommandError> {
+    let (mut key, mut meta) = (FlowKey::default(), PacketMeta::default());
+    if parse(frame, &mut meta, &mut key).stop == Some(Stop::Runt) {
+        let sentence =
+            format!("a frame of {} bytes has no whole Ethernet header; give all of it", frame.len());
+        return Err(CommandError::Argument(sentence));
+    }
+    key.set(Field::InPort, port.0.into());
+    Ok(Traveller { key, len: Some(frame.len()) })
 }
 
 /// The packet that a text says: every field has the value it is given, and zero without.
@@ -74,7 +108,8 @@ fn traveller(state: &State, text: &str) -> Result<Traveller, CommandError> {
     let key = flow.matcher.key;
     if key.get(Field::RecircId) != 0 {
         return Err(CommandError::Argument(
-            "a packet that comes back goes on as it left, which recirc_id alone does not say; leave it out".to_owned(),
+            "a packet that comes back goes on as it left, which recirc_id alone does not say; leave it out"
+                .to_owned(),
         ));
     }
     Ok(Traveller { key, len: None })

@@ -580,5 +580,6 @@ fn exit_stops() {
 
 mod inspection;
 mod objects;
+mod ofproto;
 mod sbctl;
 mod trace;

@@ -7,8 +7,6 @@
 
 mod frame;
 mod steps;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
@@ -140,7 +138,9 @@ impl Guide<'_> {
             let as_it_was = gone.iter().find(|(gone, _)| *gone == number);
             let (Some(context), Some((_, key))) = (context, as_it_was) else { continue };
             let packet = Traveller { key: *key, len };
-            let Some(packet) = becomes.map_or(Some(packet.clone()), |kind| reply(&packet, kind)) else { continue };
+            let Some(packet) = becomes.map_or(Some(packet.clone()), |kind| reply(&packet, kind)) else {
+                continue;
+            };
             left.push_back(Left { number: base + number - 1, context: context.clone(), why, packet });
         }
         translation.number_frozen(|_| {
@@ -205,11 +205,9 @@ fn leaving(ops: &[Op], len: Option<usize>) -> Vec<Gone> {
                 }
             }
             Op::Become { kind, frozen } => leaves(*frozen, format!("as {}", kind.name()), Some(*kind)),
-            Op::Await { frozen, .. } => leaves(
-                *frozen,
-                "when the neighbour is known; dl_dst will be its address".to_owned(),
-                None,
-            ),
+            Op::Await { frozen, .. } => {
+                leaves(*frozen, "when the neighbour is known; dl_dst will be its address".to_owned(), None)
+            }
             Op::Clone { ops } => {
                 let (inner, after) = rest.as_slice().split_at_checked(usize::from(*ops)).unwrap_or_default();
                 rest = after.iter();
@@ -237,7 +235,11 @@ impl Display for Way {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.sections.iter().try_for_each(|section| section.fmt(f))?;
         if self.cut > 0 {
-            writeln!(f, "\n{} more comebacks are not followed; the flows go round in a circle or do too much", self.cut)?;
+            writeln!(
+                f,
+                "\n{} more comebacks are not followed; the flows go round in a circle or do too much",
+                self.cut
+            )?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::store::Store;
 use super::tables::{
-    Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter, MulticastGroup, PortBinding,
-    Row, StaticMacBinding, Table,
+    Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter, MulticastGroup,
+    PortBinding, Row, StaticMacBinding, Table,
 };
 use super::uuid::Uuid;
 
@@ -55,7 +55,8 @@ pub fn of_cookie(store: &Store, cookie: u64) -> Vec<Described> {
         vec![datapath(store, row.datapath, None), said]
     });
     each::<MacBinding>(store, word, &mut found, |store, _, row| {
-        let said = format!("MAC binding: logical_port={:?}, ip={}, mac={}", row.logical_port, row.ip, row.mac);
+        let said =
+            format!("MAC binding: logical_port={:?}, ip={}, mac={}", row.logical_port, row.ip, row.mac);
         vec![datapath(store, row.datapath, None), said]
     });
     each::<StaticMacBinding>(store, word, &mut found, |store, _, row| {
@@ -66,7 +67,8 @@ pub fn of_cookie(store: &Store, cookie: u64) -> Vec<Described> {
     each::<Fdb>(store, word, &mut found, |store, _, row| {
         let at = store.datapath_by_key(row.dp_key);
         let port = at.and_then(|(uuid, _)| store.port_by_key(uuid, u16::try_from(row.port_key).ok()?));
-        let port = port.map_or_else(|| row.port_key.to_string(), |(_, port)| format!("{:?}", port.logical_port));
+        let port =
+            port.map_or_else(|| row.port_key.to_string(), |(_, port)| format!("{:?}", port.logical_port));
         let said = format!("FDB: mac={}, logical_port={port}", row.mac);
         at.map(|(uuid, _)| datapath(store, uuid, None)).into_iter().chain([said]).collect()
     });

@@ -68,7 +68,10 @@ impl Store {
     pub fn beginning_with(&self, table: Table, word: u32) -> impl Iterator<Item = Uuid> {
         let first = u128::from(word) << 96;
         let (first, last) = (Uuid(first), Uuid(first | u128::MAX >> 32));
-        self.tables.get(&table).into_iter().flat_map(move |rows| rows.range(first..=last).map(|(uuid, _)| *uuid))
+        self.tables
+            .get(&table)
+            .into_iter()
+            .flat_map(move |rows| rows.range(first..=last).map(|(uuid, _)| *uuid))
     }
 
     /// How many rows a table has.

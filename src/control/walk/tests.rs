@@ -1,1 +1,0 @@
-//! Ways through small tables.
