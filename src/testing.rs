@@ -91,6 +91,9 @@ impl Sink<HeapPacket> for Count {
     fn consumed(&mut self, _: HeapPacket, _: &PacketMeta) {
         self.0 += 1;
     }
+    fn meter(&mut self, _: u32, _: usize) -> bool {
+        true
+    }
     fn copied(&mut self, _: &PacketMeta, _: Copied) {}
     fn again(&mut self, _: HeapPacket, _: &PacketMeta, _: u32) {
         self.0 += 1;

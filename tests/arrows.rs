@@ -41,6 +41,7 @@ const PACKET_PATH: &[&str] = &[
     "src/packet/",
     "src/classifier/",
     "src/action/",
+    "src/pipeline/conjunction.rs",
     "src/pipeline/record.rs",
     "src/pipeline/cache/",
     "src/pipeline/translate/",

@@ -125,6 +125,8 @@ fn actions_are_printed_alike() {
             "ip,actions=dec_ttl",
             "ip,actions=clone(2,set_field:10.0.0.1->ip_src,clone(3)),clone(drop),clone(),4",
             "actions=output:NXM_NX_REG15[0..15],output:reg14",
+            "ip,actions=conjunction(1234, 1/2),conjunction(5,64/64)",
+            "conj_id=1234,ip,reg1=3,ct_state=+trk actions=2",
             "actions=2 3,4 , 5,",
         ]),
     );

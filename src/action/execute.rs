@@ -46,6 +46,8 @@ pub trait Sink<P: Packet> {
     fn drop(&mut self, packet: P, meta: &PacketMeta, reason: DropReason);
     /// The packet is of no more use: copies of it were sent, or it was itself a copy made for the controller.
     fn consumed(&mut self, packet: P, meta: &PacketMeta);
+    /// Counts a packet of so many bytes on a meter. False if it is to be dropped.
+    fn meter(&mut self, id: u32, bytes: usize) -> bool;
     /// A copy of a packet was made, or should have been.
     fn copied(&mut self, meta: &PacketMeta, copy: Copied);
     /// The packet is to be parsed again and to go on from a frozen context; of `meta` only holds where it came from and
@@ -104,6 +106,12 @@ fn run<P: Packet, S: Sink<P>>(
             Op::DecTtl => {
                 if let Err(reason) = rewrite::dec_ttl(&mut packet, meta) {
                     sink.drop(packet, meta, reason);
+                    return None;
+                }
+            }
+            Op::Meter(id) => {
+                if !sink.meter(id, packet.data().len()) {
+                    sink.drop(packet, meta, DropReason::MeterExceeded);
                     return None;
                 }
             }

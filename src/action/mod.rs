@@ -153,6 +153,32 @@ pub enum Action {
         /// What is done then.
         actions: Arc<[Action]>,
     },
+    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
+    /// has nothing else beside such actions, and its actions are never done.
+    Conjunction {
+        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
+        id: u32,
+        /// Which dimension, from 1.
+        clause: u8,
+        /// How many there are, 2 to 64.
+        of: u8,
+    },
+    /// `group:ID`: what the group says, done to copies of the packet.
+    Group(u32),
+    /// `meter:ID`: the packet goes on unless the meter's rate is exceeded.
+    Meter(u32),
+}
+
+impl Action {
+    /// The actions inside it, if it is of a kind that has such.
+    pub fn inner(&self) -> &[Action] {
+        match self {
+            Action::Clone(inner)
+            | Action::Become { actions: inner, .. }
+            | Action::Await { actions: inner, .. } => inner,
+            _ => &[],
+        }
+    }
 }
 
 /// The `mod_*` and `set_vlan_*` forms.
@@ -227,6 +253,8 @@ pub enum Op {
         /// How many operations, nested ones included.
         ops: u16,
     },
+    /// Drops the packet where the meter of that number is exceeded. One that is not there passes all.
+    Meter(u32),
     /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
     /// The packet is parsed again and goes on from a frozen context: from one if it has more bytes, else from the other.

@@ -188,6 +188,34 @@ impl<V: Clone> Classifier<V> {
         best.map(|(_, value)| value)
     }
 
+    /// The best entry that `key` meets among those that `is_meant` accepts. It is shown every entry that is met and ranks
+    /// above that one, in no order, and may be shown others.
+    pub fn lookup_where<W: Wildcards>(
+        &self,
+        key: &FlowKey,
+        wild: &mut W,
+        mut is_meant: impl FnMut(Rank, &V) -> bool,
+    ) -> Option<(Rank, &V)> {
+        let state = &*self.state;
+        let mut walks = Walks::default();
+        let mut best: Option<(Rank, &V)> = None;
+        for slot in state.slots.iter() {
+            if best.is_some_and(|(rank, _)| rank >= slot.bound) {
+                break;
+            }
+            if walks.exclude(&slot.prefixes) {
+                continue;
+            }
+            let mut met = slot.table.lookup_all(key, &state.tries, &mut walks, wild);
+            if let Some(found) = met.find(|(rank, value)| is_meant(*rank, value))
+                && best.is_none_or(|(rank, _)| found.0 > rank)
+            {
+                best = Some(found);
+            }
+        }
+        best
+    }
+
     /// The entry with exactly that match and priority.
     pub fn get(&self, priority: u16, matcher: &Match) -> Option<&V> {
         self.slot(&matcher.mask)?.table.get(priority, &matcher.key)

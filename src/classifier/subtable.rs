@@ -122,6 +122,36 @@ impl<V> Subtable<V> {
         walks: &mut Walks,
         wild: &mut W,
     ) -> Option<(Rank, &V)> {
+        let hash = self.descend(key, tries, walks, wild)?;
+        self.best(hash, key).map(|entry| (entry.rank, &entry.value))
+    }
+
+    /// All entries of `key`, by falling rank. The same bits are reported as for the best.
+    #[inline]
+    pub(super) fn lookup_all<'a, W: Wildcards>(
+        &'a self,
+        key: &FlowKey,
+        tries: &[PrefixTrie; PREFIX_FIELDS],
+        walks: &mut Walks,
+        wild: &mut W,
+    ) -> impl Iterator<Item = (Rank, &'a V)> {
+        let hash = self.descend(key, tries, walks, wild);
+        let first = hash.and_then(|hash| self.entries.get(hash)).map(|first| &**first);
+        let others = first.into_iter().flat_map(|first| first.others.iter()).map(|entry| &**entry);
+        let met = first.into_iter().chain(others);
+        let is_met = |entry: &&Entry<V>| entry.words.iter().eq(self.shape.masked(key));
+        met.filter(is_met).map(|entry| (entry.rank, &entry.value))
+    }
+
+    /// The hash of all matched words of `key`, unless a stage tells that it meets no entry. Reports what was read.
+    #[inline(always)]
+    fn descend<W: Wildcards>(
+        &self,
+        key: &FlowKey,
+        tries: &[PrefixTrie; PREFIX_FIELDS],
+        walks: &mut Walks,
+        wild: &mut W,
+    ) -> Option<u64> {
         let mut hash = Shape::empty_hash();
         let last = usize::from(self.shape.last);
         for (stage, (words, prefixes)) in self.shape.stages().enumerate() {
@@ -139,7 +169,7 @@ impl<V> Subtable<V> {
                 self.stages.get(stage)?.get(hash)?;
             }
         }
-        self.best(hash, key).map(|entry| (entry.rank, &entry.value))
+        Some(hash)
     }
 
     /// Whether no entry has the key's TTL because all have a lesser one. Else the TTL counts as read.

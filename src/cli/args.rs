@@ -290,6 +290,59 @@ pub(super) enum OfctlCommand {
         #[arg(value_name = "FLOW")]
         flow: Vec<String>,
     },
+    /// Add a group
+    AddGroup {
+        /// Such as "group_id=1,type=select,bucket=output:1,bucket=output:2"
+        #[arg(required = true, value_name = "GROUP")]
+        group: Vec<String>,
+    },
+    /// Put another group in the place of one
+    ModGroup {
+        /// Add it if it is not there
+        #[arg(long)]
+        may_create: bool,
+        /// As for add-group
+        #[arg(required = true, value_name = "GROUP")]
+        group: Vec<String>,
+    },
+    /// Put buckets into a group
+    InsertBuckets {
+        /// Such as "group_id=1,command_bucket_id=last,bucket=output:3"
+        #[arg(required = true, value_name = "GROUP")]
+        group: Vec<String>,
+    },
+    /// Take buckets out of a group
+    RemoveBuckets {
+        /// Such as "group_id=1,command_bucket_id=0"
+        #[arg(required = true, value_name = "GROUP")]
+        group: Vec<String>,
+    },
+    /// Remove groups, and the flows that name them
+    DelGroups(WhichGroup),
+    /// Groups with their buckets
+    DumpGroups(WhichGroup),
+    /// Packets and bytes of groups and their buckets
+    DumpGroupStats(WhichGroup),
+    /// Add a meter
+    AddMeter {
+        /// Such as "meter=1,kbps,burst,bands=type=drop,rate=1000,burst_size=100"
+        #[arg(required = true, value_name = "METER")]
+        meter: Vec<String>,
+    },
+    /// Put another meter in the place of one
+    ModMeter {
+        /// As for add-meter
+        #[arg(required = true, value_name = "METER")]
+        meter: Vec<String>,
+    },
+    /// Remove meters, and the flows that name them
+    #[command(alias = "del-meter")]
+    DelMeters(WhichMeter),
+    /// Meters with their bands
+    #[command(alias = "dump-meter")]
+    DumpMeters(WhichMeter),
+    /// Packets and bytes of meters and their bands
+    MeterStats(WhichMeter),
     /// Tables with their number of flows
     DumpTables(NoBridge),
     /// Counters of ports
@@ -327,6 +380,20 @@ pub(super) struct Strict {
     /// Only a flow with this very match and priority
     #[arg(long)]
     pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhichGroup {
+    /// Such as group_id=1; left out: all
+    #[arg(value_name = "GROUP")]
+    pub(super) group: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhichMeter {
+    /// Such as meter=1; left out: all
+    #[arg(value_name = "METER")]
+    pub(super) meter: Vec<String>,
 }
 
 /// What a user of ovs-ofctl puts before everything else.

@@ -108,6 +108,21 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
             flows("ofctl/dump-flows", options.collect(), flow)?
         }
         OfctlCommand::DumpAggregate { flow } => flows("ofctl/dump-aggregate", Vec::new(), flow)?,
+        OfctlCommand::AddGroup { group } => object("ofctl/add-group", Vec::new(), group)?,
+        OfctlCommand::ModGroup { may_create, group } => {
+            let options = may_create.then(|| "--may-create".to_owned());
+            object("ofctl/mod-group", options.into_iter().collect(), group)?
+        }
+        OfctlCommand::InsertBuckets { group } => object("ofctl/insert-buckets", Vec::new(), group)?,
+        OfctlCommand::RemoveBuckets { group } => object("ofctl/remove-buckets", Vec::new(), group)?,
+        OfctlCommand::DelGroups(which) => object("ofctl/del-groups", Vec::new(), which.group)?,
+        OfctlCommand::DumpGroups(which) => object("ofctl/dump-groups", Vec::new(), which.group)?,
+        OfctlCommand::DumpGroupStats(which) => object("ofctl/dump-group-stats", Vec::new(), which.group)?,
+        OfctlCommand::AddMeter { meter } => object("ofctl/add-meter", Vec::new(), meter)?,
+        OfctlCommand::ModMeter { meter } => object("ofctl/mod-meter", Vec::new(), meter)?,
+        OfctlCommand::DelMeters(which) => object("ofctl/del-meters", Vec::new(), which.meter)?,
+        OfctlCommand::DumpMeters(which) => object("ofctl/dump-meters", Vec::new(), which.meter)?,
+        OfctlCommand::MeterStats(which) => object("ofctl/meter-stats", Vec::new(), which.meter)?,
         OfctlCommand::DumpTables(bridge) => bridge.refuse(Request::bare("ofctl/dump-tables"))?,
         OfctlCommand::DumpPorts { port } => match port.as_slice() {
             [bridge, _, ..] => return Err(no_bridge(bridge)),
@@ -142,6 +157,20 @@ fn flows(method: &str, options: Vec<String>, flow: Vec<String>) -> Result<Reques
         )));
     }
     Ok(Request::with(method, options.into_iter().chain(flow).collect()))
+}
+
+/// A method that takes options and at most one group or meter.
+fn object(method: &str, options: Vec<String>, words: Vec<String>) -> Result<Request, Failure> {
+    let is_number = |word: &String| !word.is_empty() && word.bytes().all(|digit| digit.is_ascii_digit());
+    let is_object = |word: &String| word.contains('=') || word == "all" || is_number(word);
+    match words.iter().find(|word| !is_object(word)) {
+        Some(word) => Err(no_bridge(word)),
+        None if words.len() > 1 => Err(Failure::Usage(format!(
+            "{} are given and one is taken; put quotes around it if it has blanks",
+            words.len()
+        ))),
+        None => Ok(Request::with(method, options.into_iter().chain(words).collect())),
+    }
 }
 
 fn looks_like_a_flow(word: &str) -> bool {

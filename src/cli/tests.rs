@@ -120,6 +120,21 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
     json!(["ofctl/dump-flows", ["--no-stats", "--names", "table=1"]])
 )]
 #[case(&["ofctl", "dump-aggregate", "table=1"], json!(["ofctl/dump-aggregate", ["table=1"]]))]
+#[case(&["ofctl", "add-group", "group_id=1,type=all"], json!(["ofctl/add-group", ["group_id=1,type=all"]]))]
+#[case(
+    &["ofctl", "mod-group", "--may-create", "group_id=1,type=all"],
+    json!(["ofctl/mod-group", ["--may-create", "group_id=1,type=all"]])
+)]
+#[case(&["ofctl", "insert-buckets", "group_id=1,bucket=drop"], json!(["ofctl/insert-buckets", ["group_id=1,bucket=drop"]]))]
+#[case(&["ofctl", "remove-buckets", "group_id=1"], json!(["ofctl/remove-buckets", ["group_id=1"]]))]
+#[case(&["ofctl", "del-groups"], json!(["ofctl/del-groups", []]))]
+#[case(&["ofctl", "dump-groups", "1"], json!(["ofctl/dump-groups", ["1"]]))]
+#[case(&["ofctl", "dump-group-stats", "group_id=1"], json!(["ofctl/dump-group-stats", ["group_id=1"]]))]
+#[case(&["ofctl", "add-meter", "meter=1,kbps"], json!(["ofctl/add-meter", ["meter=1,kbps"]]))]
+#[case(&["ofctl", "mod-meter", "meter=1,kbps"], json!(["ofctl/mod-meter", ["meter=1,kbps"]]))]
+#[case(&["ofctl", "del-meter", "meter=1"], json!(["ofctl/del-meters", ["meter=1"]]))]
+#[case(&["ofctl", "dump-meters"], json!(["ofctl/dump-meters", []]))]
+#[case(&["ofctl", "meter-stats", "all"], json!(["ofctl/meter-stats", ["all"]]))]
 #[case(&["ofctl", "dump-tables"], json!(["ofctl/dump-tables", []]))]
 #[case(&["ofctl", "dump-ports"], json!(["ofctl/dump-ports", []]))]
 #[case(&["ofctl", "dump-ports", "p1"], json!(["ofctl/dump-ports", ["p1"]]))]
@@ -206,6 +221,8 @@ fn takes_no_bridge_before_a_flow(#[case] words: &[&str], #[case] bridge: &str) {
 #[case(&["ofctl", "dump-tables", "br0"])]
 #[case(&["ofctl", "dump-ports", "br0", "p1"])]
 #[case(&["ofctl", "dump-ports-desc", "br0"])]
+#[case(&["ofctl", "dump-groups", "br0"])]
+#[case(&["ofctl", "add-meter", "br0", "meter=1,kbps"])]
 #[case(&["ofctl", "monitor", "br0"])]
 #[case(&["ofctl", "monitor", "br0", "--follow"])]
 fn takes_no_bridge_by_itself(#[case] words: &[&str]) {

@@ -171,17 +171,35 @@ impl State {
             batch.apply(change).map_err(|error| FlowRefusal::Tables { place: *place, error })?;
         }
         let (tables, changes) = batch.commit();
+        Ok(self.take_over(tables, &changes))
+    }
+
+    /// Changes groups and meters with one publication, or not at all.
+    pub fn change_objects<E>(
+        &mut self,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<(), E>,
+    ) -> Result<Applied, E> {
+        let stats = Arc::clone(self.datapath.flow_stats());
+        let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
+        change(&mut batch)?;
+        let (tables, changes) = batch.commit();
+        Ok(self.take_over(tables, &changes))
+    }
+
+    /// Publishes what a batch made, if anything differs.
+    pub(super) fn take_over(&mut self, tables: Tables, changes: &Changes) -> Applied {
         let mut applied = Applied {
             added: changes.added.len(),
             modified: changes.modified,
             removed: changes.removed.len(),
             generation: self.flows.generation,
         };
-        if applied.added + applied.modified + applied.removed > 0 {
-            applied.generation = self.publish(tables, &changes);
-            tracing::info!(applied.added, applied.modified, applied.removed, "flows changed");
+        if !changes.is_empty() {
+            applied.generation = self.publish(tables, changes);
+            let Applied { added, modified, removed, .. } = applied;
+            tracing::info!(added, modified, removed, objects = changes.objects, "flows changed");
         }
-        Ok(applied)
+        applied
     }
 
     fn publish(&mut self, tables: Tables, changes: &Changes) -> Generation {
@@ -190,7 +208,8 @@ impl State {
         self.flows.generation = generation;
         let stats = self.datapath.flow_stats();
         changes.cleared.iter().for_each(|id| stats.clear(*id));
-        let gone: Vec<StatsId> = changes.removed.iter().map(|flow| flow.stats).collect();
+        let gone = changes.removed.iter().map(|flow| flow.stats).chain(changes.retired.iter().copied());
+        let gone: Vec<StatsId> = gone.collect();
         if !gone.is_empty() {
             self.flows.retired.push_back((generation, gone));
         }

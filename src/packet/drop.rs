@@ -40,6 +40,10 @@ reasons! {
     ToInPort = "to_in_port",
     /// The output port does not exist.
     NoSuchPort = "no_such_port",
+    /// The group that a bucket or a packet that came back named does not exist.
+    NoSuchGroup = "no_such_group",
+    /// A meter's rate was exceeded.
+    MeterExceeded = "meter_exceeded",
     /// More than 64 resubmits deep.
     TooDeep = "resubmit_too_deep",
     /// More than 4096 resubmits for one packet.

@@ -252,6 +252,8 @@ pub enum Field {
     CtIpv6Src,
     /// IPv6 destination of the original direction.
     CtIpv6Dst,
+    /// The conjunction that is met: not 0 only in the lookup that follows it.
+    ConjId,
     /// Ethernet destination.
     EthDst,
     /// Ethernet source.
@@ -439,6 +441,7 @@ static TABLE: [Info; Field::COUNT] = [
     row("ct_nw_dst", (w::CT_NW, 0, 32), Ipv4, Bits, RO, P::CtIpv4, OWN, &["NXM_NX_CT_NW_DST"]),
     row("ct_ipv6_src", (w::CT_IPV6_SRC, 0, 128), Ipv6, Bits, RO, P::CtIpv6, OWN, &["NXM_NX_CT_IPV6_SRC"]),
     row("ct_ipv6_dst", (w::CT_IPV6_DST, 0, 128), Ipv6, Bits, RO, P::CtIpv6, OWN, &["NXM_NX_CT_IPV6_DST"]),
+    row("conj_id", (w::CONJ, 32, 32), Decimal, Whole, RO, P::None, OWN, &["NXM_NX_CONJ_ID"]),
     row("dl_dst", (w::ETH_DST, 16, 48), Mac, Bits, RW, P::None, OWN, &["eth_dst", "NXM_OF_ETH_DST", "OXM_OF_ETH_DST"]),
     row("dl_src", (w::ETH_SRC, 16, 48), Mac, Bits, RW, P::None, OWN, &["eth_src", "NXM_OF_ETH_SRC", "OXM_OF_ETH_SRC"]),
     row("dl_type", (w::ETH_DST, 0, 16), Hex, Whole, RO, P::None, OWN, &["eth_type", "NXM_OF_ETH_TYPE", "OXM_OF_ETH_TYPE"]),
@@ -487,7 +490,7 @@ static TABLE: [Info; Field::COUNT] = [
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = 106;
+    pub const COUNT: usize = 107;
 
     /// All fields, in the order of the table.
     pub const ALL: &[Field] = &[
@@ -553,6 +556,7 @@ impl Field {
         Field::CtNwDst,
         Field::CtIpv6Src,
         Field::CtIpv6Dst,
+        Field::ConjId,
         Field::EthDst,
         Field::EthSrc,
         Field::EthType,

@@ -10,7 +10,7 @@ use super::field::Field;
 /// Words of the short form: 64 bytes.
 pub const SHORT_WORDS: usize = 8;
 /// Words of the whole key.
-pub const KEY_WORDS: usize = 46;
+pub const KEY_WORDS: usize = 47;
 
 /// Word indexes, used by the field table and the parser. Comments give the layout from the most significant bit.
 pub(crate) mod w {
@@ -70,6 +70,8 @@ pub(crate) mod w {
     pub const CT_IPV6_SRC: usize = 42;
     /// two words
     pub const CT_IPV6_DST: usize = 44;
+    /// conj_id:32 | zero:32; of no packet, only looked at while a lookup follows a conjunction
+    pub const CONJ: usize = 46;
 }
 
 /// The stages of a staged lookup, in the order in which they are searched.

@@ -39,6 +39,10 @@ pub enum Slot {
     Port(PortNo),
     /// The set of all ports.
     Ports,
+    /// The group of that number.
+    Group(u32),
+    /// The meter of that number.
+    Meter(u32),
 }
 
 impl Slot {
@@ -59,6 +63,8 @@ impl Slot {
             Slot::Table { table, datapath: Some(datapath) } => Dep::Table { table, datapath },
             Slot::Port(number) => Dep::Port(number),
             Slot::Ports => Dep::Ports,
+            Slot::Group(id) => Dep::Group(id),
+            Slot::Meter(id) => Dep::Meter(id),
         };
         deps.binary_search(&dep).is_ok()
     }
@@ -80,10 +86,10 @@ pub struct CompactWord {
 pub struct Compact(Box<[CompactWord]>);
 
 impl Compact {
-    /// That of a flow.
+    /// That of a flow. The conjunction that it asks for is left out: a lookup may give any packet any.
     pub fn new(matcher: &Match) -> Self {
         let words = (0u8..).zip(matcher.key.words()).zip(matcher.mask.words());
-        let asked = words.filter(|(_, mask)| **mask != 0);
+        let asked = words.filter(|((word, _), mask)| **mask != 0 && usize::from(*word) != w::CONJ);
         Self(asked.map(|((word, value), mask)| CompactWord { word, value: *value, mask: *mask }).collect())
     }
 
@@ -144,6 +150,21 @@ impl What {
         }
         let slots = numbers.into_iter().map(Slot::Port).chain([Slot::Ports]);
         Some(What::Changes(slots.map(Change::whole).collect()))
+    }
+
+    /// This, and these slots as a whole.
+    pub(super) fn with(what: Option<Self>, slots: impl Iterator<Item = Slot>) -> Option<Self> {
+        let mut slots = slots.map(Change::whole).peekable();
+        if slots.peek().is_none() {
+            return what;
+        }
+        let mut changes = match what {
+            Some(What::Everything) => return Some(What::Everything),
+            Some(What::Changes(changes)) => changes.into_vec(),
+            None => Vec::new(),
+        };
+        changes.extend(slots);
+        if changes.len() > 2 * MAX_CHANGES { Some(What::Everything) } else { What::of(changes) }
     }
 
     fn len(&self) -> usize {

@@ -11,7 +11,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::flow::{Flow, FlowOptions, Match};
+use super::conjunction;
+use super::flow::{Flow, FlowOptions, Match, Moment};
+use super::objects::{Named, Objects};
 use super::stats::{FlowStats, StatsExhausted, StatsId};
 use super::table::{FlowFilter, TABLES, Tables, Timeout};
 use crate::action::Action;
@@ -80,6 +82,18 @@ pub enum FlowModError {
         /// Table it names.
         target: u8,
     },
+    /// A conjunction beside another action, inside `clone`, or with dimensions that cannot be.
+    #[error(
+        "conjunction(ID,K/N) stands with nothing but others of its kind, N is 2 to 64 and K is 1 to N; put the other \
+         actions into the flow that matches conj_id"
+    )]
+    BadConjunction,
+    /// An action names a group that is not there.
+    #[error("there is no group {0}; add it first")]
+    NoSuchGroup(u32),
+    /// An action names a meter that is not there.
+    #[error("there is no meter {0}; add it first")]
+    NoSuchMeter(u32),
     /// Too many flows.
     #[error(transparent)]
     Stats(#[from] StatsExhausted),
@@ -97,6 +111,19 @@ pub struct Changes {
     pub removed: Vec<Arc<Flow>>,
     /// Counters to be cleared after publication.
     pub cleared: Vec<StatsId>,
+    /// Counters of groups that are gone or changed, to be released as those of flows that are gone.
+    pub retired: Vec<StatsId>,
+    /// Counters of groups that are new.
+    reserved: Vec<StatsId>,
+    /// How many times groups and meters were changed.
+    pub objects: usize,
+}
+
+impl Changes {
+    /// Whether there is something to be published.
+    pub fn is_empty(&self) -> bool {
+        self.added.len() + self.modified + self.removed.len() + self.objects == 0
+    }
 }
 
 /// Changes in the making: they happen to a clone of the tables and count only once [`Batch::commit`] is called. A batch
@@ -152,7 +179,7 @@ impl<'a> Batch<'a> {
 
     fn add(&mut self, change: &FlowMod) -> Result<(), FlowModError> {
         let (table, priority, matcher) = (change.table.unwrap_or(0), change.priority, &change.matcher);
-        check_goto(table, &change.actions)?;
+        self.check(table, &change.actions)?;
         let replaces = self.tables.get(table, priority, matcher).is_some();
         if change.options.check_overlap && !replaces && self.tables.overlaps(table, priority, matcher) {
             return Err(FlowModError::Overlap { table, priority });
@@ -180,7 +207,7 @@ impl<'a> Batch<'a> {
             return if change.cookie_filter.is_none() { self.add(change) } else { Ok(()) };
         }
         for flow in &meant {
-            check_goto(flow.table, &change.actions)?;
+            self.check(flow.table, &change.actions)?;
         }
         self.changes.modified += meant.len();
         for flow in meant {
@@ -206,6 +233,56 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether a flow of that table may have these actions.
+    fn check(&self, table: u8, actions: &[Action]) -> Result<(), FlowModError> {
+        check_goto(table, actions)?;
+        let parts = actions.iter().filter(|action| conjunction::is_possible_part(action)).count();
+        if has_part(actions) && parts != actions.len() {
+            return Err(FlowModError::BadConjunction);
+        }
+        let missing = Named::all_in(actions).into_iter().find(|named| !self.tables.objects().has(*named));
+        missing.map_or(Ok(()), |named| match named {
+            Named::Group(id) => Err(FlowModError::NoSuchGroup(id)),
+            Named::Meter(id) => Err(FlowModError::NoSuchMeter(id)),
+        })
+    }
+
+    // For groups and meters.
+
+    /// The groups and meters, to be changed.
+    pub(super) fn objects(&mut self) -> &mut Objects {
+        self.changes.objects += 1;
+        self.tables.objects_mut()
+    }
+
+    /// The time of the batch.
+    pub(super) fn now(&self) -> Moment {
+        self.now.into()
+    }
+
+    /// Counters for part of a group.
+    pub(super) fn allocate(&mut self) -> Result<StatsId, StatsExhausted> {
+        let id = self.stats.allocate()?;
+        self.changes.reserved.push(id);
+        Ok(id)
+    }
+
+    /// Counters of a group that is no more.
+    pub(super) fn retire(&mut self, ids: impl Iterator<Item = StatsId>) {
+        self.changes.retired.extend(ids);
+    }
+
+    /// Takes out the flows whose actions name something.
+    pub(super) fn remove_flows_naming(&mut self, named: Named) {
+        if self.tables.objects().users(named) == 0 {
+            return;
+        }
+        let naming = self.tables.iter().filter(|flow| Named::all_in(&flow.actions).contains(&named));
+        for flow in naming.cloned().collect::<Vec<_>>() {
+            self.changes.removed.extend(self.tables.remove(flow.table, flow.priority, &flow.matcher()));
+        }
+    }
+
     /// The flows that a modify or delete means.
     fn meant(&self, change: &FlowMod, out_port: Option<PortNo>) -> Vec<Arc<Flow>> {
         let (cookie, cookie_mask) = change.cookie_filter.unwrap_or_default();
@@ -223,10 +300,17 @@ impl<'a> Batch<'a> {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         // After a commit nothing is left here. Before it no worker has seen these ids.
-        for id in self.changes.added.drain(..) {
+        for id in self.changes.added.drain(..).chain(self.changes.reserved.drain(..)) {
             self.stats.release(id);
         }
     }
+}
+
+fn has_part(actions: &[Action]) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Conjunction { .. } => true,
+        _ => has_part(action.inner()),
+    })
 }
 
 fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
@@ -234,10 +318,7 @@ fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
         Action::GotoTable(target) if *target <= table => {
             Err(FlowModError::GotoBackward { table, target: *target })
         }
-        Action::Clone(inner)
-        | Action::Become { actions: inner, .. }
-        | Action::Await { actions: inner, .. } => check_goto(table, inner),
-        _ => Ok(()),
+        _ => check_goto(table, action.inner()),
     })
 }
 

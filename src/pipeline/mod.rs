@@ -10,9 +10,12 @@
 
 pub mod cache;
 pub mod changes;
+pub mod conjunction;
 pub mod flow;
 pub mod flowmod;
 pub mod frozen;
+pub mod objectmod;
+pub mod objects;
 pub mod ports;
 pub mod record;
 pub mod stats;

@@ -9,9 +9,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
+
 use super::frozen;
 use crate::classifier::Wildcards;
-use crate::packet::key::w;
+use crate::packet::key::{KEY_WORDS, w};
 use crate::packet::{Field, FlowKey, FlowMask, PortNo};
 
 /// The most that a translation may consult and still be kept.
@@ -24,7 +26,7 @@ const INNER_TAG: u64 = 0xffff_ffff;
 const OUTER_TAG: u64 = INNER_TAG << 32;
 
 /// Something that was consulted. What it held when translating may change; the result is then no longer sure.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dep {
     /// The flows of a table that a packet with this metadata can meet.
     Table {
@@ -37,6 +39,41 @@ pub enum Dep {
     Port(PortNo),
     /// All ports, and which of them take part in a flood.
     Ports,
+    /// The group of that number, or that there is none.
+    Group(u32),
+    /// The meter of that number, or that there is none.
+    Meter(u32),
+}
+
+impl Dep {
+    /// In two words, which tell dependencies apart and order them.
+    #[inline(always)]
+    pub(super) fn encode(self) -> [u64; 2] {
+        match self {
+            Dep::Table { table, datapath } => [Self::TABLE | u64::from(table), datapath],
+            Dep::Port(number) => [2 << 32 | u64::from(number.0), 0],
+            Dep::Ports => [3 << 32, 0],
+            Dep::Group(id) => [4 << 32 | u64::from(id), 0],
+            Dep::Meter(id) => [5 << 32 | u64::from(id), 0],
+        }
+    }
+
+    /// In the first word of tables, above their numbers.
+    pub(super) const TABLE: u64 = 1 << 32;
+}
+
+impl Ord for Dep {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.encode().cmp(&other.encode())
+    }
+}
+
+impl PartialOrd for Dep {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// See the module.
@@ -80,11 +117,7 @@ pub(super) struct Provenance {
 impl Provenance {
     /// Of a packet that enters the pipeline.
     fn fresh() -> Self {
-        let mut written = FlowMask::default();
-        for (word, bits) in written.words.iter_mut().enumerate() {
-            *bits = if is_context(word) { u64::MAX } else { 0 };
-        }
-        Self { written, outer_from: 32, inner_from: 0, decrements: 0 }
+        Self { written: FRESH, outer_from: 32, inner_from: 0, decrements: 0 }
     }
 
     /// Of a packet that comes back: what the context gives it follows from the context's number.
@@ -108,10 +141,17 @@ impl Provenance {
     }
 }
 
-/// Metadata and registers.
-fn is_context(word: usize) -> bool {
-    (w::METADATA..w::REGS + 8).contains(&word)
-}
+/// Metadata and registers, and the conjunction, which a packet never brings.
+const FRESH: FlowMask = {
+    let mut written = FlowMask { words: [0; KEY_WORDS] };
+    let mut word = w::METADATA;
+    while word < w::REGS + 8 {
+        written.words[word] = u64::MAX;
+        word += 1;
+    }
+    written.words[w::CONJ] = u64::MAX;
+    written
+};
 
 /// Records while a key is translated. Told of every look at the key and of every write to it.
 pub(super) struct Recorder {

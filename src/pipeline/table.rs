@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use rpds::RedBlackTreeMapSync;
 
 use super::changes::{Touched, What};
+use super::conjunction::{self, Parts};
 use super::flow::{Flow, Match, PackedMatch};
+use super::objects::Objects;
 use super::stats::StatsId;
 use crate::action::Action;
 use crate::classifier::{Classifier, Wildcards};
@@ -20,6 +22,9 @@ pub const TABLES: usize = 255;
 #[derive(Clone)]
 pub struct Tables {
     tables: Arc<Vec<Classifier<Arc<Flow>>>>,
+    /// Where there are parts of conjunctive matches.
+    parts: Parts,
+    objects: Objects,
     /// The flows with a timeout, so that nobody walks the others to find what has expired.
     timed: RedBlackTreeMapSync<StatsId, Arc<Flow>>,
     /// Tells this version from all others by its address.
@@ -35,6 +40,8 @@ impl Default for Tables {
         Self {
             // One empty table, shared until it is changed.
             tables: Arc::new(vec![Classifier::default(); TABLES]),
+            parts: Parts::default(),
+            objects: Objects::default(),
             timed: RedBlackTreeMapSync::new_sync(),
             version: Arc::default(),
             parent: Arc::default(),
@@ -70,10 +77,7 @@ fn sends_to(actions: &[Action], port: PortNo) -> bool {
     actions.iter().any(|action| match action {
         Action::Output(to) => *to == port,
         Action::Controller { .. } => port == PortNo::CONTROLLER,
-        Action::Clone(inner)
-        | Action::Become { actions: inner, .. }
-        | Action::Await { actions: inner, .. } => sends_to(inner, port),
-        _ => false,
+        _ => sends_to(action.inner(), port),
     })
 }
 
@@ -87,10 +91,25 @@ pub enum Timeout {
 }
 
 impl Tables {
-    /// The flow of a table that a key meets: the greatest priority and, among equal ones, the flow added first.
+    /// The flow of a table that a key meets: the greatest priority and, among equal ones, the flow added first. See
+    /// [`conjunction`] for what conjunctive matches make of that.
     #[inline]
     pub fn lookup<W: Wildcards>(&self, table: u8, key: &FlowKey, wild: &mut W) -> Option<&Arc<Flow>> {
-        self.tables.get(usize::from(table))?.lookup(key, wild)
+        let flows = self.tables.get(usize::from(table))?;
+        match self.parts.is_among(table) {
+            false => flows.lookup(key, wild),
+            true => conjunction::lookup(flows, key, wild),
+        }
+    }
+
+    /// The groups and meters that flows may name.
+    #[inline]
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    pub(super) fn objects_mut(&mut self) -> &mut Objects {
+        &mut self.objects
     }
 
     /// The flow with exactly that match and priority.
@@ -170,12 +189,14 @@ impl Tables {
 
     /// A new version, the same as this but for what will be changed in it.
     pub(super) fn next(&self) -> Self {
-        Self {
+        let mut next = Self {
             version: Arc::default(),
             parent: Arc::clone(&self.version),
             touched: Arc::default(),
             ..self.clone()
-        }
+        };
+        next.objects.settle();
+        next
     }
 
     /// What differs from other tables for a packet: exactly, if these were made from those with one batch that was
@@ -187,14 +208,15 @@ impl Tables {
         if !Arc::ptr_eq(&self.parent, &before.version) {
             return Some(What::Everything);
         }
-        self.touched.what(|flow| {
+        let flows = self.touched.what(|flow| {
             let [new, old] =
                 [self, before].map(|tables| tables.get(flow.table, flow.priority, &flow.matcher()));
             match (new, old) {
                 (Some(new), Some(old)) => !new.acts_as(old),
                 (new, old) => new.is_some() != old.is_some(),
             }
-        })
+        });
+        What::with(flows, self.objects.changes_since(&before.objects))
     }
 
     /// A match as a flow of that table keeps it: flows of the same mask share it.
@@ -207,8 +229,10 @@ impl Tables {
     pub(super) fn insert(&mut self, flow: Arc<Flow>) -> Option<Arc<Flow>> {
         let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(flow.table))?;
         let old = table.insert(flow.priority, &flow.matcher(), Arc::clone(&flow));
+        self.parts.count(&flow, true);
         Arc::make_mut(&mut self.touched).add(&flow);
-        self.forget_timeout(old.as_deref());
+        self.forget(old.as_deref());
+        self.objects.count_users(&flow.actions, true);
         if flow.options.idle_timeout != 0 || flow.options.hard_timeout != 0 {
             self.timed.insert_mut(flow.stats, flow);
         }
@@ -217,16 +241,19 @@ impl Tables {
 
     /// Takes a flow out.
     pub(super) fn remove(&mut self, table: u8, priority: u16, matcher: &Match) -> Option<Arc<Flow>> {
-        let old = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?.remove(priority, matcher);
+        let table = Arc::make_mut(&mut self.tables).get_mut(usize::from(table))?;
+        let old = table.remove(priority, matcher);
         if let Some(old) = &old {
             Arc::make_mut(&mut self.touched).add(old);
         }
-        self.forget_timeout(old.as_deref());
+        self.forget(old.as_deref());
         old
     }
 
-    fn forget_timeout(&mut self, flow: Option<&Flow>) {
+    fn forget(&mut self, flow: Option<&Flow>) {
         if let Some(flow) = flow {
+            self.parts.count(flow, false);
+            self.objects.count_users(&flow.actions, false);
             self.timed.remove_mut(&flow.stats);
         }
     }

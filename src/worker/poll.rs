@@ -145,6 +145,7 @@ impl<B: Backend> Worker<B> {
                 held: &mut self.held,
                 told: &mut self.mailbox.told,
                 recent: &mut self.recent,
+                meters: state.pipeline.tables.objects().meters(),
                 now_ms,
             },
         };

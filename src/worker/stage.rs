@@ -18,6 +18,7 @@ use crate::action::execute::{ControllerOp, Copied, Sink};
 use crate::action::intent::{Intent, Neighbour};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
+use crate::pipeline::objects::Meters;
 
 /// How often a burst is offered to a driver that did not take all of it.
 const TX_TRIES: usize = 8;
@@ -54,6 +55,8 @@ pub struct Outputs<'a, D: Device> {
     pub held: &'a mut Held<D::Packet>,
     pub told: &'a mut Producer<Told>,
     pub recent: &'a mut Recent,
+    pub meters: &'a Meters,
+    /// The coarse clock.
     pub now_ms: u64,
 }
 
@@ -220,6 +223,11 @@ impl<D: Device> Outputs<'_, D> {
 }
 
 impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
+    #[inline]
+    fn meter(&mut self, id: u32, bytes: usize) -> bool {
+        self.meters.get(id).is_none_or(|meter| meter.admit(bytes, self.now_ms))
+    }
+
     #[inline]
     fn output(&mut self, packet: D::Packet, meta: &PacketMeta, at: PortRef) {
         self.output_all(std::iter::once((packet, meta)), at);

@@ -45,6 +45,9 @@ impl Sink<HeapPacket> for Collected {
     fn consumed(&mut self, _: HeapPacket, _: &PacketMeta) {
         self.consumed += 1;
     }
+    fn meter(&mut self, _: u32, _: usize) -> bool {
+        true
+    }
     fn copied(&mut self, _: &PacketMeta, copy: Copied) {
         assert_eq!(copy, Copied::Made);
         self.copies += 1;
@@ -159,7 +162,7 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
     let ran = TestRunner::new(config).run(&cases, |(wanted, frames)| {
         let (tables, flows) = build(&wanted);
         let snapshot = Snapshot::new(tables, ports());
-        let world = World { flows: &flows, ports: &PORTS };
+        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
         let mut out = Translation::default();
         for (port, frame) in &frames {
             let (mut key, mut meta, stop) = read(frame);

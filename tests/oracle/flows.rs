@@ -7,6 +7,7 @@ use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{Field, FlowKey, PortNo, PortRef};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::objects::group::{BucketSpec, GroupKind, GroupSpec, Method, Selection};
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::{Batch, Flow, FlowMod, Match, PortView, Ports, Tables};
 use proptest::prelude::*;
@@ -43,6 +44,7 @@ fn matcher() -> impl Strategy<Value = Match> {
         (select(vec![0u128, 0x1000]), Just((Field::VlanTci, 0x1000))),
         (select(vec![6u128, 17, 58]), Just((Field::NwProto, 0xff))),
         (select(vec![0u128, 1, 2, 63]), Just((Field::NwTtl, 0xff))),
+        (1u128..4, Just((Field::ConjId, 0xffff_ffff))),
         (
             0u128..4,
             select(vec![
@@ -167,6 +169,7 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         2 => (select(vec![0u128, 0x1000, 0x1001, 0x1002]), select(vec![(Field::VlanTci, 0x1003), (Field::VlanTci, 0x1000)])),
         4 => (0u128..3, select(vec![(Field::Metadata, 0xffff_ffff_ffff_ffff), (Field::Metadata, 1)])),
         1 => (0u128..3, Just((Field::Reg0, 3))),
+        1 => (1u128..4, Just((Field::ConjId, 0xffff_ffff))),
     ];
     let matcher = proptest::collection::vec(part, 0..3).prop_map(|parts| {
         let mut out = Match::default();
@@ -210,10 +213,33 @@ pub fn dense() -> impl Strategy<Value = Wanted> {
         proptest::collection::vec(inner, 0..4).prop_map(|inner| Action::Clone(inner.into()))
     });
     let actions = proptest::collection::vec(action, 0..4);
-    (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
+    let flow = (0u8..4, 0u16..3, matcher, actions).prop_map(|(table, priority, matcher, mut actions)| {
         actions.iter_mut().for_each(|action| forwards(action, table));
         actions.push(Action::Resubmit { port: None, table: Some(table + 1) });
         Wanted { table, priority, matcher, actions }
+    });
+    some_in_parts(flow, 0.3)
+}
+
+/// Some flows become parts of conjunctive matches.
+fn some_in_parts(flow: impl Strategy<Value = Wanted>, share: f64) -> impl Strategy<Value = Wanted> {
+    let part = (1u32..4, 1u8..4, 2u8..4).prop_map(|(id, clause, of)| Action::Conjunction {
+        id,
+        clause: clause.min(of),
+        of,
+    });
+    let parts = proptest::option::weighted(share, proptest::collection::vec(part, 1..4));
+    (flow, parts).prop_map(|(flow, parts)| Wanted { actions: parts.unwrap_or(flow.actions.clone()), ..flow })
+}
+
+/// Flows of the small world in one table, most of them parts of conjunctive matches.
+pub fn conjunctive() -> impl Strategy<Value = Wanted> {
+    (some_in_parts(dense(), 0.7), proptest::option::of(1u128..4)).prop_map(|(mut flow, id)| {
+        let is_part = matches!(flow.actions.first(), Some(Action::Conjunction { .. }));
+        if let Some(id) = id.filter(|_| !is_part) {
+            flow.matcher.set(Field::ConjId, id);
+        }
+        Wanted { table: 0, ..flow }
     })
 }
 
@@ -241,7 +267,7 @@ impl Wanted {
 pub fn wanted() -> impl Strategy<Value = Wanted> {
     let actions = proptest::collection::vec(action(), 0..5);
     let goto = prop_oneof![2 => Just(None), 1 => (1u8..4).prop_map(Some)];
-    (0..TABLES, 0u16..4, matcher(), actions, goto).prop_map(
+    let flow = (0..TABLES, 0u16..4, matcher(), actions, goto).prop_map(
         |(table, priority, matcher, mut actions, goto)| {
             // Resubmits go forwards but for a few that end a list: else most packets would end at a limit.
             let last = actions.len().saturating_sub(1);
@@ -256,7 +282,63 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
             actions.extend(goto.map(|steps| Action::GotoTable(table + steps)));
             Wanted { table, priority, matcher, actions }
         },
-    )
+    );
+    some_in_parts(flow, 0.1)
+}
+
+/// Flows of the small world that name groups of 1 to 3.
+pub fn grouped() -> impl Strategy<Value = Wanted> {
+    (dense(), proptest::collection::vec((any::<Index>(), 1u32..4), 1..3)).prop_map(|(mut flow, groups)| {
+        // Buckets go on in tables from 2 on, which name no groups, so that nothing goes round in circles.
+        if flow.table < 2 && !matches!(flow.actions.first(), Some(Action::Conjunction { .. })) {
+            for (at, id) in groups {
+                flow.actions.insert(at.index(flow.actions.len() + 1), Action::Group(id));
+            }
+        }
+        flow
+    })
+}
+
+/// Groups 1 to 3; their buckets may name those after them.
+pub fn groups() -> impl Strategy<Value = Vec<GroupSpec>> {
+    let fields =
+        [(Field::NwDst, 0xffff_ffff), (Field::NwDst, 1), (Field::Metadata, 3), (Field::VlanTci, 0x1001)];
+    let selection = (
+        select(vec![None, Some(Method::Hash), Some(Method::DpHash)]),
+        select(vec![0u64, 7, 1 << 32]),
+        proptest::sample::subsequence(fields.to_vec(), 0..3),
+    );
+    let kind = prop_oneof![
+        2 => Just(GroupKind::All),
+        1 => Just(GroupKind::Indirect),
+        3 => selection.prop_map(|(method, param, fields)| {
+            let fields = if method == Some(Method::Hash) { fields } else { Vec::new() };
+            GroupKind::Select(Selection { method, param, fields })
+        }),
+    ];
+    let bucket = |own: u32| {
+        let inner = (dense(), proptest::option::weighted(0.3, own + 1..5), 0u16..4);
+        inner.prop_map(move |(flow, deeper, weight)| {
+            let is_part = |action: &Action| matches!(action, Action::Conjunction { .. });
+            let mut actions: Vec<Action> =
+                flow.actions.into_iter().filter(|action| !is_part(action)).collect();
+            actions.iter_mut().for_each(|action| forwards(action, 2));
+            actions.extend(deeper.map(Action::Group));
+            BucketSpec { id: None, weight: Some(weight), actions: actions.into() }
+        })
+    };
+    let group = move |id: u32| {
+        (kind.clone(), proptest::collection::vec(bucket(id), 1..4)).prop_map(move |(kind, mut buckets)| {
+            if kind == GroupKind::Indirect {
+                buckets.truncate(1);
+            }
+            if !matches!(kind, GroupKind::Select(_)) {
+                buckets.iter_mut().for_each(|bucket| bucket.weight = None);
+            }
+            GroupSpec { id, kind, buckets }
+        })
+    };
+    (group(1), group(2), group(3)).prop_map(|(one, two, three)| vec![one, two, three])
 }
 
 /// As a change. The cookie tells flows apart.
@@ -275,8 +357,12 @@ pub fn flow_mod(command: Command, want: &Wanted, cookie: u64) -> FlowMod {
 
 /// The tables, and the flows in the order in which the first of each match and priority was added.
 pub fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
-    let stats = FlowStats::new(0);
-    let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
+    build_on(&Tables::default(), &FlowStats::new(0), wanted)
+}
+
+/// The same upon tables that have no flows.
+pub fn build_on(tables: &Tables, stats: &FlowStats, wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
+    let mut batch = Batch::new(tables, stats, Instant::now());
     let mut flows: Vec<Flow> = Vec::new();
     for (cookie, want) in (0u64..).zip(wanted) {
         batch.apply(&flow_mod(Command::Add, want, cookie)).unwrap();

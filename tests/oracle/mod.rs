@@ -5,9 +5,15 @@ pub mod checksums;
 pub mod flows;
 pub mod frames;
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo};
 use millrace::pipeline::Flow;
+use millrace::pipeline::objects::Group;
+use millrace::pipeline::objects::group::{Bucket, GroupKind, Hash, Method, Selection, choose};
 use millrace::pipeline::stats::StatsId;
 
 /// What surrounds a packet.
@@ -16,6 +22,8 @@ pub struct World<'a> {
     pub flows: &'a [Flow],
     /// All ports, by number, and whether a flood leaves them out.
     pub ports: &'a [(PortNo, bool)],
+    /// All groups.
+    pub groups: &'a [Arc<Group>],
 }
 
 /// A packet handed to the controller.
@@ -50,22 +58,14 @@ pub fn packet_part(key: &FlowKey) -> FlowKey {
     out
 }
 
+/// The flow that a packet meets in a table.
+pub fn find<'a>(world: &'a World<'a>, key: &FlowKey, table: u8) -> Option<&'a Flow> {
+    Run::new(world, key).find(table)
+}
+
 /// What the switch must do to a packet that enters the tables at `table`.
 pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
-    let mut run = Run {
-        world,
-        key: *key,
-        stack: Vec::new(),
-        answer: Answer::default(),
-        resubmits: 0,
-        clones: 0,
-        steps: 0,
-        steps_that_count: 0,
-        halted: None,
-        bad_port: false,
-        hairpin: false,
-        missed: false,
-    };
+    let mut run = Run::new(world, key);
     let end = run.visit(table, 0);
     let mut answer = run.answer;
     if let Err(Stop::Limit(reason)) = end {
@@ -76,6 +76,7 @@ pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
         answer.drop = run
             .halted
             .or(run.bad_port.then_some(DropReason::NoSuchPort))
+            .or(run.no_group.then_some(DropReason::NoSuchGroup))
             .or(run.hairpin.then_some(DropReason::ToInPort))
             .or(run.missed.then_some(DropReason::NoMatch))
             .or(answer.packet_ins.is_empty().then_some(DropReason::Explicit));
@@ -106,11 +107,30 @@ struct Run<'a> {
     steps_that_count: usize,
     halted: Option<DropReason>,
     bad_port: bool,
+    no_group: bool,
     hairpin: bool,
     missed: bool,
 }
 
 impl<'a> Run<'a> {
+    fn new(world: &'a World<'a>, key: &FlowKey) -> Self {
+        Run {
+            world,
+            key: *key,
+            stack: Vec::new(),
+            answer: Answer::default(),
+            resubmits: 0,
+            clones: 0,
+            steps: 0,
+            steps_that_count: 0,
+            halted: None,
+            bad_port: false,
+            no_group: false,
+            hairpin: false,
+            missed: false,
+        }
+    }
+
     fn visit(&mut self, table: u8, depth: usize) -> Result<(), Stop> {
         match self.find(table) {
             Some(flow) => self.actions(flow, &flow.actions, depth),
@@ -118,20 +138,36 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The flow that the packet meets now; the first among the greatest.
+    /// The flow that the packet meets now; the first among the greatest. A conjunctive match counts as a flow of its
+    /// priority, just below the plain ones, that leads to another search.
     fn find(&mut self, table: u8) -> Option<&'a Flow> {
-        let mut best: Option<&Flow> = None;
-        for flow in self.world.flows.iter().filter(|flow| flow.table == table) {
-            let matcher = flow.matcher();
-            let mut words = self.key.words().iter().zip(matcher.key.words()).zip(matcher.mask.words());
-            let met = words.all(|((have, want), mask)| have & mask == want & mask);
-            if met && best.is_none_or(|best| flow.priority > best.priority) {
-                best = Some(flow);
+        let met: Vec<&Flow> = self.met(table, &self.key);
+        let plain = met.iter().copied().filter(|flow| !is_part(flow));
+        let mut best = first_of_the_greatest(plain);
+        for (priority, id) in conjunctions(&met) {
+            if best.is_some_and(|best| best.priority >= priority) {
+                break;
+            }
+            let mut key = self.key;
+            key.set(Field::ConjId, u128::from(id));
+            let found = self.met(table, &key).into_iter().filter(|flow| !is_part(flow));
+            if let Some(found) = first_of_the_greatest(found) {
+                best = Some(found);
+                break;
             }
         }
         self.missed = best.is_none();
         self.answer.hits.extend(best.map(|flow| flow.stats));
         best
+    }
+
+    fn met(&self, table: u8, key: &FlowKey) -> Vec<&'a Flow> {
+        let is_met = |flow: &&Flow| {
+            let matcher = flow.matcher();
+            let mut words = key.words().iter().zip(matcher.key.words()).zip(matcher.mask.words());
+            words.all(|((have, want), mask)| have & mask == want & mask)
+        };
+        self.world.flows.iter().filter(|flow| flow.table == table).filter(is_met).collect()
     }
 
     fn actions(&mut self, flow: &'a Flow, actions: &'a [Action], depth: usize) -> Result<(), Stop> {
@@ -213,6 +249,10 @@ impl<'a> Run<'a> {
             | Action::Learn(_)
             | Action::Log(_)
             | Action::Await { .. } => unreachable!("no flow here has such actions"),
+            Action::Group(id) => self.group(flow, *id, depth),
+            // Whether a meter is exceeded is of the worker.
+            Action::Meter(_) => Ok(()),
+            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
         }
     }
 
@@ -231,6 +271,60 @@ impl<'a> Run<'a> {
         (self.key, self.stack) = (key, stack);
         self.steps = before.max(self.steps_that_count);
         Ok(())
+    }
+
+    /// Every bucket that gets the packet gets a copy.
+    fn group(&mut self, flow: &'a Flow, id: u32, depth: usize) -> Result<(), Stop> {
+        let Some(group) = self.world.groups.iter().find(|group| group.id == id) else {
+            self.no_group = true;
+            return Ok(());
+        };
+        if depth == 64 {
+            return Err(Stop::Limit(DropReason::TooDeep));
+        }
+        self.answer.hits.push(group.stats);
+        let buckets: Vec<&Bucket> = match &group.kind {
+            GroupKind::All => group.buckets.iter().collect(),
+            GroupKind::Indirect => group.buckets.iter().take(1).collect(),
+            GroupKind::Select(selection) => {
+                choose(&group.buckets, self.hash(selection)).into_iter().collect()
+            }
+        };
+        self.answer.hits.extend(buckets.iter().map(|bucket| bucket.stats));
+        buckets.into_iter().try_for_each(|bucket| self.clone_of(flow, &bucket.actions, depth + 1))
+    }
+
+    fn hash(&self, selection: &Selection) -> Hash {
+        let mut values = Vec::new();
+        let whole = |field: Field| self.key.get(field);
+        let symmetric = selection.method == Some(Method::DpHash) && selection.param >> 32 == 1;
+        let pair = |one: Field, other: Field| {
+            let mut pair = [whole(one), whole(other)];
+            if symmetric {
+                pair.sort();
+            }
+            pair
+        };
+        if selection.fields.is_empty() {
+            values.push(whole(Field::EthType));
+            match whole(Field::EthType) {
+                0x0800 => values.extend(pair(Field::NwSrc, Field::NwDst)),
+                0x86dd => values.extend(pair(Field::Ipv6Src, Field::Ipv6Dst)),
+                _ => values.extend(pair(Field::EthSrc, Field::EthDst)),
+            }
+            if self.is_ip() {
+                let proto = whole(Field::NwProto);
+                values.push(proto);
+                if [6, 17, 132].contains(&proto) && whole(Field::IpFrag) == 0 {
+                    values.extend(pair(Field::TcpSrc, Field::TcpDst));
+                }
+            }
+        }
+        let named = selection.fields.iter().filter(|(field, _)| self.has(*field));
+        values.extend(named.map(|(field, mask)| whole(*field) & mask));
+        let mut hash = Hash::new(selection.param);
+        values.into_iter().for_each(|value| hash.add(value));
+        hash
     }
 
     fn resubmit(&mut self, from: u8, to: u8, port: Option<PortNo>, depth: usize) -> Result<(), Stop> {
@@ -443,4 +537,27 @@ impl<'a> Run<'a> {
             _ => true,
         }
     }
+}
+
+fn is_part(flow: &Flow) -> bool {
+    flow.actions.iter().any(|action| matches!(action, Action::Conjunction { .. }))
+}
+
+fn first_of_the_greatest<'a>(flows: impl Iterator<Item = &'a Flow>) -> Option<&'a Flow> {
+    flows.reduce(|best, flow| if flow.priority > best.priority { flow } else { best })
+}
+
+/// Priority and id of the conjunctive matches of which every dimension is among those flows: the greatest priority first,
+/// then the least id.
+fn conjunctions(met: &[&Flow]) -> Vec<(u16, u32)> {
+    let mut dimensions: BTreeMap<(Reverse<u16>, u32, u8), BTreeSet<u8>> = BTreeMap::new();
+    for flow in met {
+        for action in flow.actions.iter() {
+            if let Action::Conjunction { id, clause, of } = action {
+                dimensions.entry((Reverse(flow.priority), *id, *of)).or_default().insert(*clause);
+            }
+        }
+    }
+    let complete = dimensions.into_iter().filter(|((_, _, of), met)| met.len() == usize::from(*of));
+    complete.map(|((Reverse(priority), id, _), _)| (priority, id)).collect()
 }

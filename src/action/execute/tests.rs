@@ -60,6 +60,8 @@ struct Seen {
     shown: Vec<(u64, Vec<u8>)>,
     drops: Vec<DropReason>,
     consumed: usize,
+    /// Meters and bytes.
+    metered: Vec<(u32, usize)>,
     copied: usize,
     failed: usize,
 }
@@ -78,6 +80,10 @@ impl<P: Packet> Sink<P> for Seen {
     }
     fn consumed(&mut self, _: P, _: &PacketMeta) {
         self.consumed += 1;
+    }
+    fn meter(&mut self, id: u32, bytes: usize) -> bool {
+        self.metered.push((id, bytes));
+        id < EXCEEDED
     }
     fn copied(&mut self, _: &PacketMeta, copy: Copied) {
         self.copied += 1;
@@ -102,6 +108,9 @@ impl Seen {
         (1 + self.copied) as isize - out as isize
     }
 }
+
+/// Meters from this on are exceeded.
+const EXCEEDED: u32 = 5;
 
 /// A UDP packet with TTL 64.
 fn frame() -> Vec<u8> {
@@ -168,7 +177,6 @@ fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Se
                 at = end;
                 continue;
             }
-            Op::Drop(_) => {}
             Op::CheckLen { len, larger, other } => {
                 let frozen = if packet.data().len() > usize::from(len) { larger } else { other };
                 seen.outputs.push((AGAIN + frozen as u16, packet.data().to_vec()));
@@ -182,6 +190,8 @@ fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Se
                 seen.outputs.push((HELD + frozen as u16, packet.data().to_vec()));
             }
             Op::Tell(intent) => seen.tell(&packet, &meta, intent),
+            Op::Meter(id) if id >= EXCEEDED => return,
+            Op::Meter(_) | Op::Drop(_) => {}
         }
         at += 1;
     }
@@ -202,6 +212,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (0..3usize, 1..3u32).prop_map(|(kind, frozen)| Op::Become { kind: KINDS[kind], frozen }),
         1 => (1..3u32).prop_map(|frozen| Op::Await { neighbour: NOBODY, frozen }),
         1 => (5..8u64).prop_map(|datapath| Op::Tell(Intent::Fdb { datapath, port: 0, mac: Mac([0; 6]) })),
+        1 => (0..=EXCEEDED).prop_map(Op::Meter),
     ]
 }
 
@@ -217,6 +228,9 @@ proptest! {
         prop_assert_eq!(&seen.outputs, &expected.outputs);
         prop_assert_eq!(&seen.shown, &expected.shown);
         prop_assert_eq!(seen.failed, 0);
+        if ops.contains(&Op::Meter(EXCEEDED)) {
+            return Ok(());
+        }
         if expected.outputs.is_empty() {
             // One that the controller was shown may be consumed instead, where no reason stands behind it.
             let asked = ops.iter().any(|op| matches!(op, Op::Controller { .. }));
@@ -252,6 +266,20 @@ fn a_packet_that_cannot_go_on_is_a_named_drop() {
     assert_eq!(seen(&[wrong], 0).drops, [DropReason::BadReply]);
     let all = seen(&[wrong, out(1)], 1);
     assert_eq!((all.drops, all.outputs.len(), all.copied), (vec![DropReason::BadReply], 1, 1));
+}
+
+#[test]
+fn a_meter_that_is_exceeded_drops_the_copy_at_hand() {
+    let passes = seen(&[Op::Meter(1), out(1)], 0);
+    assert_eq!((passes.outputs.len(), &passes.metered[..]), (1, &[(1, frame().len())][..]));
+    let exceeded = seen(&[Op::Meter(EXCEEDED), out(1)], 0);
+    assert_eq!((exceeded.outputs.len(), &exceeded.drops[..]), (0, &[DropReason::MeterExceeded][..]));
+    let copy = seen(&[Op::Clone { ops: 2 }, Op::Meter(EXCEEDED), out(1), out(2)], 1);
+    assert_eq!((copy.outputs.len(), copy.copied, copy.drops.len()), (1, 1, 1));
+    assert_eq!(
+        seen(&[out(1), Op::PushVlan { tpid: 0x8100 }, Op::Meter(1), out(1)], 1).metered,
+        [(1, frame().len() + 4)]
+    );
 }
 
 #[test]

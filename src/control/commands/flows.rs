@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::openflow::{Aggregate, TableCount, TableCounts};
 use super::{CommandError, Outcome, Pending, done, take_flags};
-use crate::control::flows::{Ages, Change, Clock, FlowRefusal, read_file, read_flows};
+use crate::control::flows::{Ages, Applied, Change, Clock, FlowRefusal, read_file, read_flows};
 use crate::control::switch::{Published, State, Switch};
 use crate::pipeline::stats::FlowCount;
 use crate::pipeline::syntax::{
@@ -21,13 +21,22 @@ use crate::pipeline::syntax::{
 use crate::pipeline::table::FlowFilter;
 use crate::pipeline::{Flow, Ports, Tables};
 
+/// What a change did to the flows.
 #[derive(Serialize)]
-struct FlowsChanged {
+pub struct FlowsChanged {
     added: usize,
     modified: usize,
     removed: usize,
     #[serde(flatten)]
     published: Published,
+}
+
+impl FlowsChanged {
+    /// What was done, and who sees it.
+    pub fn new(applied: &Applied, published: Published) -> Self {
+        let Applied { added, modified, removed, .. } = *applied;
+        Self { added, modified, removed, published }
+    }
 }
 
 impl fmt::Display for FlowsChanged {
@@ -45,17 +54,12 @@ async fn change(switch: &Switch, changes: Result<Vec<Change>, FlowRefusal>) -> O
     }
     let applied = switch.state_mut().change_flows(&changes)?;
     let published = switch.settle(applied.generation).await;
-    done(FlowsChanged {
-        added: applied.added,
-        modified: applied.modified,
-        removed: applied.removed,
-        published,
-    })
+    done(FlowsChanged::new(&applied, published))
 }
 
 /// Has the workers add what their megaflows counted to the flows' counters. The answers that need it are OVS's and have
 /// no place for workers that stay silent, so the log names them.
-async fn count_all(switch: &Switch) {
+pub async fn count_all(switch: &Switch) {
     let silent = switch.in_step().await;
     if !silent.is_empty() {
         tracing::warn!(workers = ?silent, "flow counters lack what silent workers have counted lately");

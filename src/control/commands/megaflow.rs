@@ -72,6 +72,7 @@ fn actions(ops: &[Op], ports: &Ports, names: &dyn PortNames) -> Vec<String> {
             Op::PushVlan { tpid } => Action::PushVlan(*tpid),
             Op::PopVlan => Action::PopVlan,
             Op::DecTtl => Action::DecTtl,
+            Op::Meter(id) => Action::Meter(*id),
             Op::Output(place) => {
                 let port = ports.iter().find(|port| port.at == *place);
                 // A port that is gone, from a megaflow that is stale.

@@ -15,6 +15,7 @@ mod dpctl;
 mod flows;
 mod general;
 mod megaflow;
+mod objects;
 mod openflow;
 mod packets;
 mod perf;
@@ -167,14 +168,26 @@ static COMMANDS: &[Command] = &[
     Command { name: "megaflow/flush", usage: "[FLOW]", min: 0, max: 1, run: Run::Later(megaflow::flush), help: "remove the megaflows that lie within a match" },
     Command { name: "ofctl/add-flow", usage: "FLOW...", min: 1, max: MANY, run: Run::Later(flows::add_flow), help: "add flows, all or none" },
     Command { name: "ofctl/add-flows", usage: "TEXT", min: 1, max: 1, run: Run::Later(flows::add_flows), help: "do what the lines of a flow file say, all or nothing" },
+    Command { name: "ofctl/add-group", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::add_group), help: "add a group" },
+    Command { name: "ofctl/add-meter", usage: "METER", min: 1, max: 1, run: Run::Later(objects::add_meter), help: "add a meter" },
     Command { name: "ofctl/del-flows", usage: "[--strict] [FLOW]", min: 0, max: 2, run: Run::Later(flows::del_flows), help: "delete flows" },
+    Command { name: "ofctl/del-groups", usage: "[GROUP]", min: 0, max: 1, run: Run::Later(objects::del_groups), help: "delete groups and the flows that name them" },
+    Command { name: "ofctl/del-meters", usage: "[METER]", min: 0, max: 1, run: Run::Later(objects::del_meters), help: "delete meters and the flows that name them" },
     Command { name: "ofctl/dump-aggregate", usage: "[FLOW]", min: 0, max: 1, run: Run::Later(flows::dump_aggregate), help: "add the counters of flows up" },
     Command { name: "ofctl/dump-flows", usage: "[FLOW] [--no-stats] [--names|--no-names]", min: 0, max: 4, run: Run::Later(flows::dump_flows), help: "print flows" },
+    Command { name: "ofctl/dump-group-stats", usage: "[GROUP]", min: 0, max: 1, run: Run::Later(objects::dump_group_stats), help: "print the counters of groups and their buckets" },
+    Command { name: "ofctl/dump-groups", usage: "[GROUP]", min: 0, max: 1, run: Run::Now(objects::dump_groups), help: "print groups" },
+    Command { name: "ofctl/dump-meters", usage: "[METER]", min: 0, max: 1, run: Run::Now(objects::dump_meters), help: "print meters" },
     Command { name: "ofctl/dump-ports", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports), help: "print the counters of ports" },
     Command { name: "ofctl/dump-ports-desc", usage: "[PORT]", min: 0, max: 1, run: Run::Now(openflow::dump_ports_desc), help: "print what ports are" },
     Command { name: "ofctl/dump-tables", usage: "", min: 0, max: 0, run: Run::Now(flows::dump_tables), help: "count the flows of every table in use" },
+    Command { name: "ofctl/insert-buckets", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::insert_buckets), help: "put buckets into a group" },
+    Command { name: "ofctl/meter-stats", usage: "[METER]", min: 0, max: 1, run: Run::Now(objects::meter_stats), help: "print the counters of meters and their bands" },
     Command { name: "ofctl/mod-flows", usage: "[--strict] FLOW", min: 1, max: 2, run: Run::Later(flows::mod_flows), help: "change the actions of flows" },
+    Command { name: "ofctl/mod-group", usage: "[--may-create] GROUP", min: 1, max: 2, run: Run::Later(objects::mod_group), help: "put another group in the place of one" },
+    Command { name: "ofctl/mod-meter", usage: "METER", min: 1, max: 1, run: Run::Later(objects::mod_meter), help: "put another meter in the place of one" },
     Command { name: "ofctl/monitor", usage: "", min: 0, max: 0, run: Run::Now(packets::monitor), help: "fetch the packets for the controller" },
+    Command { name: "ofctl/remove-buckets", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::remove_buckets), help: "take buckets out of a group" },
     Command { name: "ofctl/resume", usage: "CONTINUATION PORT HEX", min: 3, max: 3, run: Run::Later(packets::resume), help: "let a packet go on that waits for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
     Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },

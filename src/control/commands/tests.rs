@@ -551,5 +551,6 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod objects;
 mod sbctl;
 mod trace;

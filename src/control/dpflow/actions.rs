@@ -81,6 +81,7 @@ impl Actions<'_> {
                         self.text(format!("clone({inner})"));
                     }
                 }
+                Op::Meter(id) => self.text(format!("meter({id})")),
                 Op::Drop(_) => {}
                 op @ (Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_)) => {
                     leaving(op).into_iter().for_each(|text| self.text(text));

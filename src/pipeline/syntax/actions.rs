@@ -8,7 +8,7 @@ use super::matcher::{VLAN_PRESENT, field_by_name, is_met, needs};
 use super::value::{
     field_value, known_port, masked_u64, number, number_u16, port, subfield, table, too_large,
 };
-use super::{Match, PortNames};
+use super::{Match, PortNames, objects};
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::field::Prereq;
 use crate::packet::{Field, PortNo};
@@ -62,6 +62,9 @@ const NAMES: &[&str] = &[
     "pop",
     "dec_ttl",
     "clone",
+    "conjunction",
+    "group",
+    "meter",
     "apply_actions",
     "ct_clear",
     "check_pkt_larger",
@@ -77,16 +80,13 @@ const NOT_YET: &[&str] = &[
     "learn",
     "ct",
     "nat",
-    "conjunction",
     "set_queue",
     "pop_queue",
     "enqueue",
-    "group",
     "bundle",
     "bundle_load",
     "multipath",
     "note",
-    "meter",
     "sample",
     "fin_timeout",
     "exit",
@@ -185,6 +185,7 @@ impl Parser<'_> {
                 continue;
             }
             let new = self.action(&item, depth)?;
+            objects::check_conjunction(&actions, &new, &item, depth)?;
             if let Some(action) = new.iter().find(|action| Rank::of(action) != Rank::Action)
                 && depth > 0
             {
@@ -252,6 +253,9 @@ impl Parser<'_> {
                 self.state.mask.set(Field::VlanTci, 0);
                 Action::PopVlan
             }
+            "conjunction" => objects::conjunction(item)?,
+            "group" => objects::group(item)?,
+            "meter" => objects::meter(item)?,
             "dec_ttl" => {
                 if let Value::Plain(ids) | Value::Parens(ids) = item.value
                     && !ids.text.trim().is_empty()

@@ -36,7 +36,6 @@ pub(super) const SHORTHANDS: &[(&str, u128, Option<u128>)] = &[
 
 /// Match fields of Open vSwitch that this switch does not have.
 const NOT_YET: &[&str] = &[
-    "conj_id",
     "actset_output",
     "packet_type",
     "skb_priority",

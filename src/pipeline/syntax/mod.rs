@@ -7,14 +7,18 @@
 //! `n_packets=`, ages) are read over. Keys in a [`Match`] are zero outside the mask, and a shorthand such as `tcp`
 //! matches its Ethernet type and protocol in full but says nothing of fragments.
 //!
-//! Inside, `flow` has whole flows and files of them, `matcher` the fields of a match, `actions` the actions, `value`
-//! single values, `cursor` the cutting of text into items, and `print` the way back.
+//! Inside, `flow` has whole flows and files of them, `matcher` the fields of a match, `actions` the actions, `groups` and `meters` what these name, `value`
+//! `objects` what ties flows together, `value` single
+//! values, `cursor` the cutting of text into items, and `print` the way back.
 
 mod actions;
 mod cursor;
 mod error;
 mod flow;
+mod groups;
 mod matcher;
+mod meters;
+mod objects;
 mod print;
 mod value;
 
@@ -24,7 +28,9 @@ mod tests;
 pub use actions::{ActionContext, MAX_ACTIONS, MAX_CLONE_DEPTH, parse_actions};
 pub use error::{Problem, SyntaxError};
 pub use flow::{Command, FlowText, LineError, MAX_TEXT, Mode, parse_flow, parse_flow_file, parse_megaflow};
-pub use print::{Counters, FlowLine, print_actions, print_flow, print_flow_line, print_match};
+pub use groups::{GroupCommand, parse_group, parse_group_id, print_group};
+pub use meters::{parse_meter, parse_meter_id, print_meter};
+pub use print::{Counters, DurationText, FlowLine, print_actions, print_flow, print_flow_line, print_match};
 
 use super::Ports;
 use crate::packet::PortNo;

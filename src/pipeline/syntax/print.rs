@@ -141,7 +141,8 @@ pub fn print_flow_line(line: &FlowLine<'_>, ports: &dyn PortNames) -> String {
     out
 }
 
-struct DurationText(Duration);
+/// Seconds, with thousandths where there are any.
+pub struct DurationText(pub Duration);
 
 impl Display for DurationText {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -181,7 +182,9 @@ struct MatchParts<'m> {
 
 impl MatchParts<'_> {
     fn collect(&mut self) {
-        for field in [Field::PktMark, Field::RecircId, Field::DpHash, Field::CtState, Field::CtZone] {
+        for field in
+            [Field::PktMark, Field::RecircId, Field::DpHash, Field::ConjId, Field::CtState, Field::CtZone]
+        {
             self.field(field, field.name());
         }
         let connection = [Field::CtMark, Field::CtLabel, Field::CtNwSrc, Field::CtIpv6Src, Field::CtNwDst];
@@ -488,6 +491,22 @@ fn log_text(f: &mut Formatter<'_>, log: &Log) -> fmt::Result {
     f.write_char(')')
 }
 
+/// The name that ovs-ofctl prints where a field is set or hashed.
+pub(super) fn set_field_name(field: Field) -> &'static str {
+    match field {
+        Field::EthSrc => "eth_src",
+        Field::EthDst => "eth_dst",
+        Field::NwSrc => "ip_src",
+        Field::NwDst => "ip_dst",
+        field => field.name(),
+    }
+}
+
+/// A value of a field without a mask.
+pub(super) fn print_value(field: Field, value: u128) -> String {
+    ValueText { field, value, mask: field.all_ones(), ports: &(), in_match: false }.to_string()
+}
+
 struct ActionText<'a> {
     action: &'a Action,
     ports: &'a dyn PortNames,
@@ -540,13 +559,7 @@ impl Display for ActionText<'_> {
             }
             Action::SetField { field, value, mask } => {
                 let (field, value, mask) = (*field, *value, *mask);
-                let name = match field {
-                    Field::EthSrc => "eth_src",
-                    Field::EthDst => "eth_dst",
-                    Field::NwSrc => "ip_src",
-                    Field::NwDst => "ip_dst",
-                    field => field.name(),
-                };
+                let name = set_field_name(field);
                 let value = ValueText { field, value, mask, ports, in_match: false };
                 write!(f, "set_field:{value}->{name}")
             }
@@ -578,6 +591,9 @@ impl Display for ActionText<'_> {
                 write!(f, "learn_fdb(port={},mac={})", SubfieldText(*port), SubfieldText(*mac))
             }
             Action::Log(log) => log_text(f, log),
+            Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
+            Action::Group(id) => write!(f, "group:{id}"),
+            Action::Meter(id) => write!(f, "meter:{id}"),
         }
     }
 }

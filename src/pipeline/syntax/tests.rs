@@ -1,3 +1,5 @@
+mod objects;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -288,7 +290,27 @@ fn mistakes_are_explained_and_pointed_at() {
         ),
         ("actions=learn(table=1)", "        ^^^^^", "the action learn is not supported yet"),
         ("actions=normal", "        ^^^^^^", "the action normal is not supported yet"),
-        ("conj_id=3,actions=drop", "^^^^^^^", "the field conj_id is not supported yet"),
+        (
+            "actions=conjunction(1,1/65)",
+            "                        ^^",
+            "a conjunctive match has 2 to 64 dimensions, not 65; with one use a plain flow",
+        ),
+        (
+            "actions=conjunction(1,3/2)",
+            "                      ^",
+            "there is no dimension 3 of 2; count them from 1",
+        ),
+        (
+            "actions=conjunction(1,2/2),2",
+            "                           ^",
+            "conjunction stands with nothing but others of its kind; put the other actions into the flow that matches \
+             conj_id",
+        ),
+        (
+            "actions=clone(conjunction(1,2/2))",
+            "              ^^^^^^^^^^^^^^^^^^",
+            "conjunction is about the whole flow and must stand outside of clone; move it there",
+        ),
         (
             "actions=clone(2,3",
             "             ^",

@@ -72,6 +72,12 @@ impl Traced<'_> {
         ((whole & own) >> from.start) & from.ones()
     }
 
+    /// The bits of `mask` of a field.
+    pub(super) fn masked(&mut self, field: Field, mask: u128) -> u128 {
+        self.record.read_field(field, mask);
+        self.key.get(field) & mask
+    }
+
     /// Writes the bits of `mask` of a field: with a constant, or with what was read.
     #[inline]
     pub(super) fn write(&mut self, field: Field, value: u128, mask: u128) {
@@ -101,7 +107,13 @@ impl Traced<'_> {
     /// Whether the packet has the field.
     #[inline]
     pub(super) fn present(&mut self, field: Field) -> bool {
-        match field.info().prereq {
+        self.meets(field.info().prereq)
+    }
+
+    /// Whether the packet has what a field may need.
+    #[inline]
+    pub(super) fn meets(&mut self, prereq: Prereq) -> bool {
+        match prereq {
             Prereq::None => true,
             Prereq::Vlan => self.is_tagged(),
             Prereq::Arp => self.eth(ETH_ARP) || self.eth(ETH_RARP),

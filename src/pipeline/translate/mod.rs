@@ -10,9 +10,10 @@
 //!    to the copy; `TtlExpired` of `dec_ttl`, which ends the list of actions that it stands in. What was sent before
 //!    stays sent;
 //! 3. `NoSuchPort`: an output named a port that does not exist;
-//! 4. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
-//! 5. `NoMatch`: the last lookup met no flow;
-//! 6. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop, nor
+//! 4. `NoSuchGroup`: a bucket or a frozen context named a group that does not exist;
+//! 5. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
+//! 6. `NoMatch`: the last lookup met no flow;
+//! 7. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop, nor
 //!    is one that leaves the tables to go on later.
 //!
 //! **VLAN fields.** A write that sets the presence bit of an untagged packet pushes a tag of type 0x8100 (as do
@@ -25,6 +26,7 @@
 
 mod fields;
 mod leave;
+mod objects;
 #[cfg(test)]
 mod tests;
 
@@ -213,6 +215,7 @@ struct Seen {
     shown: bool,
     halt: Option<DropReason>,
     no_such_port: bool,
+    no_such_group: bool,
     to_in_port: bool,
     missed: bool,
 }
@@ -223,6 +226,7 @@ impl Seen {
             Seen { sent: true, .. } => None,
             Seen { halt: Some(reason), .. } => Some(reason),
             Seen { no_such_port: true, .. } => Some(DropReason::NoSuchPort),
+            Seen { no_such_group: true, .. } => Some(DropReason::NoSuchGroup),
             Seen { to_in_port: true, .. } => Some(DropReason::ToInPort),
             Seen { missed: true, .. } => Some(DropReason::NoMatch),
             Seen { shown: true, .. } => None,
@@ -314,6 +318,10 @@ impl<'s> Walk<'s, '_> {
             Action::Learn(learn) => self.learn(*learn),
             Action::Log(log) => self.log(log),
             Action::Await { port, ip, actions } => self.wait_neighbour(*port, *ip, actions),
+            // A lookup never ends at such a flow.
+            Action::Conjunction { .. } => Ok(()),
+            Action::Group(id) => self.group(*id),
+            Action::Meter(id) => self.meter(*id),
         }
     }
 
