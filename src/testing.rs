@@ -5,6 +5,7 @@
 
 use crate::action::Op;
 use crate::action::execute::{ControllerOp, Copied, Sink, execute};
+use crate::action::intent::{Intent, Neighbour};
 use crate::action::reply::{Reply, turn};
 use crate::logical::action::{Context, Pipeline, TABLES, parse_actions};
 use crate::logical::expr::{Expr, parse_microflow};
@@ -94,6 +95,13 @@ impl Sink<HeapPacket> for Count {
         true
     }
     fn copied(&mut self, _: &PacketMeta, _: Copied) {}
+    fn again(&mut self, _: HeapPacket, _: &PacketMeta, _: u32) {
+        self.0 += 1;
+    }
+    fn hold(&mut self, _: HeapPacket, _: &PacketMeta, _: Neighbour, _: u32) {
+        self.0 += 1;
+    }
+    fn tell(&mut self, _: &HeapPacket, _: &PacketMeta, _: Intent) {}
 }
 
 /// Any text as a flow: nothing panics, errors point inside the text, and what is read is printed so that it is read

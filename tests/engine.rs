@@ -8,6 +8,9 @@ use std::time::Duration;
 use millrace::datapath::{Datapath, PortError};
 use millrace::packet::{Packet, PortNo};
 use millrace::pipeline::cache::CacheSizes;
+use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::objectmod::MeterMod;
+use millrace::pipeline::syntax::{GroupCommand, parse_group, parse_meter};
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use support::*;
 
@@ -43,6 +46,41 @@ fn a_frame_goes_where_its_flow_says() {
     assert_eq!(number_of(wire3.take().unwrap().data()), (0, 8));
     let stats = switch.port_stats(p2).unwrap().switch;
     assert_eq!((stats.injected, stats.tx_packets, stats.tx_bytes), (1, 1, 60));
+}
+
+#[test]
+fn a_meter_drops_by_name_what_exceeds_it_and_a_group_copies() {
+    let (mut switch, wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    add(&mut switch, &memory("p2"));
+    add(&mut switch, &memory("p3"));
+    let stats = std::sync::Arc::clone(switch.flow_stats());
+    let mut batch = millrace::pipeline::Batch::new(&Default::default(), &stats, std::time::Instant::now());
+    let group = "group_id=1,type=all,bucket=mod_nw_dst:10.0.0.9,2,bucket=meter:1,3";
+    batch.apply_group(&parse_group(group, &(), GroupCommand::Add).unwrap()).unwrap();
+    // So slow that no packet more passes while the test runs.
+    let meter = parse_meter("meter=1,kbps,burst,bands=type=drop,rate=1,burst_size=1").unwrap();
+    batch.apply_meter(&MeterMod::Add(meter)).unwrap();
+    batch.apply(&change(Command::Add, "in_port=1,udp actions=group:1")).unwrap();
+    let tables = batch.commit().0;
+    let generation = switch.publish_tables(tables.clone());
+    wait(&switch, generation);
+    for n in 0..5 {
+        switch.inject(p1, &numbered(0, n, 60)).unwrap();
+    }
+    let totals = assert_accounts(&mut switch, &[("meter_exceeded", 3)]);
+    assert_eq!((totals.injected, totals.copied, totals.transmitted), (5, 5, 7));
+    let (wire2, wire3) = (wires.of("p2").unwrap(), wires.of("p3").unwrap());
+    for n in 0..5 {
+        assert_eq!(wire2.take().unwrap().data()[30..34], [10, 0, 0, 9]);
+        if n < 2 {
+            assert_eq!(number_of(wire3.take().unwrap().data()), (0, n));
+        }
+    }
+    assert!(wire3.take().is_none());
+    let meter = tables.objects().meters().get(1).unwrap();
+    assert_eq!(meter.seen().read(), (5, 300));
+    assert_eq!(meter.dropped().map(|count| count.read()).collect::<Vec<_>>(), [(3, 180)]);
 }
 
 #[test]

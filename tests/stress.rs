@@ -194,7 +194,7 @@ impl Stress {
     fn probe(&mut self) -> Option<usize> {
         let flows = self.tables.list(&FlowFilter::default());
         let flows: Vec<Flow> = flows.iter().map(|flow| Flow::clone(flow)).collect();
-        let world = World { flows: &flows, ports: &PORTS };
+        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
         let mut expected = HashMap::new();
         let mut marks = Vec::new();
         let kinds = self.keys.clone().into_iter().enumerate().map(|(at, key)| (key, at % 3, false));

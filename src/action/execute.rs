@@ -1,10 +1,11 @@
 //! Doing operations to packets.
 //!
 //! Nothing is done that nobody would see: the last output takes the packet itself, a group works on the packet itself
-//! when nothing follows it, and what stands behind the last output or controller operation is not done.
+//! when nothing follows it, and what stands behind the last operation that somebody sees is not done.
 
-use super::{Op, rewrite};
-use crate::packet::{DropReason, Field, Packet, PacketMeta, PortRef};
+use super::intent::{Intent, Neighbour};
+use super::{Op, reply, rewrite};
+use crate::packet::{DropReason, Field, Packet, PacketMeta, PortRef, Said};
 
 /// What the controller is told with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub enum Copied {
 /// Where packets go.
 ///
 /// Every packet given to [`execute`], and every copy `copied` was told of as [`Copied::Made`], comes back by exactly
-/// one of `output`, `drop` and `consumed`. So received packets and copies add up to what was output, dropped and
-/// consumed at any moment between two calls.
+/// one of `output`, `drop`, `consumed`, `again` and `hold`. So received packets and copies add up to what was output,
+/// dropped, consumed and held at any moment between two calls.
 pub trait Sink<P: Packet> {
     /// The packet leaves by a port.
     fn output(&mut self, packet: P, meta: &PacketMeta, port: PortRef);
@@ -49,6 +50,13 @@ pub trait Sink<P: Packet> {
     fn meter(&mut self, id: u32, bytes: usize) -> bool;
     /// A copy of a packet was made, or should have been.
     fn copied(&mut self, meta: &PacketMeta, copy: Copied);
+    /// The packet is to be parsed again and to go on from a frozen context; of `meta` only holds where it came from and
+    /// what was said of it.
+    fn again(&mut self, packet: P, meta: &PacketMeta, frozen: u32);
+    /// The packet waits for a neighbour, and is then to go on from a frozen context.
+    fn hold(&mut self, packet: P, meta: &PacketMeta, neighbour: Neighbour, frozen: u32);
+    /// The control thread is to be told something about the packet.
+    fn tell(&mut self, packet: &P, meta: &PacketMeta, intent: Intent);
 }
 
 /// Groups within groups; translation makes none deeper, and a deeper one is passed over.
@@ -101,16 +109,16 @@ fn run<P: Packet, S: Sink<P>>(
                     return None;
                 }
             }
+            Op::Controller { .. } | Op::Tell(_) => show(&packet, meta, op, sink),
             Op::Meter(id) => {
                 if !sink.meter(id, packet.data().len()) {
                     sink.drop(packet, meta, DropReason::MeterExceeded);
                     return None;
                 }
             }
-            Op::Controller { .. } => show(&packet, meta, op, sink),
             Op::Output(port) => {
                 *sent = true;
-                if rest.iter().all(is_controller) {
+                if rest.iter().all(is_look) {
                     rest.iter().for_each(|op| show(&packet, meta, op, sink));
                     sink.output(packet, meta, port);
                     return None;
@@ -119,20 +127,31 @@ fn run<P: Packet, S: Sink<P>>(
                     sink.output(copy, meta, port);
                 }
             }
+            Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } => {
+                *sent = true;
+                if rest.iter().all(is_look) {
+                    rest.iter().for_each(|op| show(&packet, meta, op, sink));
+                    go_elsewhere(packet, meta, op, sink);
+                    return None;
+                }
+                if let Some(copy) = copy(&packet, meta, sink) {
+                    go_elsewhere(copy, meta, op, sink);
+                }
+            }
             Op::Clone { ops } => {
                 let (group, behind) = rest.split_at_checked(usize::from(ops)).unwrap_or((rest, &[]));
                 rest = behind;
                 if depth == MAX_NESTING || !group.iter().any(is_observable) {
                     continue;
                 }
-                if group.iter().all(is_controller) {
+                if group.iter().all(is_look) {
                     group.iter().for_each(|op| show(&packet, meta, op, sink));
                     continue;
                 }
                 if rest.is_empty() {
                     return run(packet, meta, group, depth + 1, sent, sink);
                 }
-                *sent |= group.iter().any(|op| matches!(op, Op::Output(_)));
+                *sent |= group.iter().any(is_end);
                 if let Some(copy) = copy(&packet, meta, sink) {
                     let mut meta = *meta;
                     if let Some(copy) = run(copy, &mut meta, group, depth + 1, &mut false, sink) {
@@ -187,7 +206,19 @@ impl<'a> Straight<'a> {
 /// Whether somebody sees the operation.
 #[inline(always)]
 fn is_observable(op: &Op) -> bool {
-    matches!(op, Op::Output(_) | Op::Controller { .. })
+    is_end(op) || is_look(op)
+}
+
+/// Whether the operation takes the packet.
+#[inline(always)]
+fn is_end(op: &Op) -> bool {
+    matches!(op, Op::Output(_) | Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. })
+}
+
+/// Whether the operation only looks at the packet.
+#[inline(always)]
+fn is_look(op: &Op) -> bool {
+    matches!(op, Op::Controller { .. } | Op::Tell(_))
 }
 
 #[inline(always)]
@@ -195,11 +226,35 @@ fn is_controller(op: &Op) -> bool {
     matches!(op, Op::Controller { .. })
 }
 
-/// Does a controller operation.
+/// Does an operation that only looks.
 #[inline]
 fn show<P: Packet, S: Sink<P>>(packet: &P, meta: &PacketMeta, op: &Op, sink: &mut S) {
-    if let Op::Controller { max_len, reason, table, cookie, frozen } = *op {
-        sink.controller(packet, meta, ControllerOp { max_len, reason, table, cookie, frozen });
+    match *op {
+        Op::Controller { max_len, reason, table, cookie, frozen } => {
+            sink.controller(packet, meta, ControllerOp { max_len, reason, table, cookie, frozen });
+        }
+        Op::Tell(intent) => sink.tell(packet, meta, intent),
+        _ => {}
+    }
+}
+
+/// Does an operation after which the packet leaves this list of operations and goes on by another.
+#[cold]
+fn go_elsewhere<P: Packet, S: Sink<P>>(mut packet: P, meta: &PacketMeta, op: &Op, sink: &mut S) {
+    match *op {
+        Op::CheckLen { larger: 0, .. } | Op::Become { frozen: 0, .. } | Op::Await { frozen: 0, .. } => {
+            sink.drop(packet, meta, DropReason::ContextFull);
+        }
+        Op::CheckLen { len, larger, other } => {
+            let is_larger = packet.data().len() > usize::from(len);
+            sink.again(packet, meta, if is_larger { larger } else { other });
+        }
+        Op::Become { kind, frozen } => match reply::turn(&mut packet, meta, kind) {
+            Ok(()) => sink.again(packet, &PacketMeta { said: Said::default(), ..*meta }, frozen),
+            Err(reason) => sink.drop(packet, meta, reason),
+        },
+        Op::Await { neighbour, frozen } => sink.hold(packet, meta, neighbour, frozen),
+        _ => sink.drop(packet, meta, DropReason::Explicit),
     }
 }
 

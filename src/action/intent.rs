@@ -3,6 +3,7 @@
 //! The invariant: an intent is plain data and says all of itself, so that whoever takes it needs neither the flow nor the
 //! snapshot that it comes from. Only the name of a log is left out: it is found by the flow's cookie.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::Subfield;
@@ -16,7 +17,7 @@ pub struct Neighbour {
     /// Key of the logical port.
     pub port: u32,
     /// IPv6 address, or an IPv4 address in IPv6's form for it (`::ffff:a.b.c.d`).
-    pub ip: u128,
+    pub ip: Ipv6Addr,
 }
 
 /// What `learn_neighbour(…)` and `learn_fdb(…)` learn, and from where. The datapath is the metadata.

@@ -13,7 +13,7 @@ mod rewrite;
 use std::sync::Arc;
 
 use crate::packet::{DropReason, Field, PortNo, PortRef};
-use intent::{Learn, Log};
+use intent::{Intent, Learn, Log, Neighbour};
 use reply::Reply;
 
 /// Some consecutive bits of a field: `NXM_NX_REG0[4..7]` is `{ field: Reg0, start: 4, bits: 4 }`.
@@ -245,4 +245,55 @@ pub enum Op {
     Meter(u32),
     /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
+    /// The packet is parsed again and goes on from a frozen context: from one if it has more bytes, else from the other.
+    CheckLen {
+        /// Most bytes of the frame for the other.
+        len: u16,
+        /// The context for longer frames; 0 if there was no number for it.
+        larger: u32,
+        /// The other.
+        other: u32,
+    },
+    /// The packet becomes a reply, is parsed again and goes on from a frozen context.
+    Become {
+        /// What it becomes.
+        kind: Reply,
+        /// The context; 0 if there was no number for it.
+        frozen: u32,
+    },
+    /// The packet waits for a neighbour, and then goes on from a frozen context.
+    Await {
+        /// The neighbour.
+        neighbour: Neighbour,
+        /// The context; 0 if there was no number for it.
+        frozen: u32,
+    },
+    /// The control thread is told something.
+    Tell(Intent),
+}
+
+impl Op {
+    /// The frozen contexts that the operation leaves behind; 0 is none.
+    pub fn frozen(&self) -> impl Iterator<Item = u32> + use<> {
+        let both = match *self {
+            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
+                [frozen, 0]
+            }
+            Op::CheckLen { larger, other, .. } => [larger, other],
+            _ => [0, 0],
+        };
+        both.into_iter()
+    }
+
+    /// The same, to be changed.
+    pub fn frozen_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        let both = match self {
+            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
+                [Some(frozen), None]
+            }
+            Op::CheckLen { larger, other, .. } => [Some(larger), Some(other)],
+            _ => [None, None],
+        };
+        both.into_iter().flatten()
+    }
 }

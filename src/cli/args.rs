@@ -44,7 +44,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub(super) enum Command {
     /// The switch, its ports and who polls them
     Show,
-    /// Ports: add, del, list, stats, set-mtu
+    /// Ports: add, set, del, list, stats, set-mtu
     #[command(subcommand)]
     Port(PortCommand),
     /// Workers: list
@@ -154,7 +154,7 @@ pub(super) enum OvnWhat {
         egress: bool,
         /// The table they stand in
         #[arg(long, default_value = "10")]
-        table: u8,
+        table: String,
     },
 }
 
@@ -167,6 +167,20 @@ pub(super) enum PortCommand {
         /// The keys of `[[port]]` in the config file, such as type=af_packet iface=veth0 n_rxq=2
         #[arg(required = true, value_name = "KEY=VALUE")]
         keys: Vec<String>,
+        /// The logical port that it is, such as vm1; the same as iface_id=NAME
+        #[arg(long, value_name = "NAME")]
+        iface_id: Option<String>,
+    },
+    /// Change what can be changed of a running port
+    Set {
+        /// Name or number
+        port: String,
+        /// iface_id=NAME, the logical port that it is (nothing behind the `=`: none); mtu=BYTES
+        #[arg(required_unless_present = "iface_id", value_name = "KEY=VALUE")]
+        keys: Vec<String>,
+        /// The same as iface_id=NAME
+        #[arg(long, value_name = "NAME")]
+        iface_id: Option<String>,
     },
     /// Remove a port
     Del {

@@ -141,8 +141,10 @@ impl Session<'_, '_> {
                 request
             }
             Command::Sbctl(arguments) => match arguments.command {
-                SbctlCommand::Load { file, chassis } => return self.load(&file, chassis),
-                SbctlCommand::Read(command) => sbctl::request(arguments.options, command),
+                SbctlCommand::Load { file, chassis } => {
+                    return self.load(&arguments.options, &file, chassis);
+                }
+                SbctlCommand::Read(command) => sbctl::request(arguments.options, command)?,
             },
             Command::Trace(arguments) => request::trace(arguments)?,
             Command::Drops => Request::bare("drops"),
@@ -199,12 +201,17 @@ impl Session<'_, '_> {
     fn ovn(&mut self, command: OvnCommand) -> Result<(), Failure> {
         let reader = ovn::Reader::new(command)?;
         let mut refused = 0;
-        for line in BufReader::new(&mut *self.streams.input).lines() {
+        let lines = BufReader::new(&mut *self.streams.input).split(b'\n');
+        for (number, line) in (1..).zip(lines) {
             let line = line.map_err(|error| {
-                Failure::Usage(format!("cannot read standard input: {error}; give it text in UTF-8"))
+                Failure::Usage(format!("cannot read standard input: {error}; look where it comes from"))
             })?;
-            let answer = reader.read(&line);
-            let text = if self.json { answer.json(&line) } else { answer.text(&line) };
+            let line = request::utf8(line, number).map_err(|place| {
+                Failure::Usage(format!("standard input is not a text in UTF-8 at {place}; mend that line"))
+            })?;
+            let line = line.strip_suffix('\r').unwrap_or(&line);
+            let answer = reader.read(line);
+            let text = if self.json { answer.json(line) } else { answer.text(line) };
             self.streams.output.write_all(text.as_bytes())?;
             refused += usize::from(answer.result.is_err());
         }

@@ -8,9 +8,10 @@ use serde_json::json;
 use super::Failure;
 use super::args::{OvnCommand, OvnNames, OvnWhat};
 use crate::logical::SyntaxError;
-use crate::logical::action::{Context, Pipeline, parse_actions};
+use crate::logical::action::{Context, Pipeline, TABLES, parse_actions};
+use crate::logical::error::shortened;
 use crate::logical::expr::{Expr, parse_microflow};
-use crate::logical::lex::Lexer;
+use crate::logical::lex::{Kind as Token, Lexer};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
 
@@ -63,7 +64,7 @@ impl Reader {
             }
             OvnWhat::ParseActions { egress, table } => {
                 let pipeline = if egress { Pipeline::Egress } else { Pipeline::Ingress };
-                What::Actions(Context::at(pipeline, table))
+                What::Actions(Context::at(pipeline, table_number(&table)?))
             }
         };
         Ok(Self { names, what })
@@ -121,10 +122,33 @@ impl Answer {
     }
 }
 
+fn table_number(word: &str) -> Result<u8, Failure> {
+    word.parse().ok().filter(|table| *table < TABLES).ok_or_else(|| {
+        let (word, last) = (shortened(word), TABLES - 1);
+        Failure::Usage(format!(
+            "\"{word}\" does not fit --table; write the number of a table, from 0 to {last}"
+        ))
+    })
+}
+
+/// Whether a text is one constant and nothing else.
+fn is_constant(text: &str) -> bool {
+    let tokens: Vec<Token> = Lexer::new(text).take(2).map(|token| token.kind).collect();
+    matches!(tokens[..], [Token::Number(_)])
+}
+
 fn names(given: &OvnNames) -> Result<FixedNames, Failure> {
     let mut names = FixedNames::new();
     for word in &given.address_set {
         let (name, members) = list("--address-set", word, "NAME=10.0.0.1,10.0.0.0/24")?;
+        let members: Vec<&str> = members.collect();
+        if let Some(odd) = members.iter().find(|member| !is_constant(member)) {
+            let odd = shortened(odd);
+            return Err(Failure::Usage(format!(
+                "\"{odd}\" in --address-set is no address; write such as 10.0.0.1, 10.0.0.0/24, fd00::1 or \
+                 02:00:00:00:00:01"
+            )));
+        }
         names.add_address_set(AddressSet::new(name, members));
     }
     for word in &given.port_group {
@@ -132,13 +156,13 @@ fn names(given: &OvnNames) -> Result<FixedNames, Failure> {
         names.add_port_group(PortGroup::new(name, ports));
     }
     for word in &given.port {
-        let port = word.rsplit_once('=').and_then(|(name, key)| Some((name, key.parse().ok()?)));
-        let Some((name, key)) = port else {
+        let port = word.rsplit_once('=').and_then(|(name, key)| Some((name, key.parse::<u16>().ok()?)));
+        let Some((name, key @ 1..)) = port else {
             return Err(Failure::Usage(format!(
-                "\"{word}\" does not fit --port; write NAME=KEY, such as lp1=1"
+                "\"{word}\" does not fit --port; write NAME=KEY with a key from 1 to 65535, such as lp1=1"
             )));
         };
-        names.add_port(name, key);
+        names.add_port(name, key.into());
     }
     for port in &given.resident {
         names.add_resident(port);

@@ -38,19 +38,32 @@ const PROTOCOLS: [&str; 14] = [
 
 pub(super) fn port(command: PortCommand) -> Result<Request, Failure> {
     Ok(match command {
-        PortCommand::Add { name, keys } => {
-            if let Some(key) = keys.iter().find(|key| !key.contains('=')) {
-                return Err(Failure::Usage(format!(
-                    "\"{key}\" is not KEY=VALUE; write such as `millrace port add {name} type=af_packet iface=veth0`"
-                )));
-            }
-            Request::with("port/add", [name].into_iter().chain(keys).collect())
+        PortCommand::Add { name, keys, iface_id } => {
+            port_keys("port/add", name, keys, iface_id, "add p1 type=af_packet iface=veth0")?
+        }
+        PortCommand::Set { port, keys, iface_id } => {
+            port_keys("port/set", port, keys, iface_id, "set p1 iface_id=vm1")?
         }
         PortCommand::Del { port } => Request::with("port/del", vec![port]),
         PortCommand::List => Request::bare("port/list"),
         PortCommand::Stats { port } => Request::with("port/stats", port.into_iter().collect()),
         PortCommand::SetMtu { port, mtu } => Request::with("port/set-mtu", vec![port, mtu.to_string()]),
     })
+}
+
+fn port_keys(
+    method: &str,
+    port: String,
+    mut keys: Vec<String>,
+    iface_id: Option<String>,
+    example: &str,
+) -> Result<Request, Failure> {
+    if let Some(key) = keys.iter().find(|key| !key.contains('=')) {
+        let sentence = format!("\"{key}\" is not KEY=VALUE; write such as `millrace port {example}`");
+        return Err(Failure::Usage(sentence));
+    }
+    keys.extend(iface_id.map(|name| format!("iface_id={name}")));
+    Ok(Request::with(method, [port].into_iter().chain(keys).collect()))
 }
 
 pub(super) fn rxq(command: RxqCommand) -> Result<Request, Failure> {
@@ -231,5 +244,17 @@ pub(super) fn read_text(
             "{name} has more than {most} bytes, the most that one change may have; {mend}"
         )));
     }
-    String::from_utf8(text).map_err(|_| Failure::Usage(format!("{name} is not a text in UTF-8; give {what}")))
+    utf8(text, 1)
+        .map_err(|place| Failure::Usage(format!("{name} is not a text in UTF-8 at {place}; give {what}")))
+}
+
+/// Bytes as text, or the place of the first that is none; the first line has that number.
+pub(super) fn utf8(bytes: Vec<u8>, first_line: usize) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..at).unwrap_or_default();
+        let line = first_line + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        format!("line {line}, byte {}", column + 1)
+    })
 }

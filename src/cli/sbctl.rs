@@ -24,7 +24,7 @@ pub(super) struct Options {
     #[arg(long, global = true)]
     no_headings: bool,
 
-    /// The same as --format=list --data=bare --no-headings
+    /// The same as --format=list --data=bare --no-headings; --format and --data count beside it
     #[arg(long, global = true)]
     bare: bool,
 
@@ -67,6 +67,8 @@ pub(super) enum SbctlCommand {
 pub(super) enum ReadCommand {
     /// Chassis, their tunnels and their ports
     Show,
+    /// Rows that this switch cannot execute, or not wholly, and why
+    Troubles,
     /// Logical flows
     #[command(visible_alias = "dump-flows")]
     LflowList {
@@ -102,22 +104,55 @@ pub(super) enum ReadCommand {
     },
 }
 
+impl Options {
+    /// Refuses what the command has no use for. The style of rows may always be said, as with the original.
+    fn check(&self, command: &str, own: &[&str]) -> Result<(), Failure> {
+        let given =
+            [("--columns", self.columns.is_some()), ("--if-exists", self.if_exists), ("--uuid", self.uuid)];
+        match given.into_iter().find(|(option, given)| *given && !own.contains(option)) {
+            Some((option, _)) => {
+                Err(Failure::Usage(format!("{command} has no option {option}; leave it out")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl ReadCommand {
+    /// Its name, and which options it has beside the style.
+    fn form(&self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            ReadCommand::Show => ("show", &[]),
+            ReadCommand::Troubles => ("troubles", &[]),
+            ReadCommand::LflowList { .. } => ("lflow-list", &["--uuid"]),
+            ReadCommand::List { .. } => ("list", &["--columns", "--if-exists"]),
+            ReadCommand::Find { .. } => ("find", &["--columns"]),
+            ReadCommand::Get { .. } => ("get", &["--if-exists"]),
+        }
+    }
+}
+
 /// What is asked of the switch.
-pub(super) fn request(options: Options, command: ReadCommand) -> Request {
+pub(super) fn request(options: Options, command: ReadCommand) -> Result<Request, Failure> {
+    let (name, own) = command.form();
+    options.check(name, own)?;
     let Options { format, data, no_headings, bare, columns, if_exists, uuid } = options;
     let named = [("--format", format), ("--data", data), ("--columns", columns)];
     let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-    let flags =
-        [("--bare", bare), ("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
+    // First, so that it does not undo the others.
+    let bare = bare.then(|| "--bare".to_owned()).into_iter();
+    let flags = [("--no-headings", no_headings), ("--if-exists", if_exists), ("--uuid", uuid)];
     let flags = flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
     let (method, words) = match command {
-        ReadCommand::Show => ("sbctl/show", Vec::new()),
+        // Not of rows, so that no style makes a difference.
+        ReadCommand::Show => return Ok(Request::bare("sbctl/show")),
+        ReadCommand::Troubles => return Ok(Request::bare("sbctl/troubles")),
         ReadCommand::LflowList { words } => ("sbctl/lflow-list", words),
         ReadCommand::List { table, records } => ("sbctl/list", [vec![table], records].concat()),
         ReadCommand::Find { table, conditions } => ("sbctl/find", [vec![table], conditions].concat()),
         ReadCommand::Get { table, record, values } => ("sbctl/get", [vec![table, record], values].concat()),
     };
-    Request::with(method, named.chain(flags).chain(words).collect())
+    Ok(Request::with(method, bare.chain(named).chain(flags).chain(words).collect()))
 }
 
 fn chassis_word(name: String) -> String {
@@ -126,7 +161,13 @@ fn chassis_word(name: String) -> String {
 
 impl Session<'_, '_> {
     /// Sends a dump, and prints what the switch says of the whole.
-    pub(super) fn load(&mut self, file: &str, chassis: Option<String>) -> Result<(), Failure> {
+    pub(super) fn load(
+        &mut self,
+        options: &Options,
+        file: &str,
+        chassis: Option<String>,
+    ) -> Result<(), Failure> {
+        options.check("load", &[])?;
         let what = "a dump as `ovsdb-client --format=json dump` writes it";
         let mend = "leave out tables that a chassis does not read";
         let text = read_text(file, self.streams.input, what, MAX_DUMP, mend)?;

@@ -1,3 +1,5 @@
+mod ovn;
+
 use std::io::Cursor;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
@@ -93,6 +95,9 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[rstest]
 #[case(&["show"], json!(["show", []]))]
 #[case(&["port", "add", "p1", "type=null", "size=64"], json!(["port/add", ["p1", "type=null", "size=64"]]))]
+#[case(&["port", "add", "p1", "type=null", "--iface-id", "vm 1"], json!(["port/add", ["p1", "type=null", "iface_id=vm 1"]]))]
+#[case(&["port", "set", "p1", "iface_id=vm1", "mtu=9000"], json!(["port/set", ["p1", "iface_id=vm1", "mtu=9000"]]))]
+#[case(&["port", "set", "p1", "--iface-id=vm1"], json!(["port/set", ["p1", "iface_id=vm1"]]))]
 #[case(&["port", "del", "p1"], json!(["port/del", ["p1"]]))]
 #[case(&["port", "list"], json!(["port/list", []]))]
 #[case(&["port", "stats"], json!(["port/stats", []]))]
@@ -143,12 +148,17 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["ofctl", "resume", "0.1024", "p1", "0001"], json!(["ofctl/resume", ["0.1024", "p1", "0001"]]))]
 #[case(&["ofctl", "monitor"], json!(["ofctl/monitor", []]))]
 #[case(&["sbctl", "show"], json!(["sbctl/show", []]))]
+#[case(&["sbctl", "--bare", "-f", "csv", "show"], json!(["sbctl/show", []]))]
 #[case(&["sbctl", "lflow-list"], json!(["sbctl/lflow-list", []]))]
 #[case(&["sbctl", "--uuid", "dump-flows", "r1", "0xabc"], json!(["sbctl/lflow-list", ["--uuid", "r1", "0xabc"]]))]
 #[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
 #[case(
     &["sbctl", "--bare", "--columns=_uuid", "find", "Datapath_Binding", "external_ids:name=r1"],
-    json!(["sbctl/find", ["--columns=_uuid", "--bare", "Datapath_Binding", "external_ids:name=r1"]])
+    json!(["sbctl/find", ["--bare", "--columns=_uuid", "Datapath_Binding", "external_ids:name=r1"]])
+)]
+#[case(
+    &["sbctl", "--bare", "--format=csv", "list", "dns"],
+    json!(["sbctl/list", ["--bare", "--format=csv", "dns"]])
 )]
 #[case(
     &["sbctl", "list", "dns", "-f", "table", "--data=json", "--no-headings"],
@@ -536,77 +546,19 @@ fn a_dump_that_is_none_is_named() {
             && errors.ends_with("; give the path of a dump as `ovsdb-client --format=json dump` writes it\n"),
         "{errors}"
     );
-    let file = switch.file("sb.json", b"\xff");
+    let file = switch.file("sb.json", b"{}\n\xc3\xb6 \xff");
     let (code, _, errors) = switch.run(&["sbctl", "load", &file]);
     assert_eq!(code, 2);
-    assert!(errors.contains("is not a text in UTF-8"), "{errors}");
-}
-
-/// Neither a switch nor a socket is needed for these.
-#[rstest]
-#[case(&["lex"], "ip4.src==10.0.0.7/24 # x\n", "ip4.src == 10.0.0.0/24 error(\"the character '#' begins nothing in this language; remove it, or put a name in double quotes\") x\n")]
-#[case(&["parse-expr"], "5 < tcp.dst\n1\n", "tcp.dst > 0x5\n1\n")]
-#[case(&["parse-expr", "--address-set", "as=10.0.0.1,10.0.1.0/24"], "ip4.src == $as", "ip4.src == 0xa000001 || ip4.src[8..31] == 0xa0001\n")]
-#[case(&["--port-group", "pg=a,b", "parse-expr"], "inport == @pg", "inport == \"a\" || inport == \"b\"\n")]
-#[case(&["annotate-expr"], "ip4.src == 1.2.3.4", "ip4.src == 0x1020304 && eth.type == 0x800\n")]
-#[case(&["normalize-expr"], "icmp4 && ip", "eth.type == 0x800 && ip.proto == 0x1\n")]
-#[case(&["evaluate-expr", "--port", "lp=4", "inport == \"lp\" && icmp4.type == 8"], "ip\nip6\ninport == \"lp\"\n", "true\nfalse\ntrue\n")]
-#[case(&["evaluate-expr", "--resident", "here", "1"], "is_chassis_resident(\"here\")\nis_chassis_resident(\"x\")", "true\nfalse\n")]
-#[case(&["parse-actions"], "ip.ttl--;next;\ndrop;\n", "ip.ttl--; next;\n    has prereqs ip\ndrop;\n")]
-fn reads_the_language_of_ovn(#[case] words: &[&str], #[case] input: &str, #[case] output: &str) {
-    let words: Vec<_> = ["ovn"].iter().chain(words).copied().collect();
-    assert_eq!(run_with(&words, None, input), (0, output.to_owned(), String::new()));
-}
-
-#[test]
-fn says_what_is_wrong_where_it_stands() {
-    let (code, output, errors) = run_with(&["ovn", "parse-expr"], None, "ip4\nip4 && tcp || udp\nip6\n");
-    assert_eq!((code, errors.as_str()), (1, "1 of the lines could not be read; the answers say why\n"));
-    let (before, after) = output.split_once("error: && and || stand side by side").unwrap();
-    assert_eq!(before, "ip4\n");
-    assert!(
-        after.contains("ip4 && tcp || udp\n") && after.contains("^^") && after.ends_with("\nip6\n"),
-        "{output}"
-    );
-
-    let (code, output, _) = run_with(&["ovn", "--json", "parse-expr"], None, "ip4\nip4 ||\n");
-    assert_eq!(code, 1);
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[0], json!({ "input": "ip4", "form": "ip4", "prereqs": null }));
-    assert_eq!((&lines[1]["input"], &lines[1]["span"]), (&json!("ip4 ||"), &json!([6, 6])));
+    assert!(errors.contains("is not a text in UTF-8 at line 2, byte 4; give a dump"), "{errors}");
 }
 
 #[rstest]
-#[case(&["ovn", "parse-expr", "--address-set", "as"], "\"as\" does not fit --address-set")]
-#[case(&["ovn", "parse-expr", "--port-group", "=a"], "\"=a\" does not fit --port-group")]
-#[case(&["ovn", "parse-expr", "--port", "a=x"], "\"a=x\" does not fit --port; write NAME=KEY")]
-#[case(&["ovn", "evaluate-expr", "ip4 && ip6"], "the microflow contradicts itself")]
-fn says_what_is_wrong_with_names_and_microflows(#[case] words: &[&str], #[case] sentence: &str) {
-    let (code, output, errors) = run_with(words, None, "ip4");
-    assert_eq!((code, output.as_str()), (2, ""));
-    assert!(errors.contains(sentence), "{errors}");
-}
-
-/// Words as a shell takes them apart, of which only single quotes are known.
-fn shell_words(line: &str) -> Vec<&str> {
-    let quoted_or_not = line.split('\'').enumerate();
-    quoted_or_not
-        .flat_map(|(n, part)| if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
-        .collect()
-}
-
-#[test]
-fn the_page_about_matches_shows_what_is_printed() {
-    let page = include_str!("../../docs/ovn.md");
-    let mut shown = 0;
-    for example in page.split("```\n$ millrace ").skip(1) {
-        let (command, rest) = example.split_once('\n').unwrap();
-        let (answer, _) = rest.split_once("```\n").unwrap();
-        let words = shell_words(command);
-        let [words @ .., "<<<", input] = words.as_slice() else { panic!("{command}") };
-        let (_, output, errors) = run_with(words, None, &format!("{input}\n"));
-        assert_eq!(output + &errors, answer, "{command}");
-        shown += 1;
-    }
-    assert_eq!(shown, 7);
+#[case(&["--columns=x", "show"], "show has no option --columns; leave it out")]
+#[case(&["--if-exists", "find", "dns"], "find has no option --if-exists; leave it out")]
+#[case(&["--uuid", "list", "dns"], "list has no option --uuid; leave it out")]
+#[case(&["--columns=x", "get", "dns", "x"], "get has no option --columns; leave it out")]
+#[case(&["--columns=x", "load", "sb.json"], "load has no option --columns; leave it out")]
+fn options_of_other_commands_are_refused(#[case] words: &[&str], #[case] sentence: &str) {
+    let words: Vec<_> = ["sbctl"].iter().chain(words).copied().collect();
+    assert_eq!(run_with(&words, None, ""), (2, String::new(), format!("{sentence}\n")));
 }

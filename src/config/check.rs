@@ -12,7 +12,7 @@ use super::{Cache, Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers
 
 mod port;
 
-pub(super) use port::port;
+pub(super) use port::{iface_id, port};
 
 /// Highest core that a machine can have, by the kernel's own limit.
 const MAX_CORE: i64 = 8191;
@@ -263,6 +263,15 @@ fn fits_in(port: &PortSpec, others: &[PortSpec], workers: usize) -> Checked<()> 
         return Err(Misplaced::key(
             key,
             Fault::Twice { what, mend: "a device belongs to one port; name another" },
+        ));
+    }
+    if let Some(iface_id) = &port.iface_id
+        && others.iter().any(|other| other.iface_id.as_ref() == Some(iface_id))
+    {
+        let what = format!("the logical port {iface_id}");
+        return Err(Misplaced::key(
+            "iface_id",
+            Fault::Twice { what, mend: "a logical port is one port here; name another" },
         ));
     }
     if let Some((_, worker)) = port.rxq_affinity.iter().find(|(_, worker)| usize::from(*worker) >= workers) {

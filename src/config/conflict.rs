@@ -16,11 +16,22 @@ pub fn owned_by(kind: &PortKind) -> Option<String> {
 }
 
 /// The sentence that refuses a port because another has what it wants; none if nobody has.
-pub fn conflict<'a>(spec: &PortSpec, others: impl Iterator<Item = &'a PortSpec>) -> Option<String> {
-    let wanted = owned_by(&spec.kind)?;
-    let owner = others.into_iter().find(|other| owned_by(&other.kind).as_ref() == Some(&wanted))?;
+pub fn conflict<'a>(spec: &PortSpec, others: impl Iterator<Item = &'a PortSpec> + Clone) -> Option<String> {
+    let of_the_kind = owned_by(&spec.kind).and_then(|wanted| {
+        let owner = others.clone().find(|other| owned_by(&other.kind).as_ref() == Some(&wanted))?;
+        Some(format!(
+            "{wanted} belongs to port \"{}\" already; remove that port with `millrace port del {}`, or name another",
+            owner.name, owner.name
+        ))
+    });
+    of_the_kind.or_else(|| iface_conflict(spec.iface_id.as_deref()?, others))
+}
+
+/// The sentence that refuses a logical port because another port is it.
+pub fn iface_conflict<'a>(iface_id: &str, mut others: impl Iterator<Item = &'a PortSpec>) -> Option<String> {
+    let owner = others.find(|other| other.iface_id.as_deref() == Some(iface_id))?;
     Some(format!(
-        "{wanted} belongs to port \"{}\" already; remove that port with `millrace port del {}`, or name another",
+        "the logical port {iface_id} is port \"{}\" already; take it from there with `millrace port set {} iface_id=`",
         owner.name, owner.name
     ))
 }

@@ -108,6 +108,8 @@ pub struct PortSpec {
     pub no_flood: bool,
     /// Worker of a receive queue, by index; queues without an entry are spread.
     pub rxq_affinity: Vec<(u16, u16)>,
+    /// The logical port that this is, by its name; `external_ids:iface-id` of Open vSwitch.
+    pub iface_id: Option<String>,
 }
 
 impl PortSpec {
@@ -133,6 +135,7 @@ impl PortSpec {
             checksum_offload: true,
             no_flood: false,
             rxq_affinity: Vec::new(),
+            iface_id: None,
         }
     }
 }

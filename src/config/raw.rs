@@ -94,6 +94,7 @@ raw! {
         size: i64, no_rx: bool, devargs: String,
         number: i64, n_rxq: i64, n_txq: i64, n_rxq_desc: i64, n_txq_desc: i64, mtu: i64, mac: String,
         promiscuous: bool, rss: bool, checksum_offload: bool, no_flood: bool, rxq_affinity: String,
+        iface_id: String,
     }
     /// `[flows]`
     RawFlows { file: String, flows: Vec<String> }

@@ -63,11 +63,17 @@ impl PortSpec {
         name: &str,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, ConfigError> {
-        port_from_pairs(name, pairs).map_err(|Misplaced { path, fault }| ConfigError {
-            place: Place { key: KeyPath(path), ..Place::default() },
-            fault: Box::new(fault),
-        })
+        port_from_pairs(name, pairs).map_err(of_a_key)
     }
+
+    /// The name of a logical port, as `port set` gets it.
+    pub fn read_iface_id(text: &str) -> Result<String, ConfigError> {
+        check::iface_id(text.to_owned()).map_err(of_a_key)
+    }
+}
+
+fn of_a_key(Misplaced { path, fault }: Misplaced) -> ConfigError {
+    ConfigError { place: Place { key: KeyPath(path), ..Place::default() }, fault: Box::new(fault) }
 }
 
 fn port_from_pairs<'a>(

@@ -202,6 +202,14 @@ impl State {
         applied
     }
 
+    /// Publishes what a batch has changed, if it has.
+    pub fn publish_batch(&mut self, batch: Batch<'_>) {
+        let (tables, changes) = batch.commit();
+        if !changes.is_empty() {
+            self.publish(tables, &changes);
+        }
+    }
+
     fn publish(&mut self, tables: Tables, changes: &Changes) -> Generation {
         let generation = self.datapath.publish_tables(tables.clone());
         self.flows.tables = tables;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use super::chassis::Following;
 use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
 
@@ -17,6 +18,10 @@ pub struct Logical {
     pub rows: Database,
     /// The name of the chassis that this switch is; without it no port is here.
     pub chassis: Option<String>,
+    /// How far rows have become flows; none at first, and while it is taken out to be carried on.
+    pub following: Option<Box<Following>>,
+    /// Rows that were not learned, for their datapath has too many.
+    pub not_learned: u64,
     /// What the last trace left behind.
     kept: Option<Tracing>,
 }

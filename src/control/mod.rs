@@ -11,11 +11,13 @@
 //! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, `dpflow` megaflows as Open vSwitch prints them.
 
 mod changes;
+pub mod chassis;
 pub mod commands;
 mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
+mod learning;
 pub mod logical;
 pub mod server;
 pub mod socket;
@@ -153,10 +155,12 @@ async fn start_and_serve(
         return Ok(());
     }
     let housekeeping = tokio::task::spawn_local(housekeeping(Rc::clone(switch)));
+    let learning = tokio::task::spawn_local(learning::learn(Rc::clone(switch)));
     tracing::info!(switch = %config.name, ports = config.ports.len(), "ready");
     ready();
     server::serve(socket, switch, &Limits::default()).await;
     housekeeping.abort();
+    learning.abort();
     Ok(())
 }
 

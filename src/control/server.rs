@@ -8,7 +8,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -50,6 +50,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// How often it is looked whether a client that waits for its answer is still there.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Serves clients until the switch stops.
 pub async fn serve(socket: &ControlSocket, switch: &Rc<Switch>, limits: &Limits) {
@@ -116,7 +119,25 @@ async fn converse(stream: &mut UnixStream, switch: &Rc<Switch>, limits: &Limits)
     tokio::pin!(stopped);
     loop {
         while let Some(request) = framer.next_request() {
-            if let Some(answer) = commands::answer(switch, &mut session, request?).await {
+            let gone = session.gone();
+            let answer = {
+                let answer = commands::answer(switch, &mut session, request?);
+                tokio::pin!(answer);
+                tokio::select! {
+                    biased;
+                    answer = &mut answer => answer,
+                    () = left(stream) => {
+                        gone.tell();
+                        // What changes something is not stopped half-way.
+                        answer.await
+                    }
+                    () = switch.stopped() => {
+                        gone.tell();
+                        answer.await
+                    }
+                }
+            };
+            if let Some(answer) = answer {
                 write(stream, &answer, limits).await?;
             }
             if switch.is_stopping() {
@@ -136,6 +157,17 @@ async fn converse(stream: &mut UnixStream, switch: &Rc<Switch>, limits: &Limits)
         match chunk.get(..count) {
             None | Some([]) => return Ok(()),
             Some(bytes) => framer.push(bytes),
+        }
+    }
+}
+
+/// Waits until the client has closed its socket. One that only sends no more still wants its answer.
+async fn left(stream: &UnixStream) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match stream.ready(Interest::WRITABLE).await {
+            Ok(ready) if !ready.is_write_closed() => {}
+            _ => return,
         }
     }
 }

@@ -37,6 +37,7 @@ pub struct Switch {
     started: Instant,
     state: RefCell<State>,
     structure: Mutex<()>,
+    following: Mutex<()>,
     load: Arc<Semaphore>,
     traces: Arc<Semaphore>,
     stop: watch::Sender<bool>,
@@ -114,6 +115,7 @@ impl Switch {
             started: Instant::now(),
             state: RefCell::new(state),
             structure: Mutex::new(()),
+            following: Mutex::new(()),
             load: Arc::new(Semaphore::new(1)),
             traces: Arc::new(Semaphore::new(MAX_TRACES)),
             stop: watch::Sender::new(false),
@@ -143,6 +145,11 @@ impl Switch {
     /// Waits for the turn to change ports or queues in several steps.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.structure.lock().await
+    }
+
+    /// Waits for the turn to make flows of rows.
+    pub async fn following_turn(&self) -> MutexGuard<'_, ()> {
+        self.following.lock().await
     }
 
     /// The turn to load rows, which only one client at a time has.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
+use crate::action::intent::Neighbour;
 use crate::config::PortSpec;
+use crate::config::conflict::iface_conflict;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Continuation, Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats,
-    PortStatus, RxqStatus, Totals, WorkerStatus,
+    PortStatus, RxqStatus, Told, Totals, WorkerStatus,
 };
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
@@ -36,6 +38,8 @@ pub struct Handle {
     pub uncounted: Vec<(StatsId, u64, u64)>,
     /// What the next call of `packet_ins` gives.
     pub packet_ins: Vec<PacketIn>,
+    /// What the next call of `intents` gives.
+    pub intents: Vec<Told>,
     /// Frames that were injected.
     pub injected: Vec<(PortNo, Vec<u8>)>,
     /// How often the ring of `inject` is full before it takes a frame.
@@ -210,6 +214,18 @@ impl Datapath for MemoryDatapath {
         Ok(())
     }
 
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError> {
+        self.find(number)?;
+        let others = self.ports.iter().filter(|port| port.0 != number).map(|port| &port.1);
+        if let Some(sentence) = iface_id.as_deref().and_then(|wanted| iface_conflict(wanted, others)) {
+            return Err(PortError::Device(sentence));
+        }
+        for port in self.ports.iter_mut().filter(|port| port.0 == number) {
+            port.1.iface_id = iface_id.clone();
+        }
+        Ok(())
+    }
+
     fn ports(&self) -> &Ports {
         &self.view
     }
@@ -374,6 +390,16 @@ impl Datapath for MemoryDatapath {
         let mut handle = self.handle.borrow_mut();
         let count = handle.packet_ins.len().min(max);
         handle.packet_ins.drain(..count).collect()
+    }
+
+    fn intents(&mut self, max: usize) -> Vec<Told> {
+        let mut handle = self.handle.borrow_mut();
+        let count = handle.intents.len().min(max);
+        handle.intents.drain(..count).collect()
+    }
+
+    fn neighbour_learned(&mut self, neighbour: Neighbour, mac: Mac) {
+        self.handle.borrow_mut().events.push(format!("learned {neighbour:?} {mac}"));
     }
 
     fn flow_stats(&self) -> &Arc<FlowStats> {

@@ -1,5 +1,6 @@
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -7,11 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::testing::MemoryDatapath;
 use super::*;
 use crate::config::{PortKind, PortSpec};
+use crate::logical::rows::Uuid;
 
 /// Limits short enough for a test.
 fn short() -> Limits {
@@ -59,6 +61,22 @@ impl Served {
     fn connect(&self) -> UnixStream {
         connect(&self.path())
     }
+
+    /// Waits until a client gets an answer to its request. Where too many are one is told so or hung up on.
+    fn has_room(&self, request: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let is_served = || {
+            let mut client = self.connect();
+            client.write_all(request.as_bytes()).ok()?;
+            // Who only sends no more is not gone.
+            client.shutdown(Shutdown::Write).ok()?;
+            next_answer(&mut client).filter(|answer| answer["error"] == Value::Null)
+        };
+        while is_served().is_none() {
+            assert!(Instant::now() < deadline, "there must be room again");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl Drop for Served {
@@ -79,9 +97,14 @@ fn connect(path: &Path) -> UnixStream {
     stream
 }
 
+/// The next answer on the stream, if there is one.
+fn next_answer(stream: &mut UnixStream) -> Option<Value> {
+    serde_json::Deserializer::from_reader(stream).into_iter().next()?.ok()
+}
+
 /// The next answer on the stream.
 fn answer(stream: &mut UnixStream) -> Value {
-    serde_json::Deserializer::from_reader(stream).into_iter().next().unwrap().unwrap()
+    next_answer(stream).unwrap()
 }
 
 fn ask(stream: &mut UnixStream, request: &str) -> Value {
@@ -172,11 +195,59 @@ fn one_client_too_many_is_told_so() {
     assert_eq!(refused["id"], 1, "with the id of its request, so that ovs-appctl prints it");
     assert!(refused["error"].as_str().unwrap().contains("3 clients are connected"));
     drop(clients);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while ask(&mut served.connect(), VERSION)["error"] != Value::Null {
-        assert!(Instant::now() < deadline, "there must be room again");
-        thread::sleep(Duration::from_millis(10));
+    served.has_room(VERSION);
+}
+
+/// A dump of a switch that traces take many seconds in.
+fn laborious() -> String {
+    let set: Vec<String> = (0..5000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+    let sw = Uuid(1).to_string();
+    let mut flows = Vec::new();
+    let mut flow = |table: u8, priority: u16, matches: &str, actions: &str| {
+        let uuid = Uuid(100 + flows.len() as u128).to_string();
+        flows.push(json!([["uuid", uuid], actions, ["uuid", sw], matches, "ingress", priority, table]));
+    };
+    for table in 0..17 {
+        flow(table, 1, &format!("ip4.src == {{{}}}", set.join(", ")), "drop;");
+        flow(table, 0, "1", &format!("next({}); next({});", table + 1, table + 1));
     }
+    let table = |name: &str, headings: Value, data: Value| {
+        json!({ "caption": format!("{name} table"), "headings": headings, "data": data }).to_string()
+    };
+    [
+        table("Datapath_Binding", json!(["_uuid", "tunnel_key"]), json!([[["uuid", sw], 1]])),
+        table(
+            "Port_Binding",
+            json!(["_uuid", "datapath", "logical_port", "tunnel_key"]),
+            json!([[["uuid", Uuid(2).to_string()], ["uuid", sw], "a", 1]]),
+        ),
+        table(
+            "Logical_Flow",
+            json!(["_uuid", "actions", "logical_datapath", "match", "pipeline", "priority", "table_id"]),
+            json!(flows),
+        ),
+    ]
+    .join("\n")
+}
+
+#[test]
+fn clients_that_leave_before_their_answer_hold_nobody_up() {
+    let served = Served::start(Limits { message: 16 << 20, ..short() });
+    let load = json!({ "id": 1, "method": "sbctl/load", "params": [laborious()] }).to_string();
+    assert_eq!(ask(&mut served.connect(), &load)["error"], Value::Null);
+    let trace = |microflow: &str| json!({ "id": 1, "method": "trace", "params": [microflow] }).to_string();
+    for _ in 0..12 {
+        let long = trace(r#"inport == "a" && ip4.src == 9.9.9.9"#);
+        served.connect().write_all(long.as_bytes()).unwrap();
+    }
+    // Their turns come back too.
+    served.has_room(&trace(r#"inport == "a" && ip4.src == 10.0.0.1"#));
+    // And the end of the switch does not wait for one.
+    let mut client = served.connect();
+    client.write_all(trace(r#"inport == "a" && ip4.src == 9.9.9.9"#).as_bytes()).unwrap();
+    let asked = Instant::now();
+    drop(served);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
 }
 
 /// Runs the real `ovs-appctl` with its standard output and error together.

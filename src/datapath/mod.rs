@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::action::intent::{Intent, Neighbour};
 use crate::config::PortSpec;
 use crate::packet::{DropReason, Mac, PortNo};
 use crate::pipeline::stats::FlowStats;
@@ -52,6 +53,9 @@ pub trait Datapath {
 
     /// Changes the MTU of a running port, where its device allows it.
     fn set_mtu(&mut self, number: PortNo, mtu: u16) -> Result<(), PortError>;
+
+    /// Says which logical port a port is, if it is any. Refused where another port is it.
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError>;
 
     /// The ports as actions see them.
     fn ports(&self) -> &Ports;
@@ -106,6 +110,13 @@ pub trait Datapath {
 
     /// Takes what workers have sent to the controller since the last call, at most `max`.
     fn packet_ins(&mut self, max: usize) -> Vec<PacketIn>;
+
+    /// Takes what packets made workers tell since the last call, at most `max`.
+    fn intents(&mut self, max: usize) -> Vec<Told>;
+
+    /// Lets the packets go on that wait for this neighbour, with its address. Called before the publication with which the
+    /// tables know it: the packets go on when a worker sees that, before any that comes later.
+    fn neighbour_learned(&mut self, neighbour: Neighbour, mac: Mac);
 
     /// The flows' counters.
     fn flow_stats(&self) -> &Arc<FlowStats>;
@@ -320,6 +331,12 @@ pub struct Totals {
     pub drops: Vec<(DropReason, u64)>,
     /// Packets handed to the controller ring (copies beside the packet, outside the identity).
     pub packet_ins: u64,
+    /// Things that packets made workers tell the control thread.
+    pub intents: u64,
+    /// Things not told because the same was told a moment before.
+    pub intents_suppressed: u64,
+    /// Things not told because the ring was full.
+    pub intents_lost: u64,
     /// Times a shared transmit queue was found taken.
     pub tx_contention: u64,
     /// Times a transmit was tried again.
@@ -362,6 +379,17 @@ pub struct PacketIn {
     pub continuation: Option<Continuation>,
     /// Its first bytes.
     #[serde(serialize_with = "as_hex")]
+    pub data: Vec<u8>,
+}
+
+/// What a packet made a worker tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What is told.
+    pub intent: Intent,
+    /// Port the packet came in by.
+    pub in_port: PortNo,
+    /// The first bytes of a packet that is logged.
     pub data: Vec<u8>,
 }
 

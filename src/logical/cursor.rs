@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::error::SyntaxError;
+use super::error::{SyntaxError, shortened};
 use super::lex::{Format, Kind, Lexer, Number, Token};
 
 /// The token that comes next, and the ones behind it.
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
             Kind::Error(error) => error.to_string(),
             Kind::End => format!("the text ends here; expected {expected}"),
             _ => {
-                let found = self.text.get(span.clone()).unwrap_or_default();
+                let found = shortened(self.text.get(span.clone()).unwrap_or_default());
                 format!("\"{found}\" cannot stand here; expected {expected}")
             }
         };

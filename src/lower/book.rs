@@ -240,7 +240,7 @@ impl LoweredFlow {
             cookie_filter: None,
             out_port: None,
             actions: Arc::clone(&self.actions),
-            options: FlowOptions { cookie: self.cookie, ..FlowOptions::default() },
+            options: FlowOptions { cookie: self.cookie, lowered: true, ..FlowOptions::default() },
         }
     }
 }

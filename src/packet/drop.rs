@@ -86,9 +86,9 @@ reasons! {
     AgainFull = "again_queue_full",
     /// The packet was turned or parsed again more often than a packet may be.
     AgainTooOften = "again_too_often",
-    /// No number was left for the frozen context that the packet was to go on from.
+    /// No number was left, or left for the port, for the frozen context that the packet was to go on from.
     ContextFull = "context_full",
-    /// More packets waited for a neighbour than may, and this one had waited longest.
+    /// More packets waited for a neighbour, of a port or in all than may.
     NeighbourFull = "neighbour_queue_full",
     /// The neighbour that the packet waited for did not answer in time.
     NeighbourUnresolved = "neighbour_unresolved",

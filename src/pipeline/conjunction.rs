@@ -128,6 +128,7 @@ impl Gathered {
 
 /// The flow that a key meets in a table with conjunctive matches.
 #[cold]
+#[inline(never)]
 pub(super) fn lookup<'f, W: Wildcards>(
     flows: &'f Classifier<Arc<Flow>>,
     key: &FlowKey,

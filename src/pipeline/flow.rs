@@ -28,6 +28,8 @@ pub struct FlowOptions {
     pub no_packet_counts: bool,
     /// `no_byte_counts`, kept for printing.
     pub no_byte_counts: bool,
+    /// It was made of rows of a logical network, and changes with them only; of a change: it is one of those.
+    pub lowered: bool,
 }
 
 /// An installed flow. Immutable; a change makes a new one with the same [`StatsId`].

@@ -6,6 +6,8 @@
 //! - *delete* takes out the flows it means.
 //! - The *strict* forms mean the one flow with exactly this match and priority in each table; the others mean every
 //!   flow whose match is the same or narrower, whatever its priority.
+//! - Flows that were made of a logical network's rows are not touched by changes from elsewhere: modify and delete pass
+//!   them by, add is refused in their place.
 //! - Without a table, add uses table 0 and the others mean all tables.
 
 use std::sync::Arc;
@@ -67,6 +69,17 @@ pub enum FlowModError {
          check_overlap"
     )]
     Overlap {
+        /// The table.
+        table: u8,
+        /// The priority.
+        priority: u16,
+    },
+    /// The flow belongs to a logical network.
+    #[error(
+        "the flow of priority {priority} in table {table} with this match was made of rows of a logical network; \
+         change those, or give another priority"
+    )]
+    Lowered {
         /// The table.
         table: u8,
         /// The priority.
@@ -180,7 +193,11 @@ impl<'a> Batch<'a> {
     fn add(&mut self, change: &FlowMod) -> Result<(), FlowModError> {
         let (table, priority, matcher) = (change.table.unwrap_or(0), change.priority, &change.matcher);
         self.check(table, &change.actions)?;
-        let replaces = self.tables.get(table, priority, matcher).is_some();
+        let present = self.tables.get(table, priority, matcher);
+        if present.is_some_and(|present| present.options.lowered && !change.options.lowered) {
+            return Err(FlowModError::Lowered { table, priority });
+        }
+        let replaces = present.is_some();
         if change.options.check_overlap && !replaces && self.tables.overlaps(table, priority, matcher) {
             return Err(FlowModError::Overlap { table, priority });
         }
@@ -288,12 +305,15 @@ impl<'a> Batch<'a> {
         let (cookie, cookie_mask) = change.cookie_filter.unwrap_or_default();
         let matcher = change.matcher.clone();
         let filter = FlowFilter { table: change.table, matcher, cookie, cookie_mask, out_port };
+        let is_own = |flow: &Arc<Flow>| flow.options.lowered == change.options.lowered;
         if matches!(change.command, Command::Modify | Command::Delete) {
-            return self.tables.list(&filter);
+            let mut meant = self.tables.list(&filter);
+            meant.retain(is_own);
+            return meant;
         }
         let tables = change.table.map_or(0..=TABLES as u8 - 1, |table| table..=table);
         let exact = tables.filter_map(|table| self.tables.get(table, change.priority, &change.matcher));
-        exact.filter(|flow| filter.admits(flow)).cloned().collect()
+        exact.filter(|flow| is_own(flow) && filter.admits(flow)).cloned().collect()
     }
 }
 
@@ -319,7 +339,9 @@ fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
         Action::GotoTable(target) if *target <= table => {
             Err(FlowModError::GotoBackward { table, target: *target })
         }
-        Action::Clone(inner) => check_goto(table, inner),
+        Action::Clone(inner)
+        | Action::Become { actions: inner, .. }
+        | Action::Await { actions: inner, .. } => check_goto(table, inner),
         _ => Ok(()),
     })
 }

@@ -240,3 +240,31 @@ fn flows_expire_by_disuse_and_by_age() {
     assert_eq!(tables.len(), 2);
     assert!(tables.expired(at(300), |_| None).iter().all(|(flow, _)| flow.stats == kept));
 }
+
+#[test]
+fn flows_of_logical_networks_change_with_their_rows_only() {
+    let mut bench = Bench::new();
+    let lowered = |command, port| {
+        let options = FlowOptions { lowered: true, ..FlowOptions::default() };
+        FlowMod { options, ..change(command, on_port(1), output(port)) }
+    };
+    bench.apply(lowered(Command::Add, 2)).unwrap();
+    let refused = bench.apply(change(Command::Add, on_port(1), output(3))).unwrap_err();
+    assert_eq!(refused, FlowModError::Lowered { table: 0, priority: 100 });
+    bench.apply(change(Command::Add, on_port(2), output(3))).unwrap();
+    for command in [Command::ModifyStrict, Command::DeleteStrict] {
+        let _ = bench.apply(change(command, on_port(1), output(4)));
+    }
+    bench.apply(change(Command::Modify, Match::default(), output(5))).unwrap();
+    let outputs = |bench: &Bench| bench.flows().into_iter().map(|flow| flow.3).collect::<Vec<_>>();
+    assert_eq!(outputs(&bench), [output(2), output(5)]);
+    bench.apply(change(Command::Delete, Match::default(), output(0))).unwrap();
+    assert_eq!(outputs(&bench), [output(2)]);
+    // Rows come first.
+    bench.apply(change(Command::Add, on_port(2), output(3))).unwrap();
+    bench.apply(FlowMod { matcher: on_port(2), ..lowered(Command::Add, 6) }).unwrap();
+    bench.apply(lowered(Command::ModifyStrict, 7)).unwrap();
+    assert_eq!(outputs(&bench), [output(7), output(6)]);
+    bench.apply(FlowMod { matcher: Match::default(), ..lowered(Command::Delete, 0) }).unwrap();
+    assert!(bench.tables.is_empty());
+}

@@ -4,8 +4,9 @@
 //! The invariants:
 //! - A [`Context`] is complete: whoever goes on from it needs neither the flows that led to it nor the packet as it was.
 //! - Equal contexts have one number, so that packets which come back with one share their megaflows.
-//! - A number comes to mean another context only after four million others at its place: a packet that comes back too late
+//! - A number comes to mean another context only after a million others at its place: a packet that comes back too late
 //!   finds nothing. After a restart numbers begin anew.
+//! - One port's packets take no more than their share of the numbers.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -15,14 +16,16 @@ use foldhash::quality::FixedState;
 
 use super::translate::{At, MAX_STACK};
 use crate::action::Action;
-use crate::classifier::cache::Buckets;
+use crate::classifier::cache::{Buckets, PORTS};
 use crate::packet::FlowKey;
 use crate::packet::key::{KEY_WORDS, w};
 
 /// Lists of actions that may be left to be done.
 pub const MAX_RESTS: usize = 32;
 /// Contexts that a worker keeps. A power of two.
-pub const MAX_CONTEXTS: usize = 1024;
+pub const MAX_CONTEXTS: usize = 4096;
+/// Contexts that the packets of one port may make.
+pub const OF_PORT: usize = MAX_CONTEXTS / 8;
 /// Milliseconds for which a context is kept after it was last used, whoever needs room.
 const HELD_MS: u64 = 10_000;
 /// Milliseconds without a search after one in vain: it takes long, and a sender may ask for one with every packet.
@@ -105,6 +108,8 @@ struct Slot {
     context: Context,
     hash: u64,
     number: u32,
+    /// Place of the port whose packet made it.
+    port: usize,
     /// Programs of megaflows that name it.
     users: u32,
     used_ms: u64,
@@ -119,8 +124,10 @@ pub struct Contexts {
     hand: usize,
     /// The time, as last told.
     now_ms: u64,
-    /// Until then no search: the last one found none.
-    none_until_ms: u64,
+    /// By place of the port: how many it made.
+    of_port: Box<[usize]>,
+    /// Until then no search: the last one found none. By place of the port that was to give one up, the last for any.
+    none_until_ms: Box<[u64]>,
 }
 
 impl Contexts {
@@ -132,7 +139,8 @@ impl Contexts {
             hasher: FixedState::with_seed(seed),
             hand: 0,
             now_ms: 0,
-            none_until_ms: 0,
+            of_port: [0; PORTS].into(),
+            none_until_ms: [0; PORTS + 1].into(),
         }
     }
 
@@ -141,8 +149,9 @@ impl Contexts {
         self.now_ms = now_ms;
     }
 
-    /// The number of a context. None where all are in use.
-    pub fn number(&mut self, context: &Context, now_ms: u64) -> Option<u32> {
+    /// The number of a context that a packet of the port at a place leaves behind. None where all are in use, or all of the
+    /// port's share.
+    pub fn number(&mut self, context: &Context, port: usize, now_ms: u64) -> Option<u32> {
         let hash = context.hash(&self.hasher);
         let slots = &self.slots;
         let same = |at: u32| slots.get(at as usize).is_some_and(|slot| slot.context == *context);
@@ -150,15 +159,18 @@ impl Contexts {
             slot.used_ms = now_ms;
             return Some(slot.number);
         }
-        let (at, number) = if self.slots.len() < MAX_CONTEXTS {
+        let has_share = *self.of_port.get(port)? < OF_PORT;
+        let (at, number) = if has_share && self.slots.len() < MAX_CONTEXTS {
             (self.slots.len(), (self.slots.len() | MAX_CONTEXTS) as u32)
         } else {
-            let at = self.idle(now_ms)?;
+            let at = self.idle((!has_share).then_some(port), now_ms)?;
             let slot = self.slots.get(at)?;
             self.index.remove(slot.hash, at as u32);
+            self.of_port.iter_mut().skip(slot.port).take(1).for_each(|count| *count -= 1);
             (at, next(slot.number))
         };
-        let slot = Slot { context: Context::clone(context), hash, number, users: 0, used_ms: now_ms };
+        self.of_port.iter_mut().skip(port).take(1).for_each(|count| *count += 1);
+        let slot = Slot { context: Context::clone(context), hash, number, port, users: 0, used_ms: now_ms };
         match self.slots.get_mut(at) {
             Some(place) => *place = slot,
             None => self.slots.push(slot),
@@ -166,17 +178,18 @@ impl Contexts {
         self.index.insert(hash, at as u32).then_some(number)
     }
 
-    /// A place whose context nobody has used for long.
-    fn idle(&mut self, now_ms: u64) -> Option<usize> {
-        if now_ms < self.none_until_ms {
+    /// A place whose context nobody has used for long; of a port or of any.
+    fn idle(&mut self, of: Option<usize>, now_ms: u64) -> Option<usize> {
+        let none_until_ms = self.none_until_ms.get_mut(of.unwrap_or(PORTS))?;
+        if now_ms < *none_until_ms {
             return None;
         }
-        self.none_until_ms = now_ms + PAUSE_MS;
+        *none_until_ms = now_ms + PAUSE_MS;
         let found = (0..MAX_CONTEXTS).map(|n| (self.hand + n) % MAX_CONTEXTS).find(|at| {
-            let slot = self.slots.get(*at);
-            slot.is_some_and(|slot| slot.users == 0 && now_ms.saturating_sub(slot.used_ms) >= HELD_MS)
+            let mut slot = self.slots.get(*at).into_iter().filter(|slot| of.is_none_or(|of| of == slot.port));
+            slot.any(|slot| slot.users == 0 && now_ms.saturating_sub(slot.used_ms) >= HELD_MS)
         })?;
-        self.none_until_ms = 0;
+        *none_until_ms = 0;
         self.hand = found + 1;
         Some(found)
     }

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
+
 use super::frozen;
 use crate::classifier::Wildcards;
 use crate::packet::key::{KEY_WORDS, w};
@@ -24,7 +26,7 @@ const INNER_TAG: u64 = 0xffff_ffff;
 const OUTER_TAG: u64 = INNER_TAG << 32;
 
 /// Something that was consulted. What it held when translating may change; the result is then no longer sure.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dep {
     /// The flows of a table that a packet with this metadata can meet.
     Table {
@@ -41,6 +43,37 @@ pub enum Dep {
     Group(u32),
     /// The meter of that number, or that there is none.
     Meter(u32),
+}
+
+impl Dep {
+    /// In two words, which tell dependencies apart and order them.
+    #[inline(always)]
+    pub(super) fn encode(self) -> [u64; 2] {
+        match self {
+            Dep::Table { table, datapath } => [Self::TABLE | u64::from(table), datapath],
+            Dep::Port(number) => [2 << 32 | u64::from(number.0), 0],
+            Dep::Ports => [3 << 32, 0],
+            Dep::Group(id) => [4 << 32 | u64::from(id), 0],
+            Dep::Meter(id) => [5 << 32 | u64::from(id), 0],
+        }
+    }
+
+    /// In the first word of tables, above their numbers.
+    pub(super) const TABLE: u64 = 1 << 32;
+}
+
+impl Ord for Dep {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.encode().cmp(&other.encode())
+    }
+}
+
+impl PartialOrd for Dep {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// See the module.
@@ -210,7 +243,8 @@ impl Recorder {
         each_word(field, mask, |word, bits| self.write(word, bits));
     }
 
-    fn write(&mut self, word: usize, bits: u64) {
+    /// Bits of a word get a constant, or a copy of what was looked at.
+    pub(super) fn write(&mut self, word: usize, bits: u64) {
         let written = self.now.written.words.get_mut(word);
         if let (Some(written), Some(rewritten)) = (written, self.recorded.rewritten.words.get_mut(word)) {
             *written |= bits;

@@ -77,7 +77,9 @@ fn sends_to(actions: &[Action], port: PortNo) -> bool {
     actions.iter().any(|action| match action {
         Action::Output(to) => *to == port,
         Action::Controller { .. } => port == PortNo::CONTROLLER,
-        Action::Clone(inner) => sends_to(inner, port),
+        Action::Clone(inner)
+        | Action::Become { actions: inner, .. }
+        | Action::Await { actions: inner, .. } => sends_to(inner, port),
         _ => false,
     })
 }

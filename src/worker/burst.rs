@@ -2,7 +2,9 @@
 
 use arrayvec::ArrayVec;
 
+use super::again::Left;
 use super::device::{Backend, Device};
+use super::mailbox::Learned;
 use super::stage::{ETHERNET, Outputs};
 use super::state::{Poll, State};
 use super::wait::{MISSES, Waiting};
@@ -62,6 +64,13 @@ impl Slots {
 
     fn meta(&self, place: usize) -> &PacketMeta {
         &self.metas[place % BURST]
+    }
+
+    /// The packet of a place, just parsed, goes on from a frozen context.
+    fn comes_back(&mut self, place: usize, frozen: u32) {
+        let place = place % BURST;
+        self.metas[place].frozen = frozen;
+        self.keys[place].words[w::CONTEXT] |= u64::from(frozen);
     }
 
     /// Fills what does not depend on the packet into the first places. They keep it until packets of another port come.
@@ -151,6 +160,7 @@ impl<B: Backend> Burst<'_, B> {
         self.out.counters.account.received.add(received);
         let from = From { number: poll.slot.number, at: poll.slot.at };
         let bytes = self.process(&mut packets, from);
+        self.go_again();
         self.out.flush();
         if let Some(cell) = self.out.counters.ports.get(from.index()) {
             cell.rx_packets.add(received);
@@ -170,25 +180,82 @@ impl<B: Backend> Burst<'_, B> {
         let from = From { number, at };
         let Some(packet) = self.admit(packet, from) else { return };
         if table == 0 {
-            return self.unsure(packet, 0, from, &mut 1, Known::default());
+            self.unsure(packet, 0, from, &mut 1, Known::default());
+        } else {
+            // Megaflows are of packets that begin in the first table.
+            let _ = self.translate(0, table);
+            self.count_flows(self.slots.meta(0).len);
+            execute(packet, self.slots.meta(0), self.translation.ops(), &mut self.out);
         }
-        // Megaflows are of packets that begin in the first table.
-        let _ = self.translate(0, table);
-        self.count_flows(self.slots.meta(0).len);
-        execute(packet, self.slots.meta(0), self.translation.ops(), &mut self.out);
+        self.go_again();
     }
 
     /// Lets a packet go on where it left the tables.
     pub fn resume(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, frozen: u32) {
         let from = From { number, at };
         let Some(packet) = self.admit(packet, from) else { return };
-        let (Some(meta), Some(key)) = (self.slots.metas.first_mut(), self.slots.keys.first_mut()) else {
-            return;
-        };
-        meta.frozen = frozen;
-        key.words[w::CONTEXT] |= u64::from(frozen);
+        self.slots.comes_back(0, frozen);
         // Packets of its flow that wait are to go a way that this one has left.
         self.unsure(packet, 0, from, &mut 1, Known { first: true, counted: false });
+        self.go_again();
+    }
+
+    /// Lets packets go on that left the tables in this turn, until none is left.
+    #[inline(always)]
+    pub fn go_again(&mut self) {
+        if !self.out.again.is_empty() {
+            self.go_all_again();
+        }
+    }
+
+    #[cold]
+    fn go_all_again(&mut self) {
+        let mut misses = MISSES;
+        while let Some(left) = self.out.again.pop() {
+            self.out.counters.perf.packets.add(1);
+            self.go(left, &mut misses, Known::default());
+        }
+    }
+
+    /// Lets the packets go on that wait for a neighbour, with its address.
+    pub fn learned(&mut self, learned: &Learned) {
+        for mut left in self.out.held.take(&learned.neighbour) {
+            if let Some(dst) = left.packet.data_mut().first_chunk_mut() {
+                *dst = learned.mac.0;
+            }
+            self.out.counters.perf.packets.add(1);
+            self.go(left, &mut 1, Known { first: true, counted: false });
+        }
+        self.go_again();
+    }
+
+    /// Drops the packets that have waited too long for a neighbour.
+    #[inline(always)]
+    pub fn give_up(&mut self) {
+        let Outputs { held, counters, .. } = &mut self.out;
+        held.expire(self.now_ms, |packet| {
+            counters.account.staged.sub(1);
+            counters.account.drop(DropReason::NeighbourUnresolved, 1);
+            drop(packet);
+        });
+    }
+
+    /// Goes on with a packet that was in flight. It is a plain frame.
+    fn go(&mut self, left: Left<PacketOf<B>>, misses: &mut usize, known: Known) {
+        let Left { packet, said, number, at, frozen, round } = left;
+        self.out.counters.account.staged.sub(1);
+        let from = From { number, at };
+        if self.state.topology.port(at).is_none() {
+            return self.out.discard(packet, DropReason::PortGone);
+        }
+        self.slots.metas[0].said = said;
+        if !self.slots.parse(packet.data(), 0, from) {
+            return self.out.discard(packet, DropReason::Runt);
+        }
+        self.slots.comes_back(0, frozen);
+        self.out.again.round = round;
+        self.unsure(packet, 0, from, misses, known);
+        self.out.again.round = 0;
     }
 
     /// Counts a packet of the control thread and parses it into the first place; or drops it by name.
@@ -213,17 +280,12 @@ impl<B: Backend> Burst<'_, B> {
         for index in 0..self.waiting.ports() {
             let mut misses = MISSES;
             while misses > 0
-                && let Some((packet, number, at, counted)) = self.waiting.pop(index)
+                && let Some((left, counted)) = self.waiting.pop(index)
             {
-                self.out.counters.account.staged.sub(1);
-                let from = From { number, at };
-                if self.state.topology.port(at).is_none() {
-                    self.out.discard(packet, DropReason::PortGone);
-                } else if let Some(packet) = self.single(packet, 0, from) {
-                    self.unsure(packet, 0, from, &mut misses, Known { first: true, counted });
-                }
+                self.go(left, &mut misses, Known { first: true, counted });
             }
         }
+        self.go_again();
         self.waiting.settle();
         self.out.flush();
         true
@@ -436,13 +498,13 @@ impl<B: Backend> Burst<'_, B> {
     fn unsure(&mut self, packet: PacketOf<B>, place: usize, from: From, misses: &mut usize, known: Known) {
         let (key, shape, len) = (self.slots.key(place), self.slots.shape(place), self.slots.meta(place).len);
         if !known.first && self.waiting.is_behind(from.index(), key) {
-            return self.wait(packet, place, from, known.counted);
+            return self.wait(packet, place, known.counted);
         }
         let log = &self.state.pipeline.log;
         let found = self.cache.find(from.index(), key, shape);
         let verdict = found.and_then(|found| self.cache.hit(found, 1, u64::from(len), self.now_ms, log));
         if verdict.is_none() && *misses == 0 {
-            return self.wait(packet, place, from, known.counted);
+            return self.wait(packet, place, known.counted);
         }
         match (found.is_some(), known.counted) {
             (true, false) => self.cache.count_hit(),
@@ -472,8 +534,10 @@ impl<B: Backend> Burst<'_, B> {
         execute(packet, self.slots.meta(place), self.translation.ops(), &mut self.out);
     }
 
-    fn wait(&mut self, packet: PacketOf<B>, place: usize, from: From, counted: bool) {
-        match self.waiting.push(packet, self.slots.key(place), from.number, from.at, counted) {
+    fn wait(&mut self, packet: PacketOf<B>, place: usize, counted: bool) {
+        let meta = self.slots.meta(place);
+        let left = Left::of(packet, meta, meta.frozen, self.out.again.round);
+        match self.waiting.push(left, self.slots.key(place), counted) {
             Ok(()) => self.out.counters.account.staged.add(1),
             Err(packet) => self.out.discard(packet, DropReason::MissQueueFull),
         }
@@ -490,7 +554,8 @@ impl<B: Backend> Burst<'_, B> {
             },
         };
         translate(&self.state.pipeline, &mut self.slots.work, start, self.translation);
-        self.cache.freeze(self.translation, self.now_ms);
+        let port = usize::from(self.slots.meta(place).in_ref.slot);
+        self.cache.freeze(self.translation, port, self.now_ms);
         true
     }
 

@@ -1,7 +1,8 @@
 //! How other threads reach a worker: a pair of bounded rings with one producer and one consumer each.
 //!
-//! The control thread asks ([`Request`]), the worker reports packets for the controller ([`Report`]) and sends back what
-//! it was given to fill ([`Errand`]). Counters need no message: they have one writer and are read where they stand.
+//! The control thread asks ([`Request`]), the worker reports packets for the controller ([`Report`]), tells what
+//! packets showed it ([`Told`]) and sends back what it was given to fill ([`Errand`]). Neighbours that packets may wait for
+//! have a ring of their own ([`Learned`]). Counters need no message: they have one writer and are read where they stand.
 //! Requests about live traces come with that feature.
 
 use arrayvec::ArrayVec;
@@ -9,8 +10,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::action::Op;
 use crate::action::execute::ControllerOp;
+use crate::action::intent::{Intent, Neighbour};
 use crate::classifier::Match;
-use crate::packet::{PortNo, PortRef};
+use crate::packet::{Mac, PortNo, PortRef};
 
 /// Requests that may wait for a worker.
 pub const REQUESTS: usize = 1024;
@@ -20,6 +22,13 @@ pub const REPORTS: usize = 256;
 pub const PER_TURN: usize = crate::ident::BURST;
 /// Bytes of a packet that a report carries.
 pub const REPORT_BYTES: usize = 2048;
+
+/// Things told that may wait for the control thread.
+pub const TOLD: usize = 1024;
+/// Bytes of a packet that is logged.
+pub const TOLD_BYTES: usize = 128;
+/// Neighbours learned that may wait for a worker.
+pub const LEARNED: usize = 256;
 
 /// What the control thread asks of a worker.
 pub enum Request<P> {
@@ -92,11 +101,34 @@ pub struct Report {
     pub data: ArrayVec<u8, REPORT_BYTES>,
 }
 
+/// What a packet made the worker tell.
+pub struct Told {
+    /// What is told.
+    pub intent: Intent,
+    /// Port the packet came in by.
+    pub in_port: PortNo,
+    /// Of a packet that is logged, the first bytes.
+    pub data: ArrayVec<u8, TOLD_BYTES>,
+}
+
+/// A neighbour that packets may wait for.
+#[derive(Clone, Copy, Debug)]
+pub struct Learned {
+    /// The neighbour.
+    pub neighbour: Neighbour,
+    /// Its address.
+    pub mac: Mac,
+    /// The publication with which the tables know it. Packets wait until the worker sees that, and later ones do not.
+    pub generation: u64,
+}
+
 /// The control thread's end.
 pub struct ControlEnd<P> {
     pub requests: Producer<Request<P>>,
     pub reports: Consumer<Report>,
     pub errands: Consumer<Box<Errand>>,
+    pub told: Consumer<Told>,
+    pub learned: Producer<Learned>,
 }
 
 /// The worker's end.
@@ -104,6 +136,8 @@ pub struct WorkerEnd<P> {
     pub requests: Consumer<Request<P>>,
     pub reports: Producer<Report>,
     pub errands: Producer<Box<Errand>>,
+    pub told: Producer<Told>,
+    pub learned: Consumer<Learned>,
 }
 
 /// A new pair.
@@ -111,6 +145,8 @@ pub fn pair<P>() -> (ControlEnd<P>, WorkerEnd<P>) {
     let (ask, asked) = RingBuffer::new(REQUESTS);
     let (report, reported) = RingBuffer::new(REPORTS);
     let (bring, brought) = RingBuffer::new(1);
-    let control = ControlEnd { requests: ask, reports: reported, errands: brought };
-    (control, WorkerEnd { requests: asked, reports: report, errands: bring })
+    let (tell, told) = RingBuffer::new(TOLD);
+    let (teach, learned) = RingBuffer::new(LEARNED);
+    let control = ControlEnd { requests: ask, reports: reported, errands: brought, told, learned: teach };
+    (control, WorkerEnd { requests: asked, reports: report, errands: bring, told: tell, learned })
 }

@@ -6,6 +6,7 @@
 //! Between two bursts it holds no packet. Its counters have one writer, itself. Whatever reaches a worker from another
 //! thread comes by its mailbox; nothing on a worker allocates, formats, logs or waits.
 
+mod again;
 mod burst;
 mod counters;
 pub mod device;
@@ -13,6 +14,7 @@ pub mod device;
 mod dpdk_device;
 mod engine;
 mod errand;
+mod held;
 mod machine;
 mod mailbox;
 pub mod memory;
@@ -23,6 +25,7 @@ mod queues;
 mod stage;
 mod state;
 mod thread;
+mod told;
 mod wait;
 
 #[cfg(feature = "dpdk")]

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::again::Again;
 use super::burst::{Burst, Slots};
 use super::counters::WorkerCounters;
 use super::device::{Backend, Device};
 use super::errand::Errands;
+use super::held::Held;
 use super::mailbox::{PER_TURN, Request, WorkerEnd};
 use super::stage::{Outputs, Stage};
 use super::state::State;
+use super::told::Recent;
 use super::wait::Waiting;
 use crate::ident::WorkerId;
 use crate::pipeline::cache::FlowCache;
@@ -40,6 +43,9 @@ pub struct Worker<B: Backend> {
     pub slots: Box<Slots>,
     pub cache: Box<FlowCache>,
     pub waiting: Waiting<<B::Device as Device>::Packet>,
+    pub again: Again<<B::Device as Device>::Packet>,
+    pub held: Held<<B::Device as Device>::Packet>,
+    pub recent: Recent,
     pub errands: Errands,
     /// When [`Perf::show`](super::counters::Perf::show) last was.
     pub shown_ms: u64,
@@ -135,10 +141,22 @@ impl<B: Backend> Worker<B> {
                 stage: &mut self.stage,
                 counters: &self.counters,
                 reports: &mut self.mailbox.reports,
+                again: &mut self.again,
+                held: &mut self.held,
+                told: &mut self.mailbox.told,
+                recent: &mut self.recent,
                 meters: state.pipeline.tables.objects().meters(),
                 now_ms,
             },
         };
+        // Before all packets that meet tables which know the neighbour.
+        while let Ok(learned) = self.mailbox.learned.peek().copied()
+            && learned.generation <= state.generation()
+        {
+            let _ = self.mailbox.learned.pop();
+            burst.learned(&learned);
+        }
+        burst.give_up();
         let mut worked = burst.go_on();
         let polls = state.topology.polls.get(usize::from(burst.out.id.number()));
         for poll in polls.into_iter().flatten() {

@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 use rtrb::Producer;
 
+use super::again::{Again, Left, ROUNDS};
 use super::counters::{MAX_SLOTS, WorkerCounters};
 use super::device::Device;
-use super::mailbox::{REPORT_BYTES, Report};
+use super::held::Held;
+use super::mailbox::{REPORT_BYTES, Report, Told};
 use super::state::{Slot, Topology};
+use super::told::{Recent, tell};
 use crate::action::execute::{ControllerOp, Copied, Sink};
+use crate::action::intent::{Intent, Neighbour};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
 use crate::pipeline::objects::Meters;
@@ -47,6 +51,10 @@ pub struct Outputs<'a, D: Device> {
     pub stage: &'a mut Stage<D::Packet>,
     pub counters: &'a WorkerCounters,
     pub reports: &'a mut Producer<Report>,
+    pub again: &'a mut Again<D::Packet>,
+    pub held: &'a mut Held<D::Packet>,
+    pub told: &'a mut Producer<Told>,
+    pub recent: &'a mut Recent,
     pub meters: &'a Meters,
     /// The coarse clock.
     pub now_ms: u64,
@@ -264,5 +272,29 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
         if copy == Copied::NoBuffer {
             self.counters.account.drop(DropReason::NoBuffer, 1);
         }
+    }
+
+    fn again(&mut self, packet: D::Packet, meta: &PacketMeta, frozen: u32) {
+        let round = self.again.round + 1;
+        if round > ROUNDS {
+            return self.discard(packet, DropReason::AgainTooOften);
+        }
+        match self.again.push(Left::of(packet, meta, frozen, round)) {
+            Ok(()) => self.counters.account.staged.add(1),
+            Err(packet) => self.discard(packet, DropReason::AgainFull),
+        }
+    }
+
+    fn hold(&mut self, packet: D::Packet, meta: &PacketMeta, neighbour: Neighbour, frozen: u32) {
+        self.counters.account.staged.add(1);
+        let gone = self.held.push(Left::of(packet, meta, frozen, 0), neighbour, self.now_ms);
+        if let Some(packet) = gone {
+            self.counters.account.staged.sub(1);
+            self.discard(packet, DropReason::NeighbourFull);
+        }
+    }
+
+    fn tell(&mut self, packet: &D::Packet, meta: &PacketMeta, intent: Intent) {
+        tell(self.told, self.recent, &self.counters.account, (packet, meta), intent, self.now_ms);
     }
 }

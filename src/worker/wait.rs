@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 
+use super::again::Left;
 use super::counters::MAX_SLOTS;
 use crate::classifier::cache::{Seed, address_hash};
-use crate::packet::{FlowKey, PortNo, PortRef};
+use crate::packet::FlowKey;
 
 /// Packets of a port that may wait.
 const ROOM: usize = 256;
@@ -20,9 +21,7 @@ pub const TURNS: u32 = (ROOM / MISSES) as u32;
 const HASHES: usize = 1024;
 
 struct One<P> {
-    packet: P,
-    number: PortNo,
-    at: PortRef,
+    left: Left<P>,
     hash: u16,
     counted: bool,
 }
@@ -75,23 +74,16 @@ impl<P> Waiting<P> {
     }
 
     /// Lets a packet wait, for which a megaflow was counted or not; gives it back if as many of its port wait as may.
-    pub fn push(
-        &mut self,
-        packet: P,
-        key: &FlowKey,
-        number: PortNo,
-        at: PortRef,
-        counted: bool,
-    ) -> Result<(), P> {
-        let hash = self.hash(key);
-        let Some(queue) = self.queues.get_mut(usize::from(at.slot)) else { return Err(packet) };
+    pub fn push(&mut self, left: Left<P>, key: &FlowKey, counted: bool) -> Result<(), P> {
+        let (hash, slot) = (self.hash(key), left.at.slot);
+        let Some(queue) = self.queues.get_mut(usize::from(slot)) else { return Err(left.packet) };
         if queue.len() == ROOM {
-            return Err(packet);
+            return Err(left.packet);
         }
-        if queue.is_empty() && !self.ports.contains(&at.slot) {
-            self.ports.push(at.slot);
+        if queue.is_empty() && !self.ports.contains(&slot) {
+            self.ports.push(slot);
         }
-        queue.push_back(One { packet, number, at, hash: hash as u16, counted });
+        queue.push_back(One { left, hash: hash as u16, counted });
         if let Some(count) = self.hashes.get_mut(hash) {
             *count += 1;
         }
@@ -104,15 +96,15 @@ impl<P> Waiting<P> {
         self.ports.len()
     }
 
-    /// The packet of the `index`-th port that has waited longest, with the port, and whether a megaflow was counted for it.
-    pub fn pop(&mut self, index: usize) -> Option<(P, PortNo, PortRef, bool)> {
+    /// The packet of the `index`-th port that has waited longest, and whether a megaflow was counted for it.
+    pub fn pop(&mut self, index: usize) -> Option<(Left<P>, bool)> {
         let slot = usize::from(*self.ports.get(index)?);
-        let One { packet, number, at, hash, counted } = self.queues.get_mut(slot)?.pop_front()?;
+        let One { left, hash, counted } = self.queues.get_mut(slot)?.pop_front()?;
         if let Some(count) = self.hashes.get_mut(usize::from(hash)) {
             *count -= 1;
         }
         self.len -= 1;
-        Some((packet, number, at, counted))
+        Some((left, counted))
     }
 
     /// Forgets the ports whose packets no longer wait.
@@ -129,7 +121,7 @@ impl<P> Waiting<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::Field;
+    use crate::packet::{Field, PortNo, PortRef, Said};
 
     fn key(src: u128) -> FlowKey {
         let mut key = FlowKey::default();
@@ -137,22 +129,27 @@ mod tests {
         key
     }
 
+    fn left<P>(packet: P, slot: u16) -> Left<P> {
+        let at = PortRef { slot, generation: 0 };
+        Left { packet, said: Said::default(), number: PortNo(9), at, frozen: 0, round: 0 }
+    }
+
     #[test]
     fn packets_wait_in_order_and_their_flows_behind_them() {
         let mut waiting = Waiting::new(1);
-        let at = |slot| PortRef { slot, generation: 0 };
         assert!(!waiting.is_behind(1, &key(1)));
         for n in 0..3 {
-            assert_eq!(waiting.push(n, &key(1), PortNo(9), at(1), n == 1), Ok(()));
+            assert_eq!(waiting.push(left(n, 1), &key(1), n == 1), Ok(()));
         }
-        assert_eq!(waiting.push(7, &key(2), PortNo(8), at(2), true), Ok(()));
+        assert_eq!(waiting.push(left(7, 2), &key(2), true), Ok(()));
         assert!(waiting.is_behind(1, &key(1)) && waiting.has(2) && !waiting.has(3));
         assert_eq!((waiting.ports(), waiting.len()), (2, 4));
-        let order: Vec<_> = std::iter::from_fn(|| waiting.pop(0)).map(|(n, ..)| n).collect();
+        let order: Vec<_> = std::iter::from_fn(|| waiting.pop(0)).map(|(left, _)| left.packet).collect();
         assert_eq!(order, [0, 1, 2]);
         waiting.settle();
         assert!(!waiting.has(1) && !waiting.is_behind(1, &key(1)));
-        assert_eq!(waiting.pop(0), Some((7, PortNo(8), at(2), true)));
+        let (last, counted) = waiting.pop(0).unwrap();
+        assert_eq!((last.packet, last.at.slot, counted), (7, 2, true));
         waiting.settle();
         assert!(waiting.is_empty() && waiting.ports() == 0);
     }
@@ -160,8 +157,7 @@ mod tests {
     #[test]
     fn only_so_many_of_a_port_wait() {
         let mut waiting = Waiting::new(1);
-        let at = PortRef { slot: 3, generation: 0 };
-        let refused = (0..ROOM + 2).filter(|n| waiting.push(*n, &key(1), PortNo(1), at, false).is_err());
+        let refused = (0..ROOM + 2).filter(|n| waiting.push(left(*n, 3), &key(1), false).is_err());
         assert_eq!(refused.collect::<Vec<_>>(), [ROOM, ROOM + 1]);
     }
 }

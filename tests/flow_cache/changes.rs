@@ -7,6 +7,8 @@ use millrace::packet::{Field, PortNo, PortRef};
 use millrace::pipeline::cache::CacheSizes;
 use millrace::pipeline::changes::{KEPT_ENTRIES, MAX_CHANGES};
 use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::objectmod::MeterMod;
+use millrace::pipeline::syntax::{GroupCommand, parse_group, parse_meter};
 use millrace::pipeline::{FlowMod, PortView, Ports};
 
 use crate::lab::{Lab, Packet};
@@ -154,6 +156,38 @@ fn a_port_that_moves_concerns_those_that_send_to_it() {
     switch.lab.see();
     assert_eq!(switch.go(), moved(u64::from(DATAPATHS), 0));
     switch.lab.settle();
+}
+
+#[test]
+fn a_group_or_meter_concerns_those_that_consulted_it() {
+    let mut switch = Switch::new();
+    let group = |text: &str, command| parse_group(text, &(), command).unwrap();
+    let meter = |rate: u32| parse_meter(&format!("meter=1,pktps,bands=type=drop,rate={rate}")).unwrap();
+    let replace = GroupCommand::Modify { may_create: true };
+    switch.lab.alter(|batch| {
+        for id in [1, 2] {
+            let text = format!("group_id={id},type=indirect,bucket={UPLINK}");
+            batch.apply_group(&group(&text, replace)).unwrap();
+        }
+        batch.apply_meter(&MeterMod::Add(meter(5))).unwrap();
+    });
+    switch.lab.see();
+    assert_eq!(switch.go(), moved(0, 0), "nobody has consulted them");
+    let flows = [
+        "table=1,priority=99,metadata=5,udp,tp_src=1000 actions=group:1",
+        "table=1,priority=99,metadata=6,udp,tp_src=1001 actions=group:2",
+        "table=1,priority=99,metadata=7,udp,tp_src=1002 actions=meter:1,4",
+    ];
+    assert_eq!(switch.after(flows.map(add)), moved(3, 3 * (EACH - 1)));
+    switch.lab.alter(|batch| batch.apply_group(&group("group_id=1,type=all", replace)).unwrap());
+    switch.lab.see();
+    assert_eq!(switch.go(), moved(1, 0));
+    switch.lab.alter(|batch| batch.apply_meter(&MeterMod::Modify(meter(6))).unwrap());
+    switch.lab.see();
+    assert_eq!(switch.go(), moved(1, 0));
+    switch.lab.alter(|batch| batch.apply_group(&group("group_id=9,type=all", GroupCommand::Add)).unwrap());
+    switch.lab.see();
+    assert_eq!(switch.go(), moved(0, 0));
 }
 
 #[test]

@@ -120,6 +120,14 @@ impl Lab {
         self.changes += 1;
     }
 
+    /// Publishes a change of groups or meters.
+    pub fn alter(&mut self, change: impl FnOnce(&mut Batch<'_>)) {
+        let mut batch = Batch::new(&self.published.tables, &self.stats, Instant::now());
+        change(&mut batch);
+        self.published = self.published.with_tables(batch.commit().0);
+        self.changes += 1;
+    }
+
     /// Publishes other ports.
     pub fn set_ports(&mut self, ports: Ports) {
         self.published = self.published.with_ports(ports);
@@ -244,7 +252,8 @@ impl Lab {
 
     /// Counts a packet as the interpreter finds it must be.
     fn expect(&mut self, packet: &Packet) {
-        let world = World { flows: &self.flows, ports: &self.ports };
+        let groups: Vec<_> = self.snapshot.tables.objects().groups().cloned().collect();
+        let world = World { flows: &self.flows, ports: &self.ports, groups: &groups };
         for hit in interpret(&world, &packet.key, 0).hits {
             let count = self.expected.entry(hit).or_default();
             count.packets += 1;

@@ -52,6 +52,13 @@ impl Sink<HeapPacket> for Collected {
         assert_eq!(copy, Copied::Made);
         self.copies += 1;
     }
+    fn again(&mut self, _: HeapPacket, _: &PacketMeta, _: u32) {
+        unreachable!("no such actions here");
+    }
+    fn hold(&mut self, _: HeapPacket, _: &PacketMeta, _: millrace::action::intent::Neighbour, _: u32) {
+        unreachable!("no such actions here");
+    }
+    fn tell(&mut self, _: &HeapPacket, _: &PacketMeta, _: millrace::action::intent::Intent) {}
 }
 
 fn read(frame: &[u8]) -> (FlowKey, PacketMeta, Option<Stop>) {
@@ -155,7 +162,7 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
     let ran = TestRunner::new(config).run(&cases, |(wanted, frames)| {
         let (tables, flows) = build(&wanted);
         let snapshot = Snapshot::new(tables, ports());
-        let world = World { flows: &flows, ports: &PORTS };
+        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
         let mut out = Translation::default();
         for (port, frame) in &frames {
             let (mut key, mut meta, stop) = read(frame);

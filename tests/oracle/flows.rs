@@ -7,6 +7,7 @@ use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{Field, FlowKey, PortNo, PortRef};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::objects::group::{BucketSpec, GroupKind, GroupSpec, Method, Selection};
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::{Batch, Flow, FlowMod, Match, PortView, Ports, Tables};
 use proptest::prelude::*;
@@ -285,6 +286,61 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
     some_in_parts(flow, 0.1)
 }
 
+/// Flows of the small world that name groups of 1 to 3.
+pub fn grouped() -> impl Strategy<Value = Wanted> {
+    (dense(), proptest::collection::vec((any::<Index>(), 1u32..4), 1..3)).prop_map(|(mut flow, groups)| {
+        // Buckets go on in tables from 2 on, which name no groups, so that nothing goes round in circles.
+        if flow.table < 2 && !matches!(flow.actions.first(), Some(Action::Conjunction { .. })) {
+            for (at, id) in groups {
+                flow.actions.insert(at.index(flow.actions.len() + 1), Action::Group(id));
+            }
+        }
+        flow
+    })
+}
+
+/// Groups 1 to 3; their buckets may name those after them.
+pub fn groups() -> impl Strategy<Value = Vec<GroupSpec>> {
+    let fields =
+        [(Field::NwDst, 0xffff_ffff), (Field::NwDst, 1), (Field::Metadata, 3), (Field::VlanTci, 0x1001)];
+    let selection = (
+        select(vec![None, Some(Method::Hash), Some(Method::DpHash)]),
+        select(vec![0u64, 7, 1 << 32]),
+        proptest::sample::subsequence(fields.to_vec(), 0..3),
+    );
+    let kind = prop_oneof![
+        2 => Just(GroupKind::All),
+        1 => Just(GroupKind::Indirect),
+        3 => selection.prop_map(|(method, param, fields)| {
+            let fields = if method == Some(Method::Hash) { fields } else { Vec::new() };
+            GroupKind::Select(Selection { method, param, fields })
+        }),
+    ];
+    let bucket = |own: u32| {
+        let inner = (dense(), proptest::option::weighted(0.3, own + 1..5), 0u16..4);
+        inner.prop_map(move |(flow, deeper, weight)| {
+            let is_part = |action: &Action| matches!(action, Action::Conjunction { .. });
+            let mut actions: Vec<Action> =
+                flow.actions.into_iter().filter(|action| !is_part(action)).collect();
+            actions.iter_mut().for_each(|action| forwards(action, 2));
+            actions.extend(deeper.map(Action::Group));
+            BucketSpec { id: None, weight: Some(weight), actions: actions.into() }
+        })
+    };
+    let group = move |id: u32| {
+        (kind.clone(), proptest::collection::vec(bucket(id), 1..4)).prop_map(move |(kind, mut buckets)| {
+            if kind == GroupKind::Indirect {
+                buckets.truncate(1);
+            }
+            if !matches!(kind, GroupKind::Select(_)) {
+                buckets.iter_mut().for_each(|bucket| bucket.weight = None);
+            }
+            GroupSpec { id, kind, buckets }
+        })
+    };
+    (group(1), group(2), group(3)).prop_map(|(one, two, three)| vec![one, two, three])
+}
+
 /// As a change. The cookie tells flows apart.
 pub fn flow_mod(command: Command, want: &Wanted, cookie: u64) -> FlowMod {
     FlowMod {
@@ -301,8 +357,12 @@ pub fn flow_mod(command: Command, want: &Wanted, cookie: u64) -> FlowMod {
 
 /// The tables, and the flows in the order in which the first of each match and priority was added.
 pub fn build(wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
-    let stats = FlowStats::new(0);
-    let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
+    build_on(&Tables::default(), &FlowStats::new(0), wanted)
+}
+
+/// The same upon tables that have no flows.
+pub fn build_on(tables: &Tables, stats: &FlowStats, wanted: &[Wanted]) -> (Tables, Vec<Flow>) {
+    let mut batch = Batch::new(tables, stats, Instant::now());
     let mut flows: Vec<Flow> = Vec::new();
     for (cookie, want) in (0u64..).zip(wanted) {
         batch.apply(&flow_mod(Command::Add, want, cookie)).unwrap();

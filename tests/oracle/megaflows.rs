@@ -25,20 +25,20 @@ const SINGLE_BITS: usize = 24;
 
 /// The answer to one key, all of it.
 #[derive(Debug, PartialEq)]
-struct Answered {
-    ops: Vec<Op>,
-    hits: Vec<StatsId>,
-    recorded: Recorded,
+pub struct Answered {
+    pub ops: Vec<Op>,
+    pub hits: Vec<StatsId>,
+    pub recorded: Recorded,
 }
 
-fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
+pub fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answered {
     translate(snapshot, &mut key.clone(), Start::Table(0), out);
     Answered { ops: out.ops().to_vec(), hits: out.hits().to_vec(), recorded: out.recorded().clone() }
 }
 
 /// `key` where something was recorded, `other` elsewhere, with a TTL that reaches the floor. Metadata and registers
 /// are what the frozen context says, and so are those of `key`; the conjunction is no packet's.
-fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
+pub fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     let mut new = *other;
     for (word, new) in new.words_mut().iter_mut().enumerate() {
         let mask = recorded.mask.words()[word];
@@ -136,7 +136,7 @@ fn what_is_not_recorded_decides_nothing() {
     }
 }
 
-fn concerns(change: &Change, key: &FlowKey, recorded: &Recorded) -> bool {
+pub fn concerns(change: &Change, key: &FlowKey, recorded: &Recorded) -> bool {
     change.slot.is_among(&recorded.deps)
         && !change.matcher.contradicts(key, &recorded.mask, &recorded.rewritten)
 }

@@ -7,10 +7,13 @@ pub mod frames;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use millrace::action::{Action, ModKind, Subfield};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo};
 use millrace::pipeline::Flow;
+use millrace::pipeline::objects::Group;
+use millrace::pipeline::objects::group::{Bucket, GroupKind, Hash, Method, Selection, choose};
 use millrace::pipeline::stats::StatsId;
 
 /// What surrounds a packet.
@@ -19,6 +22,8 @@ pub struct World<'a> {
     pub flows: &'a [Flow],
     /// All ports, by number, and whether a flood leaves them out.
     pub ports: &'a [(PortNo, bool)],
+    /// All groups.
+    pub groups: &'a [Arc<Group>],
 }
 
 /// A packet handed to the controller.
@@ -71,6 +76,7 @@ pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
         answer.drop = run
             .halted
             .or(run.bad_port.then_some(DropReason::NoSuchPort))
+            .or(run.no_group.then_some(DropReason::NoSuchGroup))
             .or(run.hairpin.then_some(DropReason::ToInPort))
             .or(run.missed.then_some(DropReason::NoMatch))
             .or(answer.packet_ins.is_empty().then_some(DropReason::Explicit));
@@ -101,6 +107,7 @@ struct Run<'a> {
     steps_that_count: usize,
     halted: Option<DropReason>,
     bad_port: bool,
+    no_group: bool,
     hairpin: bool,
     missed: bool,
 }
@@ -118,6 +125,7 @@ impl<'a> Run<'a> {
             steps_that_count: 0,
             halted: None,
             bad_port: false,
+            no_group: false,
             hairpin: false,
             missed: false,
         }
@@ -235,14 +243,16 @@ impl<'a> Run<'a> {
                 self.step()
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
-            // A stub until branch l5-rep is merged.
+            Action::Group(id) => self.group(flow, *id, depth),
+            // Whether a meter is exceeded is of the worker.
+            Action::Meter(_) => Ok(()),
+            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
             Action::CtClear
             | Action::CheckPktLarger { .. }
             | Action::Become { .. }
-            | Action::Await { .. }
             | Action::Learn(_)
-            | Action::Log(_) => Ok(()),
-            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
+            | Action::Log(_)
+            | Action::Await { .. } => unreachable!("no flow here has such actions"),
         }
     }
 
@@ -261,6 +271,60 @@ impl<'a> Run<'a> {
         (self.key, self.stack) = (key, stack);
         self.steps = before.max(self.steps_that_count);
         Ok(())
+    }
+
+    /// Every bucket that gets the packet gets a copy.
+    fn group(&mut self, flow: &'a Flow, id: u32, depth: usize) -> Result<(), Stop> {
+        let Some(group) = self.world.groups.iter().find(|group| group.id == id) else {
+            self.no_group = true;
+            return Ok(());
+        };
+        if depth == 64 {
+            return Err(Stop::Limit(DropReason::TooDeep));
+        }
+        self.answer.hits.push(group.stats);
+        let buckets: Vec<&Bucket> = match &group.kind {
+            GroupKind::All => group.buckets.iter().collect(),
+            GroupKind::Indirect => group.buckets.iter().take(1).collect(),
+            GroupKind::Select(selection) => {
+                choose(&group.buckets, self.hash(selection)).into_iter().collect()
+            }
+        };
+        self.answer.hits.extend(buckets.iter().map(|bucket| bucket.stats));
+        buckets.into_iter().try_for_each(|bucket| self.clone_of(flow, &bucket.actions, depth + 1))
+    }
+
+    fn hash(&self, selection: &Selection) -> Hash {
+        let mut values = Vec::new();
+        let whole = |field: Field| self.key.get(field);
+        let symmetric = selection.method == Some(Method::DpHash) && selection.param >> 32 == 1;
+        let pair = |one: Field, other: Field| {
+            let mut pair = [whole(one), whole(other)];
+            if symmetric {
+                pair.sort();
+            }
+            pair
+        };
+        if selection.fields.is_empty() {
+            values.push(whole(Field::EthType));
+            match whole(Field::EthType) {
+                0x0800 => values.extend(pair(Field::NwSrc, Field::NwDst)),
+                0x86dd => values.extend(pair(Field::Ipv6Src, Field::Ipv6Dst)),
+                _ => values.extend(pair(Field::EthSrc, Field::EthDst)),
+            }
+            if self.is_ip() {
+                let proto = whole(Field::NwProto);
+                values.push(proto);
+                if [6, 17, 132].contains(&proto) && whole(Field::IpFrag) == 0 {
+                    values.extend(pair(Field::TcpSrc, Field::TcpDst));
+                }
+            }
+        }
+        let named = selection.fields.iter().filter(|(field, _)| self.has(*field));
+        values.extend(named.map(|(field, mask)| whole(*field) & mask));
+        let mut hash = Hash::new(selection.param);
+        values.into_iter().for_each(|value| hash.add(value));
+        hash
     }
 
     fn resubmit(&mut self, from: u8, to: u8, port: Option<PortNo>, depth: usize) -> Result<(), Stop> {

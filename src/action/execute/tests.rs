@@ -1,3 +1,5 @@
+use std::mem::size_of;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::packet::parse::parse;
 use crate::packet::testgen::any_spec;
-use crate::packet::{Field, FlowKey, HeapPacket};
+use crate::packet::{Field, FlowKey, HeapPacket, Mac};
 
 /// A packet whose pool has so many buffers left, and that counts the buffers in use.
 #[derive(Debug)]
@@ -41,6 +43,15 @@ impl Packet for Scarce {
     }
     fn clear_offloads(&mut self) {}
 }
+
+/// Slots that stand for packets which go on elsewhere, with the number of the context.
+const AGAIN: u16 = 100;
+const HELD: u16 = 200;
+
+const NOBODY: Neighbour = Neighbour { datapath: 0, port: 0, ip: Ipv6Addr::UNSPECIFIED };
+
+/// Replies that can be made of the packet, whatever was done to it.
+const KINDS: [reply::Reply; 3] = [reply::Reply::Arp, reply::Reply::Icmp4, reply::Reply::Reject];
 
 /// What was seen of an execution.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
@@ -77,6 +88,16 @@ impl<P: Packet> Sink<P> for Seen {
     fn copied(&mut self, _: &PacketMeta, copy: Copied) {
         self.copied += 1;
         self.failed += usize::from(copy == Copied::NoBuffer);
+    }
+    fn again(&mut self, packet: P, _: &PacketMeta, frozen: u32) {
+        self.outputs.push((AGAIN + frozen as u16, packet.data().to_vec()));
+    }
+    fn hold(&mut self, packet: P, _: &PacketMeta, neighbour: Neighbour, frozen: u32) {
+        self.outputs.push((HELD + frozen as u16 + neighbour.port as u16, packet.data().to_vec()));
+    }
+    fn tell(&mut self, packet: &P, _: &PacketMeta, intent: Intent) {
+        let Intent::Fdb { datapath, .. } = intent else { panic!("{intent:?}") };
+        self.shown.push((datapath, packet.data().to_vec()));
     }
 }
 
@@ -156,6 +177,19 @@ fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Se
                 at = end;
                 continue;
             }
+            Op::CheckLen { len, larger, other } => {
+                let frozen = if packet.data().len() > usize::from(len) { larger } else { other };
+                seen.outputs.push((AGAIN + frozen as u16, packet.data().to_vec()));
+            }
+            Op::Become { kind, frozen } => {
+                let mut packet = packet.clone();
+                reply::turn(&mut packet, &meta, kind).unwrap();
+                seen.outputs.push((AGAIN + frozen as u16, packet.data().to_vec()));
+            }
+            Op::Await { frozen, .. } => {
+                seen.outputs.push((HELD + frozen as u16, packet.data().to_vec()));
+            }
+            Op::Tell(intent) => seen.tell(&packet, &meta, intent),
             Op::Meter(id) if id >= EXCEEDED => return,
             Op::Meter(_) | Op::Drop(_) => {}
         }
@@ -174,6 +208,10 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => (0..6u16).prop_map(|ops| Op::Clone { ops }),
         1 => Just(Op::Clone { ops: u16::MAX }),
         1 => Just(Op::Drop(DropReason::NoMatch)),
+        1 => (40..56u16, 1..3u32).prop_map(|(len, larger)| Op::CheckLen { len, larger, other: 3 }),
+        1 => (0..3usize, 1..3u32).prop_map(|(kind, frozen)| Op::Become { kind: KINDS[kind], frozen }),
+        1 => (1..3u32).prop_map(|frozen| Op::Await { neighbour: NOBODY, frozen }),
+        1 => (5..8u64).prop_map(|datapath| Op::Tell(Intent::Fdb { datapath, port: 0, mac: Mac([0; 6]) })),
         1 => (0..=EXCEEDED).prop_map(Op::Meter),
     ]
 }
@@ -213,6 +251,21 @@ proptest! {
         prop_assert!(few.outputs.len() <= many.outputs.len());
         prop_assert_eq!(few.failed > 0, many.copied > buffers);
     }
+}
+
+#[test]
+fn an_operation_is_small() {
+    assert_eq!(size_of::<Op>(), 48);
+}
+
+#[test]
+fn a_packet_that_cannot_go_on_is_a_named_drop() {
+    let gone = Op::Become { kind: reply::Reply::Arp, frozen: 0 };
+    assert_eq!(seen(&[gone], 0).drops, [DropReason::ContextFull]);
+    let wrong = Op::Become { kind: reply::Reply::TcpReset, frozen: 1 };
+    assert_eq!(seen(&[wrong], 0).drops, [DropReason::BadReply]);
+    let all = seen(&[wrong, out(1)], 1);
+    assert_eq!((all.drops, all.outputs.len(), all.copied), (vec![DropReason::BadReply], 1, 1));
 }
 
 #[test]

@@ -30,6 +30,8 @@ const MTU: (i64, i64) = (PortSpec::MTU_RANGE.0 as i64, PortSpec::MTU_RANGE.1 as 
 const ETHERNET_HEADER: i64 = 14;
 /// Longest name of a kernel interface.
 const MAX_IFACE: usize = 15;
+/// Longest name of a logical port.
+const MAX_IFACE_ID: usize = 255;
 /// Words that stand for a port, or for none, in a flow.
 const RESERVED: [&str; 11] =
     ["in_port", "table", "normal", "flood", "all", "local", "controller", "none", "any", "unset", "drop"];
@@ -70,6 +72,7 @@ pub(in crate::config) fn port(mut raw: RawPort) -> Checked<PortSpec> {
     if let Some(text) = raw.rxq_affinity {
         spec.rxq_affinity = affinity(text, spec.n_rxq)?;
     }
+    spec.iface_id = raw.iface_id.map(iface_id).transpose()?;
     Ok(spec)
 }
 
@@ -214,6 +217,15 @@ fn mac(text: String) -> Checked<Mac> {
         ));
     }
     Ok(mac)
+}
+
+/// The name of a logical port.
+pub(in crate::config) fn iface_id(text: String) -> Checked<String> {
+    if text.is_empty() || text.len() > MAX_IFACE_ID || text.contains(|c: char| c.is_control()) {
+        let wanted = "the name of a logical port; write it as `ovn-nbctl lsp-list` does, such as vm1";
+        return Err(bad_text("iface_id", text, wanted));
+    }
+    Ok(text)
 }
 
 fn small(key: &'static str, value: Option<i64>, range: (i64, i64)) -> Checked<Option<u16>> {

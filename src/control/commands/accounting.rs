@@ -128,6 +128,9 @@ impl fmt::Display for Stats {
             ("packets for the controller", self.totals.packet_ins),
             ("of them waiting to be fetched", self.packet_ins_waiting as u64),
             ("of them never fetched", self.packet_ins_lost),
+            ("things told the control thread", self.totals.intents),
+            ("of them again within a moment, not told", self.totals.intents_suppressed),
+            ("things not told, the ring was full", self.totals.intents_lost),
             ("shared transmit queue found taken", self.totals.tx_contention),
             ("transmits tried again", self.totals.tx_retries),
         ];

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::{CommandError, Pending, done, take_flags};
 use crate::action::{Action, Op};
+use crate::control::dpflow::leaving::leaving;
 use crate::control::format::count;
 use crate::control::switch::Switch;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
@@ -56,17 +57,17 @@ impl Dump {
         match &megaflow.ops[..] {
             [] => "drop".to_owned(),
             [Op::Drop(reason)] => format!("drop({})", reason.name()),
-            ops => print_actions(&actions(ops, &self.ports), self.names()),
+            ops => actions(ops, &self.ports, self.names()).join(","),
         }
     }
 }
 
 /// The actions that do what these operations do. A drop behind an output counts for nothing and is left out.
-fn actions(ops: &[Op], ports: &Ports) -> Vec<Action> {
+fn actions(ops: &[Op], ports: &Ports, names: &dyn PortNames) -> Vec<String> {
     let mut actions = Vec::with_capacity(ops.len());
     let mut rest = ops.iter();
     while let Some(op) = rest.next() {
-        actions.push(match op {
+        let action = match op {
             Op::Set { field, value, mask } => Action::SetField { field: *field, value: *value, mask: *mask },
             Op::PushVlan { tpid } => Action::PushVlan(*tpid),
             Op::PopVlan => Action::PopVlan,
@@ -83,10 +84,16 @@ fn actions(ops: &[Op], ports: &Ports) -> Vec<Action> {
             Op::Clone { ops } => {
                 let (inner, after) = rest.as_slice().split_at_checked(usize::from(*ops)).unwrap_or_default();
                 rest = after.iter();
-                Action::Clone(self::actions(inner, ports).into())
+                actions.push(format!("clone({})", self::actions(inner, ports, names).join(",")));
+                continue;
             }
             Op::Drop(_) => continue,
-        });
+            Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_) => {
+                actions.extend(leaving(op));
+                continue;
+            }
+        };
+        actions.push(print_actions(&[action], names));
     }
     actions
 }

@@ -31,6 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
@@ -49,6 +50,37 @@ const MAX_ANSWER: usize = 256 << 20;
 pub struct Session {
     json: bool,
     upload: Waiting,
+    gone: Gone,
+}
+
+impl Session {
+    /// What is to be told when the client has left.
+    pub fn gone(&self) -> Gone {
+        self.gone.clone()
+    }
+}
+
+/// Whether a client has left, or is to be left, before it got its answer.
+#[derive(Clone, Debug)]
+pub struct Gone(watch::Sender<bool>);
+
+impl Default for Gone {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Gone {
+    /// It has.
+    pub fn tell(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until it has.
+    async fn told(&self) {
+        // The sender is this.
+        let _ = self.0.subscribe().wait_for(|gone| *gone).await;
+    }
 }
 
 /// An answer in both its forms.
@@ -109,6 +141,9 @@ pub enum CommandError {
     /// Longer than an answer may be.
     #[error("the answer would have more than {MAX_ANSWER} bytes; ask for a part of it")]
     TooLong,
+    /// Nobody waits for the answer.
+    #[error("the client has left before it got its answer, or the switch stops")]
+    Gone,
     /// The thread that was to find the answer broke down.
     #[error("the answer could not be made: {0}; please report this")]
     Broken(#[from] tokio::task::JoinError),
@@ -121,6 +156,8 @@ pub enum CommandError {
 pub type Outcome = Result<Box<dyn Answer>, CommandError>;
 /// What a handler gives that has to wait.
 type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
+/// What a handler gives that has to wait and writes its answer itself.
+type Rendering = Pin<Box<dyn Future<Output = Result<String, CommandError>>>>;
 
 /// How a command is done.
 #[derive(Clone, Copy)]
@@ -131,8 +168,8 @@ enum Run {
     Aside(fn(&Store, &[String]) -> Outcome),
     /// With waits.
     Later(fn(Rc<Switch>, Vec<String>) -> Pending),
-    /// With waits, and told whether it is JSON that is wanted, to be written elsewhere than on this thread.
-    Rendered(fn(Rc<Switch>, Vec<String>, bool) -> Pending),
+    /// With waits, on another thread, where the answer is written too; given up when the client leaves.
+    Rendered(fn(Rc<Switch>, Vec<String>, Form, Gone) -> Rendering),
     /// With waits, and with what the client has sent before.
     Continued(fn(Rc<Switch>, &mut Session, Vec<String>) -> Pending),
 }
@@ -195,6 +232,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
     Command { name: "port/del", usage: "NAME|NUMBER", min: 1, max: 1, run: Run::Later(ports::del), help: "close a port" },
     Command { name: "port/list", usage: "", min: 0, max: 0, run: Run::Now(ports::list), help: "list the ports" },
+    Command { name: "port/set", usage: "NAME|NUMBER KEY=VALUE...", min: 2, max: 3, run: Run::Later(ports::set), help: "change what can be changed of a running port: iface_id, mtu" },
     Command { name: "port/set-mtu", usage: "NAME|NUMBER MTU", min: 2, max: 2, run: Run::Now(ports::set_mtu), help: "change the MTU of a port" },
     Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
     Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },
@@ -205,6 +243,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: WORDS, run: Run::Aside(sbctl::list), help: "print Southbound rows" },
     Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
     Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::show), help: "chassis, their tunnels and their ports" },
+    Command { name: "sbctl/troubles", usage: "", min: 0, max: 0, run: Run::Now(sbctl::troubles), help: "rows that cannot be executed, or not wholly, and why" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
@@ -274,7 +313,7 @@ async fn respond(
             return tokio::task::spawn_blocking(move || form.write(&*run(&rows, &args)?)).await?;
         }
         Run::Later(run) => run(Rc::clone(switch), args).await?,
-        Run::Rendered(run) => run(Rc::clone(switch), args, session.json || flag).await?,
+        Run::Rendered(run) => return run(Rc::clone(switch), args, form, session.gone.clone()).await,
         Run::Continued(run) => run(Rc::clone(switch), session, args).await?,
     };
     form.write(&*answer)

@@ -9,7 +9,7 @@ use super::{CommandError, Outcome, Pending, done, port_arg, ports_arg};
 use crate::config::PortSpec;
 use crate::control::changes;
 use crate::control::format::{columns, link};
-use crate::control::switch::{Published, Switch};
+use crate::control::switch::{Published, State, Switch};
 use crate::datapath::{PortStats, PortStatus};
 use crate::packet::PortNo;
 
@@ -38,7 +38,10 @@ pub fn add(switch: Rc<Switch>, args: Vec<String>) -> Pending {
             })
         });
         let spec = PortSpec::from_pairs(name, pairs.collect::<Result<Vec<_>, _>>()?)?;
-        let (number, published) = changes::add_port(&switch, &spec).await?;
+        let (number, mut published) = changes::add_port(&switch, &spec).await?;
+        if spec.iface_id.is_some() {
+            published = switch.follow().await;
+        }
         done(Added { number, published })
     })
 }
@@ -47,7 +50,9 @@ pub fn del(switch: Rc<Switch>, args: Vec<String>) -> Pending {
     Box::pin(async move {
         let [port] = &args[..] else { return Err(CommandError::TooFew("port/del", 1)) };
         let number = port_arg(&switch.state(), port)?;
-        done(changes::del_port(&switch, number).await?)
+        let published = changes::del_port(&switch, number).await?;
+        switch.follow().await;
+        done(published)
     })
 }
 
@@ -79,38 +84,102 @@ impl fmt::Display for Ports {
                     status.spec.n_rxq.to_string(),
                     status.tx_queues.to_string(),
                     status.driver.clone(),
+                    status.spec.iface_id.clone().unwrap_or_default(),
                 ]
             })
             .collect();
-        let head = [">port", "name", "type", "link", "address", ">mtu", ">rxqs", ">txqs", "driver"];
+        let head =
+            [">port", "name", "type", "link", "address", ">mtu", ">rxqs", ">txqs", "driver", "iface-id"];
         columns(f, &head, &rows)
     }
 }
 
+/// What was changed of a port.
 #[derive(Serialize)]
-struct MtuSet {
+struct Set {
     number: PortNo,
-    mtu: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u16>,
+    /// The logical port, null for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iface_id: Option<Option<String>>,
+    /// Of the flows that another logical port brings.
+    #[serde(flatten)]
+    published: Option<Published>,
 }
 
-impl fmt::Display for MtuSet {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.published.iter().try_for_each(|published| published.fmt(f))
+    }
+}
+
+impl Set {
+    fn apply(&self, state: &mut State) -> Result<(), CommandError> {
+        let number = self.number;
+        if let Some(iface_id) = &self.iface_id {
+            state.datapath.set_iface_id(number, iface_id.clone())?;
+            tracing::info!(%number, ?iface_id, "logical port changed");
+        }
+        if let Some(mtu) = self.mtu {
+            state.datapath.set_mtu(number, mtu)?;
+            tracing::info!(%number, mtu, "MTU changed");
+        }
         Ok(())
     }
+
+    /// What is asked for by KEY=VALUE.
+    fn read(number: PortNo, pairs: &[String]) -> Result<Self, CommandError> {
+        let mut set = Self { number, mtu: None, iface_id: None, published: None };
+        for pair in pairs {
+            match pair.split_once('=') {
+                Some(("mtu", mtu)) => set.mtu = Some(read_mtu(mtu)?),
+                Some(("iface_id", "")) => set.iface_id = Some(None),
+                Some(("iface_id", name)) => set.iface_id = Some(Some(PortSpec::read_iface_id(name)?)),
+                _ => {
+                    let sentence = format!(
+                        "\"{pair}\" cannot be set on a running port; set iface_id=NAME or mtu=BYTES, or remove the \
+                         port and add it again"
+                    );
+                    return Err(CommandError::Argument(sentence));
+                }
+            }
+        }
+        Ok(set)
+    }
+}
+
+fn read_mtu(text: &str) -> Result<u16, CommandError> {
+    text.parse().ok().filter(|mtu| *mtu > 0).ok_or_else(|| {
+        CommandError::Argument(format!(
+            "\"{text}\" is no MTU; write the bytes of the longest packet, such as 1500"
+        ))
+    })
 }
 
 pub fn set_mtu(switch: &Switch, args: &[String]) -> Outcome {
     let [port, mtu] = args else { return Err(CommandError::TooFew("port/set-mtu", 2)) };
     let mut state = switch.state_mut();
     let number = port_arg(&state, port)?;
-    let mtu = mtu.parse().ok().filter(|mtu| *mtu > 0).ok_or_else(|| {
-        CommandError::Argument(format!(
-            "\"{mtu}\" is no MTU; write the bytes of the longest packet, such as 1500"
-        ))
-    })?;
-    state.datapath.set_mtu(number, mtu)?;
-    tracing::info!(%number, mtu, "MTU changed");
-    done(MtuSet { number, mtu })
+    let set = Set { mtu: Some(read_mtu(mtu)?), ..Set::read(number, &[])? };
+    set.apply(&mut state)?;
+    done(set)
+}
+
+pub fn set(switch: Rc<Switch>, args: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let [port, pairs @ ..] = &args[..] else { return Err(CommandError::TooFew("port/set", 2)) };
+        let mut set = {
+            let mut state = switch.state_mut();
+            let set = Set::read(port_arg(&state, port)?, pairs)?;
+            set.apply(&mut state)?;
+            set
+        };
+        if set.iface_id.is_some() {
+            set.published = Some(switch.follow().await);
+        }
+        done(set)
+    })
 }
 
 #[derive(Serialize)]

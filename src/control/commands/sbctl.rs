@@ -7,11 +7,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, Session, done};
+use crate::control::chassis::Extent;
 use crate::control::logical::{TooLate, Upload};
-use crate::control::switch::Switch;
-use crate::logical::rows::dump::{self, MAX_DUMP};
+use crate::control::switch::{Published, Switch};
+use crate::logical::error::shortened;
+use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
-use crate::logical::rows::{Store, Transaction};
+use crate::logical::rows::{NoRows, Store, Transaction};
 
 #[derive(Serialize)]
 struct Received {
@@ -34,18 +36,85 @@ struct Loaded {
     chassis: Option<String>,
     /// Whether the rows know that chassis.
     chassis_known: bool,
+    /// Tables without which it was no whole dump.
+    lacks: Vec<&'static str>,
+    /// Logical ports that are ports of this switch.
+    bound: usize,
+    /// Flows that the rows became.
+    flows: usize,
+    /// Rows that take no part in that, or not wholly.
+    troubles: usize,
+    #[serde(flatten)]
+    published: Published,
+}
+
+/// So many of a thing.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows in {} tables, {} changed", self.rows, self.tables, self.changed)?;
+        let (rows, tables) = (counted(self.rows, "row"), counted(self.tables, "table"));
+        write!(f, "{rows} in {tables}, {} changed", self.changed)?;
+        if let [first, rest @ ..] = &self.lacks[..] {
+            let names = rest.iter().take(2).fold((*first).to_owned(), |names, name| names + ", " + name);
+            let more = if rest.len() > 2 { ", …" } else { "" };
+            write!(
+                f,
+                "\nnote: the dump has nothing of {}, not even headings: {names}{more}; \
+                 if it was cut, load a whole one",
+                counted(self.lacks.len(), "table")
+            )?;
+        }
         match &self.chassis {
             Some(name) if !self.chassis_known => {
                 write!(f, "\nnote: no row of Chassis has the name \"{name}\", so no port is bound to it")
             }
             _ => Ok(()),
+        }?;
+        if self.bound > 0 {
+            write!(f, "\n{} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
         }
+        if self.troubles > 0 {
+            let rows = counted(self.troubles, "row");
+            write!(
+                f,
+                "\nnote: {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+            )?;
+        }
+        if self.published.not_yet_visible_on.is_empty() { Ok(()) } else { write!(f, "\n{}", self.published) }
     }
+}
+
+/// Rows that take no part in forwarding, or not wholly.
+#[derive(Serialize)]
+struct Troubles(Vec<ShownTrouble>);
+
+#[derive(Serialize)]
+struct ShownTrouble {
+    table: &'static str,
+    uuid: String,
+    sentence: String,
+}
+
+impl fmt::Display for Troubles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut troubles = self.0.iter();
+        troubles
+            .try_for_each(|ShownTrouble { table, uuid, sentence }| writeln!(f, "{table} {uuid}: {sentence}"))
+    }
+}
+
+pub fn troubles(switch: &Switch, _: &[String]) -> Outcome {
+    let state = switch.state();
+    let troubles = state.logical.following.as_ref().map(|following| following.extent().troubles);
+    let shown = troubles.unwrap_or_default().into_iter().map(|trouble| ShownTrouble {
+        table: trouble.table.def().name,
+        uuid: trouble.uuid.to_string(),
+        sentence: trouble.sentence,
+    });
+    done(Troubles(shown.collect()))
 }
 
 /// `sbctl/load [--chassis=NAME] [--part] TEXT`: what comes with `--part` is kept until the rest comes without.
@@ -58,6 +127,9 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
             chassis = Some(name.to_owned());
         } else if arg == "--part" {
             part = true;
+        } else if arg.starts_with("--") {
+            let arg = shortened(&arg);
+            return refuse(format!("load has no option \"{arg}\"; it takes --chassis=NAME and --part"));
         } else if text.replace(arg).is_some() {
             return refuse("sbctl/load takes one text; send it in parts with --part".to_owned());
         }
@@ -101,10 +173,11 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     // The turn goes along, so that no other dump is read while this one is, even if the client leaves.
     let read = tokio::task::spawn_blocking(move || {
         let Upload { text, turn } = upload;
-        (dump::read(&text), turn)
+        (dump::read_whole(&text), turn)
     });
-    let (rows, mut turn) = read.await?;
-    let mut rows = rows.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    let (dump, mut turn) = read.await?;
+    let dump = dump.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    let (lacks, mut rows) = (dump.lacks(), dump.rows);
     let (changed, old) = loop {
         let draft = switch.state().logical.rows.draft();
         let prepared = tokio::task::spawn_blocking(move || {
@@ -113,8 +186,8 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         });
         let (prepared, draft, same_rows, same_turn) = prepared.await?;
         (rows, turn) = (same_rows, same_turn);
-        let prepared =
-            prepared.map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {refusal}")))?;
+        let prepared = prepared
+            .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
         let logical = &mut switch.state_mut().logical;
         // None if something was committed meanwhile: the same again, on what there is now.
         if let Some(changed) = logical.rows.adopt(prepared) {
@@ -122,44 +195,55 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         }
     };
     tokio::task::spawn_blocking(move || drop(old));
-    let logical = &mut switch.state_mut().logical;
-    logical.chassis = chassis.clone();
+    switch.state_mut().logical.chassis = chassis.clone();
+    drop(turn);
+    let published = switch.follow().await;
+    let logical = &switch.state().logical;
     let (tables, rows) = logical.size();
     let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
     let chassis_known = chassis.as_ref().is_some_and(known);
-    drop(turn);
-    done(Loaded { rows, tables, changed, chassis, chassis_known })
+    let extent = logical.following.as_ref().map(|following| following.extent()).unwrap_or_default();
+    let Extent { flows, bound, troubles } = extent;
+    let troubles = troubles.len();
+    done(Loaded { rows, tables, changed, chassis, chassis_known, lacks, bound, flows, troubles, published })
 }
 
 pub fn show(rows: &Store, _: &[String]) -> Outcome {
+    some(rows)?;
     done(sbctl::show(rows))
 }
 
 pub fn lflow_list(rows: &Store, args: &[String]) -> Outcome {
-    let options = Options::take(args, "sbctl/lflow-list", &["--uuid"])?;
+    let options = Options::take(args, "lflow-list", &["--uuid"])?;
+    some(rows)?;
     done(sbctl::lflow_list(rows, &options.words, options.flag).map_err(refused)?)
 }
 
 pub fn list(rows: &Store, args: &[String]) -> Outcome {
-    let options = Options::take(args, "sbctl/list", &["--if-exists", "--columns="])?;
+    let options = Options::take(args, "list", &["--if-exists", "--columns="])?;
     let (table, records) = options.table("sbctl/list")?;
     let listing = sbctl::list(rows, table, records, options.columns.as_deref(), options.flag);
     done(listing.map_err(refused)?.styled(options.style))
 }
 
 pub fn find(rows: &Store, args: &[String]) -> Outcome {
-    let options = Options::take(args, "sbctl/find", &["--columns="])?;
+    let options = Options::take(args, "find", &["--columns="])?;
     let (table, conditions) = options.table("sbctl/find")?;
     let listing = sbctl::find(rows, table, conditions, options.columns.as_deref());
     done(listing.map_err(refused)?.styled(options.style))
 }
 
 pub fn get(rows: &Store, args: &[String]) -> Outcome {
-    let options = Options::take(args, "sbctl/get", &["--if-exists"])?;
+    let options = Options::take(args, "get", &["--if-exists"])?;
     let [table, record, columns @ ..] = &options.words[..] else {
         return Err(CommandError::TooFew("sbctl/get", 2));
     };
     done(sbctl::get(rows, table, record, columns, options.flag).map_err(refused)?)
+}
+
+/// Refuses to show what there is none of: each real database has a row of its own.
+fn some(rows: &Store) -> Result<(), CommandError> {
+    if rows.is_empty() { Err(CommandError::Argument(NoRows.to_string())) } else { Ok(()) }
 }
 
 fn refused(error: sbctl::SbctlError) -> CommandError {

@@ -142,7 +142,7 @@ fn ports_come_and_go() {
     bench(async |mut bench| {
         assert_eq!(
             bench.ok("port/list", &[]).await,
-            "port  name  type    link    address             mtu  rxqs  txqs  driver\n\
+            "port  name  type    link    address             mtu  rxqs  txqs  driver  iface-id\n\
              \x20  1  p1    memory  up 10G  02:00:00:00:00:01  1500     2     2  memory\n\
              \x20  2  p2    memory  up 10G  02:00:00:00:00:02  9000     1     2  memory\n"
         );
@@ -162,6 +162,34 @@ fn ports_come_and_go() {
         assert_eq!(bench.handle.borrow().events, ["add 1", "add 2", "unpublish 1", "close 1"]);
         bench.ok("port/del", &["2"]).await;
         assert_eq!(bench.ok("port/list", &[]).await, "no ports\n");
+    });
+}
+
+#[test]
+fn a_port_is_a_logical_port() {
+    bench(async |mut bench| {
+        bench.ok("port/add", &["p3", "type=memory", "iface_id=vm 1"]).await;
+        assert_eq!(bench.ok("port/set", &["p1", "iface_id=vm2", "mtu=1400"]).await, "");
+        let list = bench.json("port/list", &[]).await;
+        let of = |at: usize| (list[at]["iface_id"].clone(), list[at]["mtu"].clone());
+        assert_eq!([of(0), of(2)], [(json!("vm2"), json!(1400)), (json!("vm 1"), json!(1500))]);
+        let taken = bench.refused("port/set", &["p1", "iface_id=vm 1"]).await;
+        assert_eq!(
+            taken,
+            "the logical port vm 1 is port \"p3\" already; take it from there with `millrace port set p3 iface_id=`"
+        );
+        assert_eq!(bench.ok("port/set", &["p3", "iface_id="]).await, "");
+        bench.ok("port/set", &["p1", "iface_id=vm 1"]).await;
+        for (pair, part) in [
+            ("iface_id", "cannot be set on a running port"),
+            ("type=null", "cannot be set on a running port"),
+            ("iface_id=a\nb", "is not the name of a logical port"),
+            ("mtu=x", "no MTU"),
+        ] {
+            let sentence = bench.refused("port/set", &["p1", pair]).await;
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert!(bench.refused("port/set", &["p9", "mtu=1500"]).await.contains("there is no port \"p9\""));
     });
 }
 
@@ -551,5 +579,6 @@ fn exit_stops() {
 }
 
 mod inspection;
+mod objects;
 mod sbctl;
 mod trace;

@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::key::value;
+use super::leaving::leaving;
 use crate::action::Op;
 use crate::packet::Field;
 use crate::packet::field::Form;
@@ -82,6 +83,9 @@ impl Actions<'_> {
                 }
                 Op::Meter(id) => self.text(format!("meter({id})")),
                 Op::Drop(_) => {}
+                op @ (Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_)) => {
+                    leaving(op).into_iter().for_each(|text| self.text(text));
+                }
             }
         }
         self.parts.into_iter().map(Part::text).collect()

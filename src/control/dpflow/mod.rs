@@ -2,13 +2,15 @@
 //! `recirc_id(0),in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.0/255.255.255.0,frag=no), packets:1, …, actions:2`.
 //!
 //! The invariant: a line means what the megaflow does, in the words with which Open vSwitch prints the same flow. Where
-//! it has none, there are three differences. Registers and metadata are left out (they are constant where a packet
+//! it has none, there are four differences. Registers and metadata are left out (they are constant where a packet
 //! enters). Tags that must be absent and tags that do not matter are both not there. A TTL that is lowered without
-//! being matched is `dec_ttl`, and the least TTL that is served stands under `dp-extra-info`. `megaflow/dump` has all
+//! being matched is `dec_ttl`, and the least TTL that is served stands under `dp-extra-info`. Packets that
+//! leave the tables and what is told the control thread have words of their own ([`leaving`]). `megaflow/dump` has all
 //! of it.
 
 mod actions;
 mod key;
+pub mod leaving;
 #[cfg(test)]
 mod tests;
 

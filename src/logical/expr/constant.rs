@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Masked, SyntaxError};
 use crate::logical::cursor::Cursor;
+use crate::logical::error::shortened;
 use crate::logical::lex::{Kind, Number, Quoted, ones};
 use crate::logical::symbol::{FieldRef, Symbol};
 
@@ -134,6 +135,7 @@ pub(super) fn misfit_text(symbol: &Symbol) -> Option<String> {
 
 /// The error about a template's variable.
 pub(super) fn unexpanded(cursor: &Cursor<'_>, name: &str) -> SyntaxError {
+    let name = shortened(name);
     let sentence =
         format!("^{name} is a template's variable that no value was given for; replace it by its value");
     SyntaxError::new(cursor.span(), sentence)

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Clause, Expr, Item, Masked, Normal, Relop, SyntaxError};
+use crate::logical::error::shortened;
 use crate::logical::microflow::Microflow;
 use crate::logical::names::Names;
-use crate::logical::symbol::{FieldRef, Kind};
+use crate::logical::symbol::{FieldRef, Kind, Symbol};
 
 /// Reads a microflow: a match with the prerequisites of what it names, which must leave every field one value. What it
 /// does not name is zero.
@@ -35,6 +36,7 @@ pub fn parse_microflow(text: &str, names: &dyn Names) -> Result<Microflow, Synta
             ([item], Kind::Str(_)) if item.len() == 1 => {
                 let port = item.texts().next().unwrap_or_default();
                 let Some(key) = names.port_key(port) else {
+                    let port = shortened(port);
                     return Err(fail(format!("there is no port \"{port}\" here; name one of this datapath")));
                 };
                 flow.set(&field, key.into());
@@ -57,11 +59,28 @@ fn ambiguous(normal: &Normal, clause: Option<&Clause>, annotated: &Expr) -> Stri
         same < normal.conjunctions.len() || clause.items.len() > 1
     };
     let clauses = normal.conjunctions.iter().flat_map(|conjunction| &conjunction.clauses);
-    let name = clauses.take(64).find(differs).or(clause).map_or("a field", |clause| clause.symbol.name);
+    let clause = clauses.take(64).find(differs).or(clause);
+    let name = clause.map_or("a field", |clause| clause.symbol.name);
+    let example = clause.map_or_else(|| "ip4".to_owned(), |clause| example(clause.symbol));
     let text: String = annotated.to_string().chars().take(200).collect();
-    format!(
-        "the microflow leaves open what {name} is; say more, as in \"ip4 && tcp.dst == 80\" (it means: {text})"
-    )
+    format!("the microflow leaves open what {name} is; say more, as in {example} (it means: {text})")
+}
+
+/// A match that leaves a field one value.
+pub(super) fn example(symbol: &Symbol) -> String {
+    let name = symbol.name;
+    let value = match (name, symbol.kind) {
+        ("eth.type", _) => return "ip4".to_owned(),
+        ("ip.proto", _) => return "tcp".to_owned(),
+        (_, Kind::Str(_)) => "\"…\"",
+        (_, Kind::Field { width: 48, .. }) => "02:00:00:00:00:01",
+        ("ip4.src" | "ip4.dst" | "arp.spa" | "arp.tpa", _) => "10.0.0.1",
+        ("ip6.src" | "ip6.dst" | "nd.target", _) => "fd00::1",
+        // What neighbour discovery asks for.
+        ("icmp6.type", _) => "135",
+        _ => "1",
+    };
+    format!("{name} == {value}")
 }
 
 impl Expr {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::constant::{misfit, misfit_text, unexpanded};
 use super::{Expr, Item, Join, Masked, Relop, SyntaxError, Test};
 use crate::logical::cursor::Cursor;
+use crate::logical::error::shortened;
 use crate::logical::lex::{Format, Kind, Number};
 use crate::logical::names::{AddressSet, Names, PortGroup};
 use crate::logical::symbol::{FieldRef, Kind as SymbolKind, Level};
@@ -247,6 +248,7 @@ impl Parser<'_, '_> {
             Kind::Macro(name) => match self.names.address_set(name) {
                 Some(set) => Parsed::Set(set),
                 None => {
+                    let name = shortened(name);
                     let sentence =
                         format!("there is no address set \"{name}\"; create it, or correct the name");
                     return Err(SyntaxError::new(self.cursor.span(), sentence));
@@ -255,6 +257,7 @@ impl Parser<'_, '_> {
             Kind::PortGroup(name) => match self.names.port_group(name) {
                 Some(group) => Parsed::Group(group),
                 None => {
+                    let name = shortened(name);
                     let sentence =
                         format!("there is no port group \"{name}\"; create it, or correct the name");
                     return Err(SyntaxError::new(self.cursor.span(), sentence));

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::datum::{Arity, Atom, AtomKind, Datum, Kind};
-use super::uuid::Uuid;
+use super::text;
+use super::uuid::{BadUuid, Uuid};
+use crate::logical::error::shortened;
 
 /// Why a value does not fit a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +20,11 @@ pub enum BadValue {
     #[error("{0} is out of range; it may be from {1} to {2}")]
     Range(i64, i64, i64),
     /// A member or key twice.
-    #[error("it holds something twice")]
-    Twice,
+    #[error("it holds {0} twice")]
+    Twice(String),
+    /// What should be an identifier.
+    #[error(transparent)]
+    Uuid(#[from] BadUuid),
     /// None of the words that are allowed.
     #[error("\"{0}\" is not allowed; write one of {1}")]
     Word(String, String),
@@ -161,9 +166,12 @@ impl<T: Scalar> Cell for BTreeSet<T> {
 
     fn from_datum(datum: Datum) -> Result<Self, BadValue> {
         let atoms = set_of(datum, T::KIND)?;
-        let count = atoms.len();
-        let set: BTreeSet<T> = atoms.into_iter().map(T::from_atom).collect::<Result<_, _>>()?;
-        if set.len() == count { Ok(set) } else { Err(BadValue::Twice) }
+        let mut values: Vec<T> = atoms.into_iter().map(T::from_atom).collect::<Result<_, _>>()?;
+        values.sort();
+        match values.iter().zip(values.iter().skip(1)).find(|(one, other)| one == other) {
+            Some((twin, _)) => Err(twice(twin)),
+            None => Ok(values.into_iter().collect()),
+        }
     }
 }
 
@@ -177,14 +185,25 @@ impl<K: Scalar, V: Scalar> Cell for BTreeMap<K, V> {
     fn from_datum(datum: Datum) -> Result<Self, BadValue> {
         match datum {
             Datum::Map(pairs) => {
-                let count = pairs.len();
                 let pair = |(key, value)| Ok((K::from_atom(key)?, V::from_atom(value)?));
-                let map: Self = pairs.into_iter().map(pair).collect::<Result<_, BadValue>>()?;
-                if map.len() == count { Ok(map) } else { Err(BadValue::Twice) }
+                let mut pairs: Vec<(K, V)> = pairs.into_iter().map(pair).collect::<Result<_, BadValue>>()?;
+                pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+                let keys = || pairs.iter().map(|(key, _)| key);
+                match keys().zip(keys().skip(1)).find(|(one, other)| one == other) {
+                    Some((twin, _)) => Err(twice(twin)),
+                    None => Ok(pairs.into_iter().collect()),
+                }
             }
             Datum::Set(_) => Err(BadValue::Kind("a map")),
         }
     }
+}
+
+/// The refusal of what is there twice.
+fn twice<T: Scalar>(value: &T) -> BadValue {
+    let mut shown = String::new();
+    text::write_atom(&mut shown, &value.to_atom());
+    BadValue::Twice(shortened(&shown).into_owned())
 }
 
 fn set_of(datum: Datum, kind: AtomKind) -> Result<Vec<Atom>, BadValue> {

@@ -166,6 +166,11 @@ impl Database {
 }
 
 impl Cursor {
+    /// The rows as they were when they were last looked at.
+    pub fn seen(&self) -> &Store {
+        &self.seen
+    }
+
     /// What changed since the last look, and the subscriber has seen it.
     pub fn poll(&mut self, database: &Database) -> Delta {
         let names: BTreeSet<(Table, Uuid)> = match database.behind(self) {

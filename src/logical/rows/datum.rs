@@ -77,6 +77,20 @@ pub struct Kind {
     pub arity: Arity,
 }
 
+impl Kind {
+    /// Its name in a sentence.
+    pub fn name(self) -> &'static str {
+        match (self.value, self.arity, self.key) {
+            (Some(_), ..) => "a map",
+            (None, Arity::One | Arity::Optional, key) => key.name(),
+            (None, Arity::Many, AtomKind::Integer) => "a set of integers",
+            (None, Arity::Many, AtomKind::Boolean) => "a set of truth values",
+            (None, Arity::Many, AtomKind::Text) => "a set of strings",
+            (None, Arity::Many, AtomKind::Uuid) => "a set of UUIDs",
+        }
+    }
+}
+
 /// The contents of a column of a row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Datum {

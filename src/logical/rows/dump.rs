@@ -19,8 +19,10 @@ use serde::de::{
 
 use super::cell::BadValue;
 use super::datum::{Atom, Datum};
+use super::schema::Column;
 use super::tables::{AnyRow, Table};
-use super::uuid::Uuid;
+use super::transaction::Refusal;
+use super::uuid::{BadUuid, Uuid};
 
 /// Most bytes of one dump.
 pub const MAX_DUMP: usize = 256 << 20;
@@ -37,6 +39,9 @@ pub enum BadDump {
          `ovsdb-client --format=json dump SERVER OVN_Southbound`"
     )]
     Form(#[from] serde_json::Error),
+    /// Begun by a byte-order mark.
+    #[error("the dump begins with a byte-order mark, which JSON has not; remove its first three bytes")]
+    Mark,
     /// Of the other database.
     #[error("this is a dump of a Northbound database; load one of OVN_Southbound")]
     Northbound,
@@ -49,6 +54,9 @@ pub enum BadDump {
     /// A table without names of rows.
     #[error("table {0} has no column _uuid; dump all columns")]
     NoUuid(&'static str),
+    /// A heading twice.
+    #[error("table {0} has two columns {1}; the dump is damaged")]
+    TwoColumns(&'static str, String),
     /// A row of another length than the headings.
     #[error("table {table}, row {number}: {cells} cells under {headings} headings; the dump is damaged")]
     Width {
@@ -83,12 +91,68 @@ pub enum BadDump {
     },
 }
 
+/// Why the rows of a dump cannot take the place of all rows, in the words of whoever loads it: nothing can be mended row
+/// by row, only another dump be made.
+#[derive(Debug)]
+pub struct Unfit(pub Refusal);
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Refusal::Missing { table, uuid, column, target, missing } => {
+                write!(f, "{table} row {uuid}: column {column} names {target} row {missing}")?;
+                f.write_str(", which is not in the dump")?;
+            }
+            Refusal::StillNamed { target, gone, table, uuid } => {
+                write!(f, "{table} row {uuid} names {target} row {gone}, which is not in the dump")?;
+            }
+            Refusal::Bereft { table, uuid, column } => {
+                write!(f, "{table} row {uuid}: column {column} names a row that is not in the dump")?;
+            }
+            Refusal::TooMany(table, rows, most) => {
+                write!(f, "{table} has {rows} rows in the dump and may have {most}")?;
+            }
+            refusal @ (Refusal::Value { .. } | Refusal::NotUnique { .. }) => write!(f, "{refusal}")?,
+        }
+        f.write_str("; load a dump of the whole database")
+    }
+}
+
+/// What a dump holds.
+#[derive(Debug)]
+pub struct Dump {
+    /// The rows.
+    pub rows: Vec<(Uuid, AnyRow)>,
+    /// The known tables that it has, with rows or without.
+    pub tables: BTreeSet<Table>,
+}
+
+impl Dump {
+    /// The tables without which it cannot be a whole dump, which has the heading of every table, also of an empty one.
+    /// None where it seems to be whole; other releases lack some tables.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let lacks = Table::ALL.iter().filter(|table| !self.tables.contains(table));
+        let lacks: Vec<Table> = lacks.copied().collect();
+        let is_cut = lacks.len() > Table::ALL.len() / 2
+            || lacks.iter().any(|table| matches!(table, Table::SbGlobal | Table::PortBinding));
+        if is_cut { lacks.iter().map(|table| table.def().name).collect() } else { Vec::new() }
+    }
+}
+
 /// The rows of a dump.
 pub fn read(text: &str) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+    Ok(read_whole(text)?.rows)
+}
+
+/// All that a dump holds.
+pub fn read_whole(text: &str) -> Result<Dump, BadDump> {
     read_within(text, MAX_MEMORY)
 }
 
-fn read_within(text: &str, memory: usize) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+fn read_within(text: &str, memory: usize) -> Result<Dump, BadDump> {
+    if text.starts_with('\u{feff}') {
+        return Err(BadDump::Mark);
+    }
     let mut reading = Reading { rows: Vec::new(), left: memory, bad: None };
     let mut seen = BTreeSet::new();
     let mut input = serde_json::Deserializer::from_str(text);
@@ -114,11 +178,15 @@ fn read_within(text: &str, memory: usize) -> Result<Vec<(Uuid, AnyRow)>, BadDump
         }
         read?;
     }
-    if seen.is_empty() { Err(BadDump::Nothing) } else { Ok(reading.rows) }
+    if seen.is_empty() {
+        return Err(BadDump::Nothing);
+    }
+    Ok(Dump { rows: reading.rows, tables: seen })
 }
 
 /// What explains the data of a table.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "a table of a dump, which is an object with caption, headings and data")]
 struct Outline {
     caption: String,
     headings: Vec<String>,
@@ -139,6 +207,10 @@ impl Shape {
     fn new(table: Table, headings: Vec<String>) -> Result<Self, BadDump> {
         let uuid_at = headings.iter().position(|heading| heading == "_uuid");
         let uuid_at = uuid_at.ok_or(BadDump::NoUuid(table.def().name))?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = headings.iter().find(|heading| !names.insert(heading.as_str())) {
+            return Err(BadDump::TwoColumns(table.def().name, twice.clone()));
+        }
         let columns = headings.iter().map(|heading| table.column(heading)).collect();
         Ok(Self { table, headings, columns, uuid_at })
     }
@@ -264,9 +336,10 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let RowSeed { shape, reading, number } = self;
-        let (table, headings) = (shape.table.def().name, shape.columns.len());
+        let def = shape.table.def();
+        let (table, headings) = (def.name, shape.columns.len());
         // Empty columns take memory too.
-        reading.take(shape.table.def().columns.len())?;
+        reading.take(def.columns.len())?;
         let bad = |at: usize, cause| {
             let column = shape.headings.get(at).cloned().unwrap_or_default();
             BadDump::Value { table, number, column, cause }
@@ -280,6 +353,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 if let Some(cell) = &cell {
                     match cell {
                         Piece::Atom(Atom::Uuid(name)) => uuid = Some(*name),
+                        Piece::Other(Some(odd)) => return Err(reading.stop(bad(at, odd.clone().into()))),
                         _ => return Err(reading.stop(bad(at, BadValue::Kind("a UUID")))),
                     }
                 }
@@ -288,8 +362,13 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 let cell = seq.next_element_seed(PieceSeed(reading))?;
                 let is_there = cell.is_some();
                 if let Some(cell) = cell {
-                    let set = cell.into_datum().and_then(|datum| row.set(*column, datum));
-                    set.map_err(|cause| reading.stop(bad(at, cause)))?;
+                    let datum = match &def.columns.get(*column) {
+                        Some(def) => cell.into_datum(def),
+                        None => Ok(Datum::Set(Vec::new())),
+                    };
+                    datum
+                        .and_then(|datum| row.set(*column, datum))
+                        .map_err(|cause| reading.stop(bad(at, cause)))?;
                 }
                 is_there
             } else {
@@ -315,23 +394,29 @@ enum Piece {
     Atom(Atom),
     /// A set or a map.
     Whole(Datum),
-    /// What no column can hold.
-    Other,
+    /// What no column can hold; for one reason it may be what is no identifier.
+    Other(Option<BadUuid>),
 }
 
 impl Piece {
-    fn into_datum(self) -> Result<Datum, BadValue> {
-        match self {
-            Piece::Atom(atom) => Ok(Datum::one(atom)),
-            Piece::Whole(datum) => Ok(datum),
-            Piece::Other => Err(BadValue::Kind("a string, an integer, a Boolean, a UUID, a set or a map")),
-        }
+    /// The value, if it keeps the rule of a column. That is looked at here and again by the transaction, since here it
+    /// is known where the value stands.
+    fn into_datum(self, column: &Column) -> Result<Datum, BadValue> {
+        let datum = match self {
+            Piece::Atom(atom) => Datum::one(atom),
+            Piece::Whole(datum) => datum,
+            Piece::Other(Some(odd)) => return Err(odd.into()),
+            Piece::Other(None) => return Err(BadValue::Kind(column.kind.name())),
+        };
+        column.check(&datum)?;
+        Ok(datum)
     }
 
-    fn into_atom(self) -> Option<Atom> {
+    fn into_atom(self) -> Result<Atom, Option<BadUuid>> {
         match self {
-            Piece::Atom(atom) => Some(atom),
-            Piece::Whole(_) | Piece::Other => None,
+            Piece::Atom(atom) => Ok(atom),
+            Piece::Whole(_) => Err(None),
+            Piece::Other(odd) => Err(odd),
         }
     }
 
@@ -370,11 +455,11 @@ impl<'de> Visitor<'de> for PieceSeed<'_> {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Piece, E> {
-        Ok(i64::try_from(number).map_or(Piece::Other, |number| Piece::Atom(Atom::Integer(number))))
+        Ok(i64::try_from(number).map_or(Piece::Other(None), |number| Piece::Atom(Atom::Integer(number))))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Piece, E> {
-        Ok(Piece::Other)
+        Ok(Piece::Other(None))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Piece, E> {
@@ -382,12 +467,12 @@ impl<'de> Visitor<'de> for PieceSeed<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Piece, E> {
-        Ok(Piece::Other)
+        Ok(Piece::Other(None))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Piece, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Piece::Other)
+        Ok(Piece::Other(None))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Piece, A::Error> {
@@ -395,28 +480,31 @@ impl<'de> Visitor<'de> for PieceSeed<'_> {
         let piece = match tag.as_deref() {
             Some("uuid") => {
                 let text = seq.next_element_seed(PieceSeed(&mut *self.0))?.and_then(Piece::into_text);
-                text.and_then(|text| text.parse().ok()).map(|uuid| Piece::Atom(Atom::Uuid(uuid)))
+                text.map(|text| match text.parse() {
+                    Ok(uuid) => Piece::Atom(Atom::Uuid(uuid)),
+                    Err(odd) => Piece::Other(Some(odd)),
+                })
             }
             Some("set") => {
-                let set = seq.next_element_seed(AtomsSeed(&mut *self.0))?.flatten();
-                set.map(|set| Piece::Whole(Datum::Set(set)))
+                let set = seq.next_element_seed(AtomsSeed(&mut *self.0))?;
+                set.map(|set| set.map_or_else(Piece::Other, |set| Piece::Whole(Datum::Set(set))))
             }
             Some("map") => {
-                let map = seq.next_element_seed(PairsSeed(&mut *self.0))?.flatten();
-                map.map(|map| Piece::Whole(Datum::Map(map)))
+                let map = seq.next_element_seed(PairsSeed(&mut *self.0))?;
+                map.map(|map| map.map_or_else(Piece::Other, |map| Piece::Whole(Datum::Map(map))))
             }
             _ => None,
         };
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(piece.unwrap_or(Piece::Other))
+        Ok(piece.unwrap_or(Piece::Other(None)))
     }
 }
 
-/// Reads the members of a set; none if there is something else among them.
+/// Reads the members of a set, or the first thing among them that is none.
 struct AtomsSeed<'a>(&'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
-    type Value = Option<Vec<Atom>>;
+    type Value = Result<Vec<Atom>, Option<BadUuid>>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
         input.deserialize_seq(self)
@@ -424,29 +512,29 @@ impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for AtomsSeed<'_> {
-    type Value = Option<Vec<Atom>>;
+    type Value = Result<Vec<Atom>, Option<BadUuid>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the members of a set, or a key and its value")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut atoms = Some(Vec::new());
+        let mut atoms = Ok(Vec::new());
         while let Some(piece) = seq.next_element_seed(PieceSeed(&mut *self.0))? {
-            atoms = atoms.zip(piece.into_atom()).map(|(mut atoms, atom)| {
-                atoms.push(atom);
-                atoms
+            atoms = atoms.and_then(|mut atoms: Vec<Atom>| {
+                atoms.push(piece.into_atom()?);
+                Ok(atoms)
             });
         }
         Ok(atoms)
     }
 }
 
-/// Reads the pairs of a map; none if there is something else among them.
+/// Reads the pairs of a map, or the first thing among them that is none.
 struct PairsSeed<'a>(&'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
-    type Value = Option<Vec<(Atom, Atom)>>;
+    type Value = Result<Vec<(Atom, Atom)>, Option<BadUuid>>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
         input.deserialize_seq(self)
@@ -454,19 +542,19 @@ impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
 }
 
 impl<'de> Visitor<'de> for PairsSeed<'_> {
-    type Value = Option<Vec<(Atom, Atom)>>;
+    type Value = Result<Vec<(Atom, Atom)>, Option<BadUuid>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the pairs of a map")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Some(Vec::new());
+        let mut pairs = Ok(Vec::new());
         while let Some(pair) = seq.next_element_seed(AtomsSeed(&mut *self.0))? {
-            let pair = pair.and_then(|pair| <[Atom; 2]>::try_from(pair).ok());
-            pairs = pairs.zip(pair).map(|(mut pairs, [key, value])| {
+            pairs = pairs.and_then(|mut pairs: Vec<(Atom, Atom)>| {
+                let [key, value] = <[Atom; 2]>::try_from(pair?).map_err(|_| None)?;
                 pairs.push((key, value));
-                pairs
+                Ok(pairs)
             });
         }
         Ok(pairs)

@@ -28,7 +28,7 @@ pub use cell::Pipeline;
 pub use database::{Change, Cursor, Database, Delta, Draft, Prepared, What};
 pub use datum::{Atom, Datum};
 pub use schema::Columns;
-pub use store::{NoDatapath, Store};
+pub use store::{NoDatapath, NoRows, Store};
 pub use tables::{AnyRow, Row, Table};
 pub use transaction::{Refusal, Transaction};
 pub use uuid::Uuid;

@@ -13,6 +13,7 @@ use super::tables::{
     MulticastGroup, PortBinding, PortGroup, Row, Table,
 };
 use super::uuid::Uuid;
+use crate::logical::error::shortened;
 use crate::packet::Mac;
 
 /// All rows at one moment. A clone shares everything with its origin.
@@ -23,12 +24,18 @@ pub struct Store {
     pub(super) indexes: Indexes,
 }
 
+/// There is not a row, so nothing to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no rows are loaded; load them with `millrace sbctl load DUMP`")]
+pub struct NoRows;
+
 /// Why a text does not name a datapath.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoDatapath {
     /// Nothing has that name.
     #[error(
-        "there is no datapath \"{0}\"; give a name or a UUID as `sbctl list Datapath_Binding` shows them"
+        "there is no datapath \"{}\"; give a name or a UUID as `sbctl list Datapath_Binding` shows them",
+        shortened(.0)
     )]
     Unknown(String),
     /// More than one has it.

@@ -312,7 +312,7 @@ declare_tables! {
         /// The half of the datapath.
         pipeline: Pipeline => Rule::Words(&["egress", "ingress"]),
         /// The greatest wins.
-        priority: u16,
+        priority: u16 => Rule::Range(0, 65_535),
         /// The stage.
         table_id: u8 => Rule::Range(0, 32),
         /// Hints, such as the port that decides whether a chassis needs the flow.
@@ -348,7 +348,7 @@ declare_tables! {
         /// What is done.
         action: String => Rule::Words(&["drop"]),
         /// Most that may come at once.
-        burst_size: u32,
+        burst_size: u32 => Rule::Range(0, 4_294_967_295),
         /// The rate.
         rate: u32 => Rule::Range(1, 4_294_967_295),
     }
@@ -502,7 +502,7 @@ declare_tables! {
         /// Settings.
         options: Pairs,
         /// Its L4 port.
-        port: u16,
+        port: u16 => Rule::Range(0, 65_535),
         /// Its L4 protocol.
         protocol: Option<String> => Rule::Words(&["tcp", "udp"]),
         /// Source address of probes.

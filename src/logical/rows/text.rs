@@ -32,7 +32,7 @@ pub enum BadText {
     #[error("there is a '{0}' where a value is needed; put quotes around a string that has it: \"…\"")]
     Delimiter(char),
     /// Something else than expected.
-    #[error("'{0}' is missing before \"{1}\"")]
+    #[error("'{0}' is missing {place}", place = if .1.is_empty() { "at the end".to_owned() } else { format!("before \"{}\"", .1) })]
     Missing(char, String),
     /// Text behind the end.
     #[error("\"{0}\" follows where the value has ended")]

@@ -355,7 +355,7 @@ impl Column {
     }
 
     /// Whether a value keeps its rule, references aside.
-    fn check(&self, datum: &Datum) -> Result<(), BadValue> {
+    pub(super) fn check(&self, datum: &Datum) -> Result<(), BadValue> {
         match self.rule {
             Rule::Range(least, most) => {
                 for atom in datum.keys() {

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::cursor::Cursor;
-use super::error::SyntaxError;
+use super::error::{SyntaxError, nearest, shortened};
 use super::lex::Kind as TokenKind;
 use crate::packet::Field;
 pub use table::symbols;
@@ -213,11 +213,8 @@ impl FieldRef {
 
 /// The sentence about a word that is no symbol.
 fn unknown(name: &str) -> String {
-    let near = symbols()
-        .iter()
-        .map(|symbol| (strsim::damerau_levenshtein(name, symbol.name), symbol.name))
-        .filter(|(distance, near)| *distance <= 2 && *distance < near.len() && name.len() < 40)
-        .min_by_key(|(distance, _)| *distance);
+    let near = nearest(name, symbols().iter().map(|symbol| symbol.name));
+    let name = shortened(name);
     match near {
         Some((_, near)) => format!("there is no field or predicate \"{name}\"; did you mean {near}?"),
         None => format!("there is no field or predicate \"{name}\"; ovn-sb(5) lists them under Symbols"),

@@ -34,7 +34,10 @@ impl Display for Flags {
 }
 
 /// Displays a key as `flow_format` of Open vSwitch 3.1 does.
-pub(super) struct FlowText<'k>(pub &'k FlowKey);
+pub struct FlowText<'k>(
+    /// The key.
+    pub &'k FlowKey,
+);
 
 impl Display for FlowText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,8 @@ pub(super) struct Flow {
     pub row: Arc<LogicalFlow>,
     /// The match with all that it and the actions presuppose, without what is the same for every packet.
     pub matches: Expr,
+    /// How many constants the match compares with, at most.
+    pub comparisons: u64,
     pub actions: Vec<Action>,
     /// Whether it matches everything and only goes on to the next table.
     pub is_trivial: bool,
@@ -107,7 +109,8 @@ fn read(uuid: Uuid, row: &Arc<LogicalFlow>, view: &View<'_>, known: &KnownOption
         _ => false,
     };
     let is_trivial = goes_on && matches == Expr::Bool(true);
-    Ok(Flow { uuid, row: Arc::clone(row), matches, actions: actions.list, is_trivial })
+    let comparisons = matches.comparisons();
+    Ok(Flow { uuid, row: Arc::clone(row), matches, comparisons, actions: actions.list, is_trivial })
 }
 
 /// A match without what is the same for every packet.

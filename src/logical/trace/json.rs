@@ -3,9 +3,9 @@
 //! A table whose flow ends in `next` is followed by the table that this ran, rather than being around it. So the depth
 //! is that of pipelines and forks, and does not grow with the length of a pipeline.
 
+use super::Trace;
 use super::flow_text::FlowText;
 use super::node::{Kind, Node, Tree};
-use super::{Trace, Unread};
 
 /// What is still to be written; the last comes first.
 enum Due<'t> {
@@ -17,7 +17,7 @@ impl Trace {
     /// The trace with all that is known of it.
     pub fn json(&self) -> Result<String, serde_json::Error> {
         let microflow = serde_json::to_string(&FlowText(&self.packet).to_string())?;
-        let notes: Vec<String> = self.unread.iter().map(Unread::to_string).collect();
+        let notes: Vec<String> = self.notes().collect();
         let notes = serde_json::to_string(&notes)?;
         let mut out = format!("{{\"microflow\":{microflow},\"notes\":{notes},\"trace\":[");
         write(&mut out, &self.tree)?;

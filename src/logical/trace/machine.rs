@@ -12,7 +12,7 @@ use super::flows::{Flow, Flows};
 use super::node::{Hit, Kind, Lookup, NodeId, Tree};
 use super::options::Options;
 use super::view::{Datapath, View, shown_port, with_friendly_names};
-use super::{Tracer, output};
+use super::{Stop, Tracer, output};
 use crate::logical::action::{self, Action};
 use crate::logical::microflow::Microflow;
 use crate::logical::rows::Pipeline;
@@ -23,6 +23,12 @@ use crate::packet::{Field, FlowKey};
 pub(super) const MAX_DEPTH: usize = 512;
 /// Most tables that one trace runs.
 pub(super) const MAX_LOOKUPS: usize = 32_768;
+/// Most comparisons of one trace, those with the members of sets among them: some seconds.
+pub(super) const MAX_WORK: u64 = 1 << 28;
+/// What a flow takes beside the comparisons of its match.
+const WORK_OF_A_FLOW: u64 = 8;
+/// Comparisons after which it is looked whether anybody still waits.
+const STRETCH: u64 = 1 << 20;
 
 /// The register with the port that a packet came in by.
 pub(super) const INPORT: Field = Field::Reg14;
@@ -117,11 +123,18 @@ pub(super) struct Machine<'a> {
     pub asked: usize,
     tasks: Vec<Task<'a>>,
     lookups: usize,
+    /// Comparisons so far.
+    work: u64,
+    stop: &'a Stop,
 }
 
+/// A trace may do no more.
+struct Spent;
+
 impl<'a> Machine<'a> {
-    pub fn new(tracer: &'a Tracer, options: &'a Options, tree: Tree) -> Self {
-        Self { tracer, options, tree, lb_dst: options.lb_dst, asked: 0, tasks: Vec::new(), lookups: 0 }
+    pub fn new(tracer: &'a Tracer, options: &'a Options, tree: Tree, stop: &'a Stop) -> Self {
+        let lb_dst = options.lb_dst;
+        Self { tracer, options, tree, lb_dst, asked: 0, tasks: Vec::new(), lookups: 0, work: 0, stop }
     }
 
     /// Traces a packet from a table on, to the end.
@@ -137,7 +150,7 @@ impl<'a> Machine<'a> {
                 }
                 Task::Run(frame) => self.step(frame),
             }
-            if self.tree.is_full() {
+            if self.tree.is_full() || self.stop.is_told() {
                 break;
             }
         }
@@ -198,6 +211,26 @@ impl<'a> Machine<'a> {
         self.tasks.push(Task::Run(Frame { actions, stack: Vec::new(), at }));
     }
 
+    /// The first flow that a packet meets, unless looking for it takes too long or nobody waits.
+    fn find(
+        &mut self,
+        table: &'a [Flow],
+        packet: &Microflow,
+        view: &View<'a>,
+    ) -> Result<Option<&'a Flow>, Spent> {
+        for flow in table {
+            let before = self.work / STRETCH;
+            self.work += WORK_OF_A_FLOW + flow.comparisons;
+            if self.work > MAX_WORK || (self.work / STRETCH > before && self.stop.is_told()) {
+                return Err(Spent);
+            }
+            if flow.matches.eval(packet, view) {
+                return Ok(Some(flow));
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs a table. Flows that match everything and only go on are skipped with their tables.
     fn look_up(&mut self, mut at: At<'a>) {
         self.lookups += 1;
@@ -217,10 +250,17 @@ impl<'a> Machine<'a> {
         let flows = self.tracer.flows(at.datapath);
         let (packet, view) = (at.packet.flow(), self.view(&at));
         let found = loop {
-            let mut table = flows.table(at.pipeline, at.table).iter();
-            match table.find(|flow| flow.matches.eval(&packet, &view)) {
-                Some(flow) if flow.is_trivial => at.table = at.table.saturating_add(1),
-                found => break found,
+            match self.find(flows.table(at.pipeline, at.table), &packet, &view) {
+                Ok(Some(flow)) if flow.is_trivial => at.table = at.table.saturating_add(1),
+                Ok(found) => break found,
+                Err(Spent) => {
+                    let text = format!(
+                        "*** given up after {MAX_WORK} comparisons; the flows go round in a circle or are too many"
+                    );
+                    self.note(&at, Kind::Error, text);
+                    self.tasks.clear();
+                    return;
+                }
             }
         };
         let node = self.note(&at, Kind::Table, self.headline(&at, flows, found));

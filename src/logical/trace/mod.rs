@@ -30,26 +30,34 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::SyntaxError;
+use super::error::{SyntaxError, shortened};
 use super::expr::{Expr, parse_microflow};
 use super::rows::tables::{DatapathBinding, LoadBalancer};
-use super::rows::{NoDatapath, Pipeline, Store, Uuid};
+use super::rows::{NoDatapath, NoRows, Pipeline, Store, Uuid};
 use crate::packet::FlowKey;
-use flow_text::FlowText;
 use flows::Flows;
 use machine::{At, INPORT, Machine, Packet};
 use node::Tree;
 use view::{Datapath, Found, View, shown_port};
 
+pub use flow_text::FlowText;
 pub use flows::Unread;
 pub use format::Form;
 pub use node::{Hit, Kind, Lookup, Node};
 pub use options::{BadRequest, Options, Request};
 
+/// Most flows that a trace names because they cannot be read.
+const MAX_NOTES: usize = 20;
+
 /// Why there is no trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
+    /// Nothing is there.
+    #[error(transparent)]
+    Empty(#[from] NoRows),
     /// The datapath is not there.
     #[error(transparent)]
     Datapath(#[from] NoDatapath),
@@ -70,9 +78,27 @@ pub enum TraceError {
     /// More than one port is said.
     #[error("the microflow names {0} ports as inport; name one, or the datapath")]
     ManyInports(usize),
+    /// What is said is no port.
+    #[error("\"{0}\" is a multicast group, and packets come in by a port; name a port as inport")]
+    Group(String),
     /// The port is not there.
-    #[error("there is no port \"{0}\"; `sbctl list Port_Binding` shows those that are there")]
+    #[error("there is no port \"{}\"; `sbctl list Port_Binding` shows those that are there", shortened(.0))]
     NoPort(String),
+}
+
+/// Tells a trace on another thread that nobody waits for it any more.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Nobody waits.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Traces through one snapshot of rows, and remembers the flows it has read.
@@ -105,7 +131,15 @@ impl Tracer {
 
     /// Traces a packet that is described in OVN's language.
     pub fn run(&self, request: &Request) -> Result<Trace, TraceError> {
+        self.run_until(request, &Stop::default())
+    }
+
+    /// The same; gives up soon after it is told to stop.
+    pub fn run_until(&self, request: &Request, stop: &Stop) -> Result<Trace, TraceError> {
         let Request { datapath, microflow, options, .. } = request;
+        if self.store.is_empty() {
+            return Err(NoRows.into());
+        }
         let datapath = match datapath {
             Some(name) => self.datapath(name)?,
             None => self.datapath_of_port(microflow)?,
@@ -117,12 +151,15 @@ impl Tracer {
             return Err(TraceError::NoIngress);
         }
         let inport = view.port(packet.port(INPORT));
+        if let (None, Some(group)) = (inport, view.group(packet.port(INPORT))) {
+            return Err(TraceError::Group(group.name.clone()));
+        }
         let inport = inport.map_or(output::UNNAMED, |port| shown_port(port, options.friendly_names));
         let title =
             format!("ingress(dp=\"{}\", inport=\"{inport}\")", datapath.shown(options.friendly_names));
         let (tree, under) = Tree::new(Kind::Pipeline, title);
         let at = At { datapath, packet, pipeline: Pipeline::Ingress, table: 0, under, depth: 0 };
-        let tree = Machine::new(self, options, tree).run(at);
+        let tree = Machine::new(self, options, tree, stop).run(at);
         Ok(Trace { packet: flow.key, tree, unread: self.unread() })
     }
 
@@ -196,6 +233,14 @@ impl Trace {
         &self.unread
     }
 
+    /// What is to be said of such flows: a sentence each of the first ones, and how many there are beside.
+    fn notes(&self) -> impl Iterator<Item = String> + '_ {
+        let more = self.unread.len().saturating_sub(MAX_NOTES);
+        let flows = if more == 1 { "flow" } else { "flows" };
+        let rest = (more > 0).then(|| format!("and {more} more {flows} that cannot be read"));
+        self.unread.iter().take(MAX_NOTES).map(Unread::to_string).chain(rest)
+    }
+
     /// The packet as Open vSwitch writes it, then the forms that are wanted, under headlines if they are several.
     pub fn display<'t>(&'t self, forms: &'t [Form]) -> impl Display + 't {
         Shown { trace: self, forms }
@@ -217,6 +262,6 @@ impl Display for Shown<'_> {
             format::write(f, &self.trace.tree, *form)?;
         }
         // A remark of ours; ovn-trace says such things in its log.
-        self.trace.unread.iter().try_for_each(|unread| writeln!(f, "# note: {unread}"))
+        self.trace.notes().try_for_each(|note| writeln!(f, "# note: {note}"))
     }
 }

@@ -52,6 +52,9 @@ pub enum BadRequest {
          --select-id=NUMBER and --no-friendly-names"
     )]
     Option(String),
+    /// An option without what belongs behind it.
+    #[error("{0} needs a value; write {0}={1}")]
+    Value(&'static str, &'static str),
     /// A connection state that nobody knows.
     #[error(
         "\"{0}\" is no connection state; write some of trk, new, est, rel, rpl, inv, dnat, snat with commas between"
@@ -88,6 +91,10 @@ impl Request {
     fn option(&mut self, word: &str) -> Result<(), BadRequest> {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let options = &mut self.options;
+        let valued = [("--ct", "STATE"), ("--lb-dst", "IP[:PORT]"), ("--select-id", "NUMBER")];
+        if let Some((name, value)) = valued.into_iter().find(|(name, _)| *name == word) {
+            return Err(BadRequest::Value(name, value));
+        }
         match name {
             "--ct" => options.ct.push(state(value)?),
             "--lb-dst" => {
@@ -179,6 +186,9 @@ mod tests {
         assert_eq!(refused(&["a", "b", "c"]), BadRequest::Words(3));
         for word in ["--", "--ovs", "--all=1", "--summary=1", "--friendly-names=no", "--detail"] {
             assert_eq!(refused(&["a", word]), BadRequest::Option(word.to_owned()));
+        }
+        for (option, value) in [("--ct", "STATE"), ("--lb-dst", "IP[:PORT]"), ("--select-id", "NUMBER")] {
+            assert_eq!(refused(&[option, "a"]), BadRequest::Value(option, value));
         }
         assert_eq!(refused(&["--ct=old", "a"]), BadRequest::State("old".to_owned()));
         for value in ["", "10.0.0.1:", "10.0.0.1:99999", "[fd00::1", "[fd00::1]80", "[10.0.0.1]:80", "x"] {

@@ -387,11 +387,11 @@ impl FlowCache {
         Some(verdict)
     }
 
-    /// Numbers the contexts that a translation left behind; where no number is left, the packet cannot come back, which the
+    /// Numbers the contexts that a translation of a packet of the port at a place left behind; where no number is left, the packet cannot come back, which the
     /// next ones may again. Before its operations are used.
-    pub fn freeze(&mut self, translation: &mut Translation, now_ms: u64) {
+    pub fn freeze(&mut self, translation: &mut Translation, port: usize, now_ms: u64) {
         let contexts = &mut self.shared.contexts;
-        translation.number_frozen(|context| contexts.number(context, now_ms));
+        translation.number_frozen(|context| contexts.number(context, port, now_ms));
     }
 
     /// The context of a number, if it is still there.
@@ -479,10 +479,7 @@ impl FlowCache {
 
 /// The contexts that operations leave behind.
 fn frozen_in(ops: &[Op]) -> impl Iterator<Item = u32> {
-    ops.iter().filter_map(|op| match op {
-        Op::Controller { frozen, .. } if *frozen != 0 => Some(*frozen),
-        _ => None,
-    })
+    ops.iter().flat_map(|op| op.frozen()).filter(|frozen| *frozen != 0)
 }
 
 impl Shared {

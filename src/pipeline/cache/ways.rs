@@ -26,22 +26,6 @@ const MOST: usize = 1 + 2 * MAX_DEPS + 2 * KEY_WORDS;
 /// A dependency in two words; [`Slot`]s are told apart by the first.
 type Word2 = [u64; 2];
 
-const TABLE: u64 = 1 << 32;
-const PORT: u64 = 2 << 32;
-const PORTS: u64 = 3 << 32;
-const GROUP: u64 = 4 << 32;
-const METER: u64 = 5 << 32;
-
-fn encode(dep: Dep) -> Word2 {
-    match dep {
-        Dep::Table { table, datapath } => [TABLE | u64::from(table), datapath],
-        Dep::Port(number) => [PORT | u64::from(number.0), 0],
-        Dep::Ports => [PORTS, 0],
-        Dep::Group(id) => [GROUP | u64::from(id), 0],
-        Dep::Meter(id) => [METER | u64::from(id), 0],
-    }
-}
-
 fn hashed([what, which]: Word2) -> usize {
     let mixed = (what ^ which.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 52) as usize % THINGS
@@ -91,7 +75,7 @@ impl Ways {
         let mut words = ArrayVec::<u64, MOST>::new();
         words.try_push(recorded.deps.len() as u64).ok()?;
         for dep in &recorded.deps {
-            words.try_extend_from_slice(&encode(*dep)).ok()?;
+            words.try_extend_from_slice(&dep.encode()).ok()?;
         }
         for (word, bits) in (0u64..).zip(recorded.rewritten.words()).filter(|(_, bits)| **bits != 0) {
             words.try_extend_from_slice(&[word, *bits]).ok()?;
@@ -140,12 +124,12 @@ impl Ways {
         let place = match slot {
             Slot::Table { table, datapath: None } => self.tables.get_mut(usize::from(table)),
             Slot::Table { table, datapath: Some(datapath) } => {
-                self.things.get_mut(hashed(encode(Dep::Table { table, datapath })))
+                self.things.get_mut(hashed(Dep::Table { table, datapath }.encode()))
             }
-            Slot::Port(number) => self.things.get_mut(hashed(encode(Dep::Port(number)))),
-            Slot::Ports => self.things.get_mut(hashed(encode(Dep::Ports))),
-            Slot::Group(id) => self.things.get_mut(hashed(encode(Dep::Group(id)))),
-            Slot::Meter(id) => self.things.get_mut(hashed(encode(Dep::Meter(id)))),
+            Slot::Port(number) => self.things.get_mut(hashed(Dep::Port(number).encode())),
+            Slot::Ports => self.things.get_mut(hashed(Dep::Ports.encode())),
+            Slot::Group(id) => self.things.get_mut(hashed(Dep::Group(id).encode())),
+            Slot::Meter(id) => self.things.get_mut(hashed(Dep::Meter(id).encode())),
         };
         if let Some(last) = place {
             *last = number;
@@ -173,7 +157,7 @@ impl Ways {
     fn last_touched(&self, way: u32) -> u64 {
         let last = |dep: &Word2| {
             let thing = self.things.get(hashed(*dep)).copied().unwrap_or(u64::MAX);
-            let is_table = dep[0] & !u64::from(u8::MAX) == TABLE;
+            let is_table = dep[0] & !u64::from(u8::MAX) == Dep::TABLE;
             let table = self.tables.get((dep[0] & u64::from(u8::MAX)) as usize).filter(|_| is_table);
             thing.max(table.copied().unwrap_or(0))
         };
@@ -234,15 +218,15 @@ impl Ways {
         let deps = self.deps(way);
         match slot {
             Slot::Table { table, datapath: Some(datapath) } => {
-                deps.contains(&encode(Dep::Table { table, datapath }))
+                deps.contains(&Dep::Table { table, datapath }.encode())
             }
             Slot::Table { table, datapath: None } => {
-                deps.iter().any(|[what, _]| *what == TABLE | u64::from(table))
+                deps.iter().any(|[what, _]| *what == Dep::TABLE | u64::from(table))
             }
-            Slot::Port(number) => deps.contains(&encode(Dep::Port(number))),
-            Slot::Ports => deps.contains(&encode(Dep::Ports)),
-            Slot::Group(id) => deps.contains(&encode(Dep::Group(id))),
-            Slot::Meter(id) => deps.contains(&encode(Dep::Meter(id))),
+            Slot::Port(number) => deps.contains(&Dep::Port(number).encode()),
+            Slot::Ports => deps.contains(&Dep::Ports.encode()),
+            Slot::Group(id) => deps.contains(&Dep::Group(id).encode()),
+            Slot::Meter(id) => deps.contains(&Dep::Meter(id).encode()),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Band {
         let rate = u64::from(spec.rate.max(1));
         let burst = if spec.burst == 0 { rate } else { u64::from(spec.burst) };
         // A thousand bits at so many bits a millisecond take as long as a packet at so many packets a second.
-        let ahead = (u128::from(burst) * 1000 << FRACTION) / u128::from(rate);
+        let ahead = ((u128::from(burst) * 1000) << FRACTION) / u128::from(rate);
         Self { rate, ahead: u64::try_from(ahead).unwrap_or(u64::MAX), ..Self::default() }
     }
 
@@ -183,7 +183,7 @@ impl Meters {
 
     pub(super) fn set(&mut self, id: u32, meter: Option<Arc<Meter>>) {
         match meter {
-            Some(meter) => drop(self.by_id.insert_mut(id, meter)),
+            Some(meter) => self.by_id.insert_mut(id, meter),
             None => drop(self.by_id.remove_mut(&id)),
         }
     }

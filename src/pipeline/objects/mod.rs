@@ -103,7 +103,7 @@ impl Objects {
             let old = self.users(named);
             match if is_more { old.saturating_add(1) } else { old.saturating_sub(1) } {
                 0 => drop(self.users.remove_mut(&named)),
-                new => drop(self.users.insert_mut(named, new)),
+                new => self.users.insert_mut(named, new),
             }
         }
     }
@@ -113,7 +113,7 @@ impl Objects {
         self.touch(Named::Group(id));
         let old = self.groups.get(&id).cloned();
         match group {
-            Some(group) => drop(self.groups.insert_mut(id, group)),
+            Some(group) => self.groups.insert_mut(id, group),
             None => drop(self.groups.remove_mut(&id)),
         }
         old
@@ -131,7 +131,9 @@ impl Objects {
 
     /// Forgets what was touched.
     pub(super) fn settle(&mut self) {
-        self.touched = Arc::default();
+        if !self.touched.is_empty() {
+            self.touched = Arc::default();
+        }
     }
 
     /// What was touched and is now another object than before.

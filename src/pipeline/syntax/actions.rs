@@ -1,5 +1,7 @@
 //! The actions of a flow.
 
+mod replies;
+
 use super::cursor::{Item, Items, Piece, Value};
 use super::error::{Problem, SyntaxError, nearest, shorten};
 use super::matcher::{VLAN_PRESENT, field_by_name, is_met, needs};
@@ -64,13 +66,19 @@ const NAMES: &[&str] = &[
     "group",
     "meter",
     "apply_actions",
+    "ct_clear",
+    "check_pkt_larger",
+    "reply",
+    "learn_neighbour",
+    "learn_fdb",
+    "log",
+    "wait_neighbour",
 ];
 
 /// Actions of Open vSwitch that this switch does not have.
 const NOT_YET: &[&str] = &[
     "learn",
     "ct",
-    "ct_clear",
     "nat",
     "set_queue",
     "pop_queue",
@@ -78,7 +86,6 @@ const NOT_YET: &[&str] = &[
     "bundle",
     "bundle_load",
     "multipath",
-    "check_pkt_larger",
     "note",
     "sample",
     "fin_timeout",
@@ -210,6 +217,16 @@ impl Parser<'_> {
         let one = match name.as_str() {
             "apply_actions" => return self.list(parens(item, "apply_actions(output:1)")?, depth),
             "clone" => self.clone_of(item, depth)?,
+            "ct_clear" => {
+                item.no_value()?;
+                Action::CtClear
+            }
+            "check_pkt_larger" => self.check_len(item)?,
+            "reply" => self.reply(item, depth)?,
+            "learn_neighbour" => self.learn_neighbour(item)?,
+            "learn_fdb" => self.learn_fdb(item)?,
+            "log" => self.log(item)?,
+            "wait_neighbour" => self.wait_neighbour(item, depth)?,
             "output" => self.output(item)?,
             "controller" => self.controller(item)?,
             "resubmit" => self.resubmit(item)?,

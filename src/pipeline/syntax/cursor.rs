@@ -92,6 +92,8 @@ pub(super) struct Item<'a> {
     pub key: Piece<'a>,
     /// What stands behind it.
     pub value: Value<'a>,
+    /// What an arrow behind the parentheses points at.
+    pub target: Option<Piece<'a>>,
     /// The whole item.
     pub whole: Piece<'a>,
 }
@@ -190,7 +192,13 @@ impl<'a> Items<'a> {
             Value::Plain(value) => value.span().end,
             Value::Parens(value) => value.span().end + 1,
         };
-        let (whole, rest) = start.split_at(end - start.at);
+        let (mut whole, mut rest) = start.split_at(end - start.at);
+        let mut target = None;
+        if let Some(behind) = rest.strip_prefix("->").filter(|_| key.text == "check_pkt_larger") {
+            let (to, others) = behind.split_at(value_length(behind)?);
+            (target, rest) = (Some(to), others);
+            whole = start.split_at(to.span().end - start.at).0;
+        }
         let rest_first = rest.first();
         self.rest = rest;
         if rest_first.is_some_and(|c| !separates(c)) {
@@ -204,13 +212,13 @@ impl<'a> Items<'a> {
                 format!("\"{}\" follows without a separator; write a comma before it", shorten(odd.text)),
             ));
         }
-        Ok(Some(Item { key, value, whole }))
+        Ok(Some(Item { key, value, target, whole }))
     }
 }
 
 /// Actions of Open vSwitch written `name(…)->FIELD`.
 fn is_arrow_form(name: &str) -> bool {
-    matches!(name, "check_pkt_larger" | "multipath" | "bundle_load" | "nat")
+    matches!(name, "multipath" | "bundle_load" | "nat")
 }
 
 /// Bytes of the quoted name that `from` starts with, both quotes included.

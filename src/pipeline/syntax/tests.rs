@@ -1,3 +1,5 @@
+mod objects;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,6 +8,8 @@ use proptest::prelude::*;
 use super::matcher::{SHORTHANDS, is_met};
 use super::value::{FRAGMENTS, all_flags, flow_bits, ones};
 use super::*;
+use crate::action::intent::{Learn, Log, Severity, Verdict};
+use crate::action::reply::Reply;
 use crate::action::{Action, ModKind, Subfield};
 use crate::packet::field::{Form, Maskable, Prereq};
 use crate::packet::{Field, PortRef};
@@ -273,6 +277,17 @@ fn mistakes_are_explained_and_pointed_at() {
             "                           ^",
             "goto_table goes only to tables after the flow's own, which is 3; use resubmit(,3)",
         ),
+        ("actions=reply(arrp,2)", "              ^^^^", "unknown reply \"arrp\"; did you mean \"arp\"?"),
+        (
+            "actions=check_pkt_larger(9)->eth_src",
+            "                             ^^^^^^^",
+            "the answer of check_pkt_larger goes beside the packet; name a register",
+        ),
+        (
+            "actions=learn_fdb(port=reg14,mac=reg0)",
+            "                                 ^^^^",
+            "reg0 has 32 bits; it takes 48",
+        ),
         ("actions=learn(table=1)", "        ^^^^^", "the action learn is not supported yet"),
         ("actions=normal", "        ^^^^^^", "the action normal is not supported yet"),
         (
@@ -495,12 +510,49 @@ fn leaf() -> impl Strategy<Value = Action> {
         Just(Action::DecTtl),
         part().prop_map(Action::PushStack),
         part().prop_filter("writable", writable).prop_map(Action::PopStack),
+        later(),
+    ]
+}
+
+/// What leaves the tables, or tells the control thread something.
+fn later() -> impl Strategy<Value = Action> {
+    let whole = Subfield::whole;
+    let verdict = prop_oneof![Just(None), prop::sample::select(Verdict::ALL).prop_map(Some)];
+    let log =
+        ("[a-zA-Z0-9_ ,=(){}-]{0,20}", verdict, prop::sample::select(Severity::ALL), any::<Option<u32>>());
+    prop_oneof![
+        Just(Action::CtClear),
+        (any::<u16>(), 0..32u16).prop_map(|(len, start)| {
+            let dst = Subfield { field: Field::Reg3, start, bits: 1 };
+            Action::CheckPktLarger { len, dst }
+        }),
+        Just(Action::Learn(Learn::Neighbour {
+            port: whole(Field::Reg14),
+            ip: whole(Field::Xxreg0),
+            mac: whole(Field::EthSrc)
+        })),
+        Just(Action::Learn(Learn::Fdb { port: whole(Field::Reg14), mac: whole(Field::EthSrc) })),
+        log.prop_map(|(name, verdict, severity, meter)| Action::Log(Log {
+            name: name.into(),
+            verdict,
+            severity,
+            meter
+        })),
     ]
 }
 
 fn some_actions() -> impl Strategy<Value = Vec<Action>> {
     let action = leaf().prop_recursive(3, 24, 4, |inner| {
-        prop::collection::vec(inner, 0..4).prop_map(|inner| Action::Clone(inner.into()))
+        let inner = prop::collection::vec(inner, 0..4).prop_map(Arc::<[Action]>::from);
+        prop_oneof![
+            inner.clone().prop_map(Action::Clone),
+            (prop::sample::select(&Reply::ALL[..]), inner.clone())
+                .prop_map(|(kind, actions)| Action::Become { kind, actions }),
+            inner.prop_map(|actions| {
+                let (port, ip) = (Subfield::whole(Field::Reg15), Subfield::whole(Field::Reg0));
+                Action::Await { port, ip, actions }
+            }),
+        ]
     });
     (
         prop::collection::vec(action, 0..6),
@@ -527,6 +579,7 @@ fn some_options() -> impl Strategy<Value = FlowOptions> {
             reset_counts: flags[2],
             no_packet_counts: flags[3],
             no_byte_counts: flags[4],
+            lowered: false,
         }
     })
 }
@@ -668,5 +721,33 @@ fn survives(text: &str) {
     }
     for line in parse_flow_file(text, &()) {
         let _ = line;
+    }
+}
+
+#[test]
+fn what_leaves_the_tables_prints_as_it_is_read() {
+    for text in [
+        "ct_clear,check_pkt_larger(1514)->NXM_NX_REG4[1],resubmit(,9)",
+        "wait_neighbour(NXM_NX_REG15[],NXM_NX_REG0[],resubmit(,37)),reply(arp,set_field:1->arp_op,resubmit(,37))",
+        "reply(icmp4_error,set_field:11->icmp_type,clone(reply(arp)),output:NXM_NX_REG15[])",
+        "reply(tcp_reset)",
+        "learn_neighbour(port=NXM_NX_REG14[],ip=NXM_NX_XXREG0[],mac=NXM_OF_ETH_SRC[])",
+        "learn_fdb(port=NXM_NX_REG14[],mac=NXM_OF_ETH_SRC[])",
+        "log(name=\"a, b (c)\",verdict=deny,severity=warning,meter=3),log(severity=info)",
+    ] {
+        let context = ActionContext::default();
+        let actions =
+            parse_actions(text, &(), context).unwrap_or_else(|error| panic!("{}", error.render(text)));
+        assert_eq!(print_actions(&actions, &()), text);
+    }
+    // A reply has fields that the packet did not have.
+    for (text, is_right) in [
+        ("ip,actions=reply(icmp4,mod_nw_ttl:3,set_field:1->icmp_type),2", true),
+        ("ip,actions=reply(arp,set_field:1->arp_op),set_field:1->ip_dscp,2", true),
+        ("ip,actions=reply(arp,set_field:1->ip_dscp),2", false),
+        ("ip,actions=reply(arp),set_field:1->arp_op", false),
+        ("actions=reply(nd_na,set_field:02:00:00:00:00:01->nd_tll)", true),
+    ] {
+        assert_eq!(parse_flow(text, &(), Mode::Add).is_ok(), is_right, "{text}");
     }
 }

@@ -3,7 +3,8 @@
 use crate::action::Subfield;
 use crate::classifier::Wildcards;
 use crate::packet::field::Prereq;
-use crate::packet::{Field, FlowKey};
+use crate::packet::key::w;
+use crate::packet::{Field, FlowKey, PortNo};
 use crate::pipeline::record::Recorder;
 
 /// Bit 12 of a tag: the tag is there.
@@ -151,6 +152,20 @@ impl Traced<'_> {
 
     fn tracked(&mut self) -> bool {
         self.look(Field::CtState, u64::from(u32::MAX)) != 0
+    }
+
+    /// Forgets what connection tracking said of the packet.
+    pub(super) fn clear_connection(&mut self) {
+        for (word, bits) in self.key.words.iter_mut().enumerate().skip(w::CT) {
+            self.record.write(word, u64::MAX);
+            *bits = 0;
+        }
+    }
+
+    /// Forgets what it says that no packet brings along which is made here: where it came from, marks and connection.
+    pub(super) fn made_here(&mut self) {
+        self.clear_connection();
+        self.write(Field::InPort, u128::from(PortNo::CONTROLLER.0), u128::MAX);
     }
 
     /// Takes one off the TTL, or tells that it has expired.

@@ -13,7 +13,8 @@
 //! 4. `NoSuchGroup`: a bucket or a frozen context named a group that does not exist;
 //! 5. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
 //! 6. `NoMatch`: the last lookup met no flow;
-//! 7. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop.
+//! 7. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop, nor
+//!    is one that leaves the tables to go on later.
 //!
 //! **VLAN fields.** A write that sets the presence bit of an untagged packet pushes a tag of type 0x8100 (as do
 //! `dl_vlan` and `dl_vlan_pcp`); one that clears it takes the tag off. Writes to the other bits of a tag that is not
@@ -24,6 +25,7 @@
 //! The invariant: the answer depends on the arguments alone, and all memory is that of the [`Translation`].
 
 mod fields;
+mod leave;
 mod objects;
 #[cfg(test)]
 mod tests;
@@ -33,11 +35,10 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::Snapshot;
-use super::frozen::{self, Context, Rest};
+use super::frozen::Context;
 use super::record::{Dep, Provenance, Recorded, Recorder};
 use super::stats::StatsId;
 use crate::action::{Action, ModKind, Op, Subfield};
-use crate::classifier::Wildcards;
 use crate::packet::{DropReason, Field, FlowKey, PortNo};
 use fields::{TAG, Traced};
 
@@ -102,10 +103,8 @@ impl Translation {
     /// Gives the contexts that the packet leaves behind their numbers; 0 where there is none, and then the result is not to be
     /// kept.
     pub fn number_frozen(&mut self, mut number: impl FnMut(&Context) -> Option<u32>) {
-        for op in &mut self.ops {
-            if let Op::Controller { frozen, .. } = op
-                && let Some(context) = self.frozen.get((*frozen as usize).wrapping_sub(1))
-            {
+        for frozen in self.ops.iter_mut().flat_map(Op::frozen_mut) {
+            if let Some(context) = self.frozen.get((*frozen as usize).wrapping_sub(1)) {
                 let number = number(context);
                 *frozen = number.unwrap_or(0);
                 if number.is_none() {
@@ -114,6 +113,11 @@ impl Translation {
             }
         }
         self.frozen.clear();
+    }
+
+    /// The contexts that the packet leaves behind, until they have their numbers.
+    pub fn contexts(&self) -> &[Context] {
+        &self.frozen
     }
 
     /// The flows that the packet passed, in order; one that it passed twice stands here twice.
@@ -169,7 +173,11 @@ pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>
     let reason = match outcome {
         Ok(()) => {
             out.ops.truncate(useful);
-            seen.drop_reason()
+            let reason = seen.drop_reason();
+            if reason.is_none() {
+                unwrap_last_clones(&mut out.ops);
+            }
+            reason
         }
         Err(limit) => {
             out.ops.clear();
@@ -177,6 +185,20 @@ pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>
         }
     };
     out.ops.extend(reason.map(Op::Drop));
+}
+
+/// What is done to a copy and followed by nothing is done to the packet itself: the way through routers ends in clones.
+fn unwrap_last_clones(ops: &mut Vec<Op>) {
+    let mut at = 0;
+    while let Some(op) = ops.get(at) {
+        match op {
+            Op::Clone { ops: inner } if at + 1 + usize::from(*inner) == ops.len() => {
+                ops.remove(at);
+            }
+            Op::Clone { ops: inner } => at += 1 + usize::from(*inner),
+            _ => at += 1,
+        }
+    }
 }
 
 /// Empties the frames for use with another snapshot. Collecting in place keeps the allocation; a test watches that.
@@ -307,15 +329,17 @@ impl<'s> Walk<'s, '_> {
             Action::Clone(inner) => self.begin_clone(inner),
             // A lookup never ends at such a flow.
             Action::Conjunction { .. } => Ok(()),
+            Action::CtClear => {
+                self.packet().clear_connection();
+                Ok(())
+            }
+            Action::CheckPktLarger { len, dst } => self.check_len(*len, *dst),
+            Action::Become { kind, actions } => self.turn(*kind, actions),
+            Action::Learn(learn) => self.learn(*learn),
+            Action::Log(log) => self.log(log),
+            Action::Await { port, ip, actions } => self.wait_neighbour(*port, *ip, actions),
             Action::Group(id) => self.group(*id),
             Action::Meter(id) => self.meter(*id),
-            // A stub until the parts that do these are merged.
-            Action::CtClear
-            | Action::CheckPktLarger { .. }
-            | Action::Become { .. }
-            | Action::Await { .. }
-            | Action::Learn(_)
-            | Action::Log(_) => Ok(()),
         }
     }
 
@@ -423,56 +447,14 @@ impl<'s> Walk<'s, '_> {
         self.send(Op::Controller { max_len, reason, table: self.at.table, cookie: self.at.cookie, frozen })
     }
 
-    // Leaving and coming back.
-
-    /// Shows the packet to the controller, and leaves all that was still to be done to it for when it comes back.
-    fn pause(&mut self, reason: u8) -> Step {
-        let frozen = self.freeze()?;
-        // All of it, since all of it is to come back.
-        self.controller(u16::MAX, reason, frozen)?;
-        self.leave();
-        Ok(())
-    }
-
-    /// Keeps all that is needed to go on from here: the number of the context among those of this translation, from 1.
-    fn freeze(&mut self) -> Result<u32, DropReason> {
-        let mut context = Context::default();
-        for (word, bits) in frozen::kept() {
-            self.out.record.read(word, bits);
-        }
-        context.keep(self.key);
-        let stack = self.out.stack.get(self.stack_base..).unwrap_or_default();
-        context.stack.try_extend_from_slice(stack).map_err(|_| DropReason::ActionLimit)?;
-        let own = self.frames.iter().rposition(|frame| matches!(frame, Frame::EndClone { .. }));
-        let outer = self.frames.iter().skip(own.map_or(0, |at| at + 1)).filter_map(|frame| match frame {
-            Frame::Resume { rest, owner, at } => Some((*rest, *owner, *at)),
-            Frame::EndClone { .. } => None,
-        });
-        for (rest, owner, at) in outer.chain([(self.list, self.owner, self.at)]) {
-            let Some(owner) = owner.filter(|_| !rest.is_empty()) else { continue };
-            let rest = Rest::of(owner, rest.len(), at);
-            context.rests.try_push(rest).map_err(|_| DropReason::ActionLimit)?;
-        }
-        self.out.frozen.try_push(context).map_err(|_| DropReason::ActionLimit)?;
-        Ok(self.out.frozen.len() as u32)
-    }
-
-    /// Goes on where a packet left.
-    fn thaw(&mut self, context: &'s Context) {
-        context.restore(self.key);
-        self.out.stack.extend_from_slice(&context.stack);
-        // No more than there is room for frames.
-        self.frames.extend(context.rests.iter().map(|rest| Frame::Resume {
-            rest: rest.actions.get(rest.done..).unwrap_or_default(),
-            owner: Some(&rest.actions),
-            at: rest.at,
-        }));
-    }
-
     fn send(&mut self, op: Op) -> Step {
         self.emit(op)?;
-        self.seen.sent |= matches!(op, Op::Output(_));
-        self.seen.shown |= matches!(op, Op::Controller { .. });
+        match op {
+            Op::Output(_) => self.seen.sent = true,
+            // What is told says nothing of what became of the packet.
+            Op::Tell(_) => {}
+            _ => self.seen.shown = true,
+        }
         self.useful = self.out.ops.len();
         Ok(())
     }

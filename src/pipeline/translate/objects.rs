@@ -14,6 +14,8 @@ const WITH_PORTS: [u64; 3] = [6, 17, 132];
 
 impl Walk<'_, '_> {
     /// What a group says is done to copies of the packet. It counts as a resubmit backwards, since buckets may name groups.
+    #[cold]
+    #[inline(never)]
     pub(super) fn group(&mut self, id: u32) -> Step {
         self.out.record.depend(Dep::Group(id));
         let snapshot = self.snapshot;
@@ -115,6 +117,8 @@ impl Walk<'_, '_> {
     }
 
     /// The packet goes on if a meter lets it. One that is not there does.
+    #[cold]
+    #[inline(never)]
     pub(super) fn meter(&mut self, id: u32) -> Step {
         self.out.record.depend(Dep::Meter(id));
         match self.snapshot.tables.objects().meters().get(id) {

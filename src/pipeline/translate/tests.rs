@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
+use crate::action::reply::Reply;
 use crate::packet::PortRef;
 use crate::pipeline::flow::FlowOptions;
 use crate::pipeline::flowmod::Command;
-use crate::pipeline::frozen::Contexts;
+use crate::pipeline::frozen::{self, Contexts};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, FlowMod, Match, PortView, Ports, Tables};
 use Action::{DecTtl, Load, Output, PopVlan, PushVlan};
@@ -269,6 +270,22 @@ fn a_clone_gives_back_key_and_stack() {
 }
 
 #[test]
+fn what_follows_nothing_needs_no_copy() {
+    let set = Action::Mod { kind: ModKind::NwTtl, value: 9 };
+    let inner = copied(vec![set.clone(), copied(vec![out(2)]), copied(vec![set, out(3)])]);
+    let set = tagged(Field::NwTtl, 9, 0xff);
+    let expected = [to(2), set, Op::Clone { ops: 1 }, to(2), set, to(3)];
+    assert_eq!(ops(&[out(2), inner.clone()], udp()), expected);
+    let Action::Clone(list) = &inner else { unreachable!() };
+    assert_eq!(list.len(), 3);
+    // A copy that is dropped for a reason leaves the packet that reason.
+    let expired =
+        copied(vec![Action::Controller { max_len: 9, reason: 1, id: 0, pause: false }, Action::DecTtl]);
+    let dropped = ops(&[expired], with(Field::NwTtl, 1));
+    assert_eq!((dropped.len(), dropped.last()), (3, Some(&Op::Drop(DropReason::TtlExpired))));
+}
+
+#[test]
 fn stack_and_clones_are_bounded() {
     let reg = Subfield::whole(Field::Reg0);
     let limit = [Op::Drop(DropReason::ActionLimit)];
@@ -279,7 +296,7 @@ fn stack_and_clones_are_bounded() {
     let (value, dst) = (2, reg);
     assert_eq!(ops(&[Load { value, dst }, Action::PopStack(reg), Action::OutputField(reg)], udp()), [to(2)]);
     let nest = |depth| (0..depth).fold(out(2), |inner, _| copied(vec![inner]));
-    assert_eq!(ops(&[nest(MAX_CLONES)], udp()).len(), MAX_CLONES + 1);
+    assert_eq!(ops(&[nest(MAX_CLONES), out(3)], udp()).len(), MAX_CLONES + 2);
     assert_eq!(ops(&[out(2), nest(MAX_CLONES + 1)], udp()), limit);
 }
 
@@ -367,7 +384,7 @@ fn without_drop(ops: &[Op]) -> Vec<Op> {
 fn in_two_parts(snapshot: &Snapshot, mut key: FlowKey) -> Vec<Op> {
     let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
     translate(snapshot, &mut key, Start::Table(0), &mut out);
-    out.number_frozen(|context| contexts.number(context, 0));
+    out.number_frozen(|context| contexts.number(context, 0, 0));
     let mut ops = without_drop(out.ops());
     let frozen = ops.iter_mut().find_map(|op| match op {
         Op::Controller { frozen, .. } => Some(std::mem::take(frozen)),
@@ -405,7 +422,7 @@ fn a_copy_that_pauses_leaves_the_rest_alone_and_keeps_its_own() {
         snapshot(&[(0, 1, None, &[Load { value: 3, dst: reg }, copied(inner), Action::OutputField(reg)])]);
     let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
     translate(&snapshot, &mut key, Start::Table(0), &mut result);
-    result.number_frozen(|context| contexts.number(context, 0));
+    result.number_frozen(|context| contexts.number(context, 0, 0));
     let [Op::Clone { ops: 1 }, Op::Controller { frozen, .. }, last] = *result.ops() else {
         panic!("{:?}", result.ops());
     };
@@ -423,21 +440,108 @@ fn equal_contexts_share_a_number_and_old_numbers_find_nothing() {
         context.keep(&with(Field::Reg0, value));
         context
     };
-    let number = contexts.number(&context(1), 0).unwrap();
-    assert_eq!(contexts.number(&context(1), 0), Some(number));
-    assert_ne!(contexts.number(&context(2), 0), Some(number));
+    let port = |value: u128| value as usize % 64;
+    let number = contexts.number(&context(1), 0, 0).unwrap();
+    assert_eq!(contexts.number(&context(1), 0, 0), Some(number));
+    assert_ne!(contexts.number(&context(2), 0, 0), Some(number));
     contexts.hold(number, 1);
     // As many as there may be; then none that was used a moment ago goes, nor one that a megaflow names.
     for value in 3..=frozen::MAX_CONTEXTS as u128 {
-        assert!(contexts.number(&context(value), 0).is_some());
+        assert!(contexts.number(&context(value), port(value), 0).is_some());
     }
-    assert_eq!(contexts.number(&context(9999), 0), None);
+    assert_eq!(contexts.number(&context(9999), 1, 0), None);
     for value in 0..frozen::MAX_CONTEXTS as u128 - 1 {
-        assert!(contexts.number(&context(10_000 + value), 60_000).is_some());
+        assert!(contexts.number(&context(10_000 + value), port(value), 60_000).is_some());
     }
-    assert_eq!(contexts.number(&context(20_000), 60_000), None);
+    assert_eq!(contexts.number(&context(20_000), 2, 60_000), None);
     assert!(contexts.get(number, 0).is_some_and(|kept| *kept == context(1)));
     contexts.hold(number, -1);
-    let later = contexts.number(&context(20_000), 120_000).unwrap();
+    let later = contexts.number(&context(20_000), 2, 120_000).unwrap();
     assert!(later != number && contexts.get(later, 0).is_some());
+}
+
+#[test]
+fn a_packet_whose_length_is_asked_goes_on_as_if_it_had_been_known() {
+    let dst = Subfield { field: Field::Reg9, start: 4, bits: 1 };
+    for (table, list) in lists().iter().enumerate() {
+        for place in 0..=list.len() {
+            for answer in [0, 1] {
+                let [known, asked] = [Load { value: answer, dst }, Action::CheckPktLarger { len: 100, dst }]
+                    .map(|action| {
+                        let mut lists = lists();
+                        let told = Action::Move {
+                            src: Subfield::whole(Field::Reg9),
+                            dst: Subfield::whole(Field::NwSrc),
+                        };
+                        lists[table].splice(place..place, [action, told]);
+                        tables(&lists)
+                    });
+                let mut key = with(Field::NwSrc, 0x0a00_0001);
+                key.set(Field::NwTtl, 9);
+                let whole = without_drop(&run(&known, key));
+                let (mut out, mut contexts) = (Translation::default(), Contexts::new(1));
+                translate(&asked, &mut key, Start::Table(0), &mut out);
+                out.number_frozen(|context| contexts.number(context, 0, 0));
+                let mut ops = without_drop(out.ops());
+                let Some(Op::CheckLen { len: 100, larger, other }) = ops.pop() else { panic!("{ops:?}") };
+                assert!(larger != other && larger != 0 && other != 0);
+                let frozen = if answer == 1 { larger } else { other };
+                let context = contexts.get(frozen, 0).unwrap();
+                translate(&asked, &mut again(&key, frozen), Start::Frozen(context), &mut out);
+                ops.extend(without_drop(out.ops()));
+                assert_eq!(ops, whole, "before action {place} of table {table}, answer {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_has_the_registers_of_its_packet_and_comes_from_nowhere() {
+    let reg = Subfield::whole(Field::Reg0);
+    let load = |field, value| Load { value, dst: Subfield::whole(field) };
+    // It leaves by the port that the packet came in by, and does not do what follows it.
+    let inner = vec![Action::OutputField(reg), out(2), Action::CtClear];
+    let actions = [
+        load(Field::Reg0, 1),
+        load(Field::PktMark, 7),
+        Action::Become { kind: Reply::Icmp4, actions: inner.into() },
+        out(3),
+    ];
+    let snapshot = snapshot(&[(0, 1, None, &actions)]);
+    let (mut key, mut result, mut contexts) = (udp(), Translation::default(), Contexts::new(1));
+    translate(&snapshot, &mut key, Start::Table(0), &mut result);
+    result.number_frozen(|context| contexts.number(context, 0, 0));
+    let [Op::Become { kind: Reply::Icmp4, frozen }, last] = *result.ops() else {
+        panic!("{:?}", result.ops())
+    };
+    assert_eq!(last, to(3));
+    assert_eq!(key.get(Field::InPort), 1, "the packet is what it was");
+    let mut reply = again(&udp(), frozen);
+    translate(&snapshot, &mut reply, Start::Frozen(contexts.get(frozen, 0).unwrap()), &mut result);
+    assert_eq!(result.ops(), [to(1), to(2)]);
+    assert_eq!((reply.get(Field::Reg0), reply.get(Field::PktMark)), (1, 0));
+    assert_eq!(reply.get(Field::InPort), u128::from(PortNo::CONTROLLER.0));
+    // Where there is no number for its context, the packet is shown as one that cannot go on, and nothing is kept.
+    translate(&snapshot, &mut udp(), Start::Table(0), &mut result);
+    result.number_frozen(|_| None);
+    assert!(matches!(result.ops(), [Op::Become { frozen: 0, .. }, _]) && !result.recorded().cacheable);
+}
+
+#[test]
+fn a_port_whose_packets_leave_many_contexts_behind_takes_none_of_the_others() {
+    let mut contexts = Contexts::new(1);
+    let context = |value| {
+        let mut context = Context::default();
+        context.keep(&with(Field::Reg0, value));
+        context
+    };
+    let greedy =
+        (0..2 * frozen::MAX_CONTEXTS as u128).filter(|n| contexts.number(&context(*n), 3, 0).is_some());
+    assert_eq!(greedy.count(), frozen::OF_PORT);
+    let other = contexts.number(&context(100_000), 4, 5_000).unwrap();
+    // Once some of its own were not used for long it has those again, and only those.
+    assert_eq!(contexts.number(&context(50_000), 3, 5_000), None);
+    let again = (60_000..70_000).filter(|n| contexts.number(&context(*n), 3, 20_000).is_some());
+    assert_eq!(again.count(), frozen::OF_PORT);
+    assert!(contexts.get(other, 20_000).is_some());
 }

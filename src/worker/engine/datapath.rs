@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::perf::since;
 use super::*;
+use crate::action::intent::Neighbour;
+use crate::datapath::Told;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
+use crate::packet::Mac;
 
 impl<B: Backend> Datapath for Engine<B> {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
@@ -140,6 +143,16 @@ impl<B: Backend> Datapath for Engine<B> {
         if let Some(known) = self.known.iter_mut().find(|known| known.number == number) {
             known.spec.mtu = mtu;
         }
+        Ok(())
+    }
+
+    fn set_iface_id(&mut self, number: PortNo, iface_id: Option<String>) -> Result<(), PortError> {
+        let others = self.known.iter().filter(|known| known.number != number).map(|known| &known.spec);
+        if let Some(sentence) = iface_id.as_deref().and_then(|wanted| iface_conflict(wanted, others)) {
+            return Err(PortError::Device(sentence));
+        }
+        let known = self.known.iter_mut().find(|known| known.number == number);
+        known.ok_or(PortError::NoSuchPort(number))?.spec.iface_id = iface_id;
         Ok(())
     }
 
@@ -307,6 +320,14 @@ impl<B: Backend> Datapath for Engine<B> {
         self.packet_ins.drain(..count).collect()
     }
 
+    fn intents(&mut self, max: usize) -> Vec<Told> {
+        self.take_told(max)
+    }
+
+    fn neighbour_learned(&mut self, neighbour: Neighbour, mac: Mac) {
+        self.tell_learned(neighbour, mac);
+    }
+
     fn flow_stats(&self) -> &Arc<FlowStats> {
         &self.flow_stats
     }
@@ -318,6 +339,7 @@ impl<B: Backend> Datapath for Engine<B> {
     fn tick(&mut self) {
         self.reclaim();
         self.take_reports();
+        self.hand_on_learned();
         self.errands.go_on(self.workers.iter_mut().map(|worker| &mut worker.mailbox));
         self.look_at_links();
         self.workers.iter_mut().for_each(|worker| worker.cpu.look());

@@ -4,6 +4,7 @@
 mod datapath;
 mod errands;
 mod frames;
+mod learned;
 mod perf;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use crossbeam::utils::CachePadded;
 
 use crate::config::PortSpec;
-use crate::config::conflict::conflict;
+use crate::config::conflict::{conflict, iface_conflict};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
     Continuation, Datapath, Generation, PacketIn, PortCounters, PortError, PortStats, PortStatus, RxqStatus,
@@ -27,15 +28,18 @@ use crate::pipeline::cache::{CacheSizes, FlowCache};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{PortView, Ports, Snapshot, Tables};
 use crate::rcu::Publisher;
+use crate::worker::again::Again;
 use crate::worker::counters::{MAX_SLOTS, WorkerCounters, combine, combine_ports};
 use crate::worker::device::{Backend, Device};
 use crate::worker::errand::Errands;
-use crate::worker::mailbox::{ControlEnd, REPORTS, Request, pair};
+use crate::worker::held::Held;
+use crate::worker::mailbox::{ControlEnd, Learned, REPORTS, Request, pair};
 use crate::worker::poll::{Clock, Worker};
 use crate::worker::queues::{OpenPort, Rxq, choose_worker, load, topology};
 use crate::worker::stage::Stage;
 use crate::worker::state::{RxqCounters, Slot, State, Topology};
 use crate::worker::thread::{CpuUse, own_tid};
+use crate::worker::told::Recent;
 use crate::worker::wait::Waiting;
 use errands::ErrandDesk;
 
@@ -89,6 +93,8 @@ struct Handle<P> {
     cpu: CpuUse,
     /// What it had measured when that was last cleared.
     perf_base: WorkerPerf,
+    /// Neighbours learned that found the ring to it full, oldest first.
+    learned: VecDeque<Learned>,
 }
 
 /// A port with what only the control thread knows of it.
@@ -191,6 +197,9 @@ impl<B: Backend> Engine<B> {
             slots: Box::default(),
             cache: Box::new(FlowCache::new(self.sizes, secret())),
             waiting: Waiting::new(secret()),
+            again: Again::new(),
+            held: Held::new(secret()),
+            recent: Recent::new(secret()),
             errands: Errands::default(),
             shown_ms: 0,
         };
@@ -225,6 +234,7 @@ impl<B: Backend> Engine<B> {
             asked: true,
             cpu: CpuUse::of(tid),
             perf_base: WorkerPerf::default(),
+            learned: VecDeque::new(),
         });
         Ok(())
     }

@@ -34,6 +34,24 @@ fn a_dump_is_loaded_and_shown() {
 }
 
 #[test]
+fn a_cut_dump_is_loaded_with_a_note() {
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        let head: Vec<&str> = text.lines().take(3).collect();
+        let loaded = bench.ok("sbctl/load", &[&head.join("\n")]).await;
+        assert_eq!(
+            loaded,
+            "7 rows in 1 table, 7 changed\n\
+             note: the dump has nothing of 31 tables, not even headings: Chassis_Private, Chassis_Template_Var, \
+             Connection, …; if it was cut, load a whole one\n"
+        );
+        let without: Vec<&str> = text.lines().filter(|line| !line.contains("\"SB_Global table\"")).collect();
+        let loaded = bench.json("sbctl/load", &[&without.join("\n")]).await;
+        assert_eq!(loaded["lacks"], json!(["SB_Global"]));
+    });
+}
+
+#[test]
 fn a_dump_comes_in_parts_from_one_client_at_a_time() {
     bench(async |mut bench| {
         let text = real("sb-dump.json");
@@ -92,7 +110,10 @@ fn answers_about_rows_are_made_on_other_threads() {
     let (aside, others): (Vec<_>, Vec<_>) =
         about_rows.partition(|command| matches!(command.run, Run::Aside(_)) && command.max <= WORDS);
     assert_eq!(aside.len(), 5);
-    assert_eq!(others.iter().map(|command| command.name).collect::<Vec<_>>(), ["sbctl/load"]);
+    assert_eq!(
+        others.iter().map(|command| command.name).collect::<Vec<_>>(),
+        ["sbctl/load", "sbctl/troubles"]
+    );
 }
 
 #[test]
@@ -148,9 +169,14 @@ fn wrong_words_are_refused() {
             (
                 "sbctl/find",
                 &["dns", "--if-exists"],
-                "sbctl/find has no option \"--if-exists\"; it takes --format=, --data=, --no-headings, --bare, --columns=",
+                "find has no option \"--if-exists\"; it takes --format=, --data=, --no-headings, --bare, --columns=",
             ),
             ("sbctl/get", &["--if-exists", "dns"], "\"sbctl/get\" command requires at least 2 arguments"),
+            (
+                "sbctl/load",
+                &["--bogus"],
+                "load has no option \"--bogus\"; it takes --chassis=NAME and --part",
+            ),
             ("sbctl/load", &["a", "b"], "sbctl/load takes one text; send it in parts with --part"),
             ("sbctl/list", &["dns"; 1025], "\"sbctl/list\" command takes at most 1024 arguments"),
             (
@@ -158,9 +184,23 @@ fn wrong_words_are_refused() {
                 &[&format!("--columns={}", "records,".repeat(65)), "dns"],
                 "65 columns are too many; name 64 at most",
             ),
-            ("sbctl/lflow-list", &["x y"], "x y is not a UUID or the beginning of a UUID, nor a datapath"),
+            (
+                "sbctl/lflow-list",
+                &["--x"],
+                "lflow-list has no option \"--x\"; it takes --format=, --data=, --no-headings, --bare, --uuid",
+            ),
+            ("sbctl/lflow-list", &["x y"], "no rows are loaded; load them with `millrace sbctl load DUMP`"),
+            ("sbctl/show", &[], "no rows are loaded; load them with `millrace sbctl load DUMP`"),
         ] {
-            assert_eq!(bench.refused(method, params).await, sentence);
+            assert_eq!(bench.refused(method, params).await, sentence, "{method} {params:?}");
+        }
+        bench.ok("sbctl/load", &[&real("sb-dump.json")]).await;
+        for (method, params, sentence) in [(
+            "sbctl/lflow-list",
+            &["x y"][..],
+            "x y is not a UUID or the beginning of a UUID, nor a datapath",
+        )] {
+            assert_eq!(bench.refused(method, params).await, sentence, "{method} {params:?}");
         }
     });
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::control::commands::Answer;
+use crate::control::commands::trace::Shown;
 use crate::control::switch::MAX_TRACES;
 use crate::logical::rows::tables::{DatapathBinding, LogicalFlow, PortBinding};
 use crate::logical::rows::{Database, Transaction, Uuid};
@@ -17,7 +19,7 @@ const MINIMAL: &str = "# reg14=0x1,vlan_tci=0x0000,dl_src=40:44:00:00:00:01,dl_d
 fn traces_what_was_loaded() {
     bench(async |mut bench| {
         let unknown = bench.refused("trace", &["network1", TO_VM2]).await;
-        assert!(unknown.starts_with("there is no datapath \"network1\""), "{unknown}");
+        assert_eq!(unknown, "no rows are loaded; load them with `millrace sbctl load DUMP`");
         bench.ok("sbctl/load", &[DUMP]).await;
         for _ in 0..2 {
             assert_eq!(bench.ok("trace", &["--minimal", "network1", TO_VM2]).await, MINIMAL);
@@ -41,6 +43,7 @@ fn nonsense_is_refused() {
         bench.ok("sbctl/load", &[DUMP]).await;
         for (params, part) in [
             (&["network1", "ip4", "ip6"][..], "3 words are given"),
+            (&["--ct", "ip4"], "--ct needs a value; write --ct=STATE"),
             (&["--ct=old", "ip4"], "\"old\" is no connection state"),
             (&["nowhere", "ip4"], "there is no datapath \"nowhere\""),
             (&["ip4"], "the microflow names no inport"),
@@ -85,8 +88,9 @@ fn a_text_that_is_too_long_is_refused() {
     database.commit(rows).unwrap();
     let request = trace::Request { microflow: r#"inport == "a""#.to_owned(), ..Default::default() };
     let trace = trace::run(database.snapshot(), &request).unwrap();
-    let sentence = super::super::trace::render(&trace, &[Form::Detailed], false).unwrap_err().to_string();
+    let shown = |forms| Shown { trace: &trace, forms };
+    let sentence = shown(&[Form::Detailed]).text().unwrap_err().to_string();
     assert!(sentence.ends_with("ask for a part of it"), "{sentence}");
-    assert!(super::super::trace::render(&trace, &[Form::Minimal], false).unwrap().contains("given up"));
-    assert!(super::super::trace::render(&trace, &[Form::Detailed], true).unwrap().contains("given up"));
+    assert!(shown(&[Form::Minimal]).text().unwrap().contains("given up"));
+    assert!(shown(&[Form::Detailed]).json().unwrap().contains("given up"));
 }

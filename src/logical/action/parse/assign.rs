@@ -7,7 +7,7 @@ use super::{Parser, fail};
 use crate::logical::action::ast::{
     Action, DhcpRelay, GetFdb, LookupBinding, LookupBindingIp, ReplyField, Select,
 };
-use crate::logical::error::SyntaxError;
+use crate::logical::error::{SyntaxError, shortened};
 use crate::logical::expr::Constant;
 use crate::logical::lex::{Kind as Token, Number};
 use crate::logical::symbol::FieldRef;
@@ -104,6 +104,7 @@ impl Parser<'_, '_> {
             | "dhcp_relay_req_chk"
             | "dhcp_relay_resp_chk" => self.check_result(&dst, 1)?,
             _ => {
+                let word = shortened(word);
                 let sentence = format!("there is no action {word} that yields a value; ovn-sb(5) lists them");
                 return fail(span, sentence);
             }

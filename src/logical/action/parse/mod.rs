@@ -16,7 +16,7 @@ use super::options::{DHCP_OPTIONS, DHCPV6_OPTIONS, OptionDef};
 use super::prereqs::{Prerequisite, Prerequisites};
 use super::print::List;
 use crate::logical::cursor::Cursor;
-use crate::logical::error::SyntaxError;
+use crate::logical::error::{SyntaxError, shortened};
 use crate::logical::lex::Kind as Token;
 
 /// How deep braces may nest.
@@ -121,6 +121,7 @@ impl<'a> Parser<'a, '_> {
         let word = match *self.cursor.kind() {
             Token::Id(word) => word,
             Token::Template(name) => {
+                let name = shortened(name);
                 let sentence = format!("the variable {name} has no value here; write that in its place");
                 return fail(self.cursor.span(), sentence);
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Parser, fail};
 use crate::logical::action::ast::{Action, OptionValue, PutOptions, TriggerEvent};
 use crate::logical::action::options::{Event, ND_RA_OPTIONS, OFFERIP, OptionDef, Takes, empty_lb, nd_ra};
-use crate::logical::error::SyntaxError;
+use crate::logical::error::{SyntaxError, shortened};
 use crate::logical::expr::{Constant, ConstantSet};
 use crate::logical::lex::{Format, Kind as Token};
 use crate::logical::symbol::FieldRef;
@@ -111,7 +111,8 @@ impl Parser<'_, '_> {
                 return Err(self.cursor.unexpected(&format!("the name of a {what} option")));
             };
             let Some(option) = known.iter().find(|option| option.name == name) else {
-                let sentence = format!("there is no {what} option {name}; see the names that are known");
+                let sentence =
+                    format!("there is no {what} option {}; see the names that are known", shortened(name));
                 return fail(self.cursor.span(), sentence);
             };
             self.cursor.advance();
@@ -136,7 +137,8 @@ impl Parser<'_, '_> {
 }
 
 fn bad_value(option: &OptionValue, expected: &str) -> String {
-    format!("{} cannot be {}; write {expected}", option.option.name, option.value)
+    let value = option.value.to_string();
+    format!("{} cannot be {}; write {expected}", option.option.name, shortened(&value))
 }
 
 /// `IP`, `IPv4:PORT` or `[IPv6]:PORT`; the port is 0 where there is none.

@@ -9,7 +9,7 @@ use crate::logical::action::ast::{
     Verdict,
 };
 use crate::logical::action::kind::TABLE;
-use crate::logical::error::SyntaxError;
+use crate::logical::error::{SyntaxError, nearest, shortened};
 use crate::logical::lex::{Format, Kind as Token, Number};
 use crate::logical::symbol::lookup;
 
@@ -265,11 +265,8 @@ impl Parser<'_, '_> {
                 format!("{word} alone does nothing; write = and a value behind it"),
             );
         }
-        let near = TABLE
-            .iter()
-            .map(|row| (strsim::damerau_levenshtein(word, row.name), row.name))
-            .filter(|(distance, near)| *distance <= 2 && *distance < near.len() && word.len() < 40)
-            .min_by_key(|(distance, _)| *distance);
+        let near = nearest(word, TABLE.iter().map(|row| row.name));
+        let word = shortened(word);
         let sentence = match near {
             Some((0, _)) => format!("{word} yields a value; write a field and = before it"),
             Some((_, near)) => format!("there is no action {word}; did you mean {near}?"),

@@ -216,3 +216,20 @@ fn braces_nest_only_so_deep() {
     assert!(parse_actions(&nested(100_000), &here()).is_err());
     assert!(parse_actions(&"arp {".repeat(100_000), &here()).is_err());
 }
+
+#[test]
+fn sentences_quote_the_beginning_of_a_long_word() {
+    let long = "x".repeat(1 << 20);
+    for text in [
+        format!("{long};"),
+        format!("next {long};"),
+        format!("^{long};"),
+        format!("{long} = 1;"),
+        format!("reg0 = {long}(1);"),
+        format!("reg0[0] = put_dhcp_opts({long} = 1);"),
+        format!("trigger_event(event = \"empty_lb_backends\", vip = \"{long}\");"),
+    ] {
+        let (_, sentence) = refused(&text, &here());
+        assert!(sentence.len() < 250 && sentence.contains("xxx…"), "{sentence}");
+    }
+}

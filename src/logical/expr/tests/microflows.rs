@@ -1,7 +1,8 @@
 use rstest::rstest;
 
-use crate::logical::expr::parse_microflow;
+use crate::logical::expr::microflow::{example, parse_microflow};
 use crate::logical::names::FixedNames;
+use crate::logical::symbol::{Kind, symbols};
 use crate::packet::Field;
 
 fn names() -> FixedNames {
@@ -41,16 +42,45 @@ fn sets_what_it_names_and_what_that_implies(#[case] text: &str, #[case] fields: 
 #[case("0", "contradicts itself")]
 #[case("reg0 == 1 && reg0[0] == 0", "contradicts itself")]
 #[case("tcp.src == 80", "leaves open what eth.type is")]
-#[case("ip", "leaves open what eth.type is")]
+#[case("ip", "leaves open what eth.type is; say more, as in ip4 (it means")]
+#[case("ip4 && ip.proto == {6, 17}", "leaves open what ip.proto is; say more, as in tcp (it means")]
+#[case(
+    "ip4.src == {10.0.0.1, 10.0.0.2}",
+    "leaves open what ip4.src is; say more, as in ip4.src == 10.0.0.1 (it means"
+)]
 #[case("ip4 && tcp.src > 1024", "leaves open what tcp.src is")]
 #[case("ip4 && tcp.src == {80, 443}", "leaves open what tcp.src is")]
 #[case("ip4 || arp", "leaves open what eth.type is")]
 #[case("reg0 == 1 || reg1 == 1", "leaves open what xxreg0 is")]
-#[case("inport == {\"vm1\", \"vm2\"}", "leaves open what inport is")]
+#[case(
+    "inport == {\"vm1\", \"vm2\"}",
+    "leaves open what inport is; say more, as in inport == \"…\" (it means"
+)]
 #[case("inport == \"vm2\"", "there is no port \"vm2\" here")]
 #[case("ip4 &&", "the text ends here")]
 fn refuses_what_describes_no_packet_or_several(#[case] text: &str, #[case] sentence: &str) {
     let error = parse_microflow(text, &names()).unwrap_err();
     assert!(error.sentence.contains(sentence), "{error}");
     error.render(text);
+}
+
+#[test]
+fn examples_settle_the_field_that_is_asked() {
+    let mut names = names();
+    names.add_port("…", 4);
+    for symbol in symbols() {
+        let (root, _) = symbol.root();
+        if root == symbol && matches!(symbol.kind, Kind::Field { .. } | Kind::Str(_)) {
+            let example = example(symbol);
+            match parse_microflow(&example, &names) {
+                Ok(_) => {}
+                // Then it is the protocol or the kind of message that is asked next.
+                Err(error) => assert!(
+                    !error.sentence.contains(&format!("what {} is", symbol.name))
+                        && error.sentence.contains("leaves open"),
+                    "{example}: {error}"
+                ),
+            }
+        }
+    }
 }

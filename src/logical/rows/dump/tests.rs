@@ -100,12 +100,56 @@ fn what_is_unknown_is_skipped_and_what_is_missing_has_its_default() {
 )]
 #[case(r#"{"caption":"DNS table","headings":["_uuid"],"data":[]}{"caption":"DNS table","headings":["_uuid"],"data":[]}"#, "table DNS is in the dump twice; load one dump at a time")]
 #[case(
+    r#"{"caption":"DNS table","headings":["_uuid","records","records"],"data":[]}"#,
+    "table DNS has two columns records; the dump is damaged"
+)]
+#[case(
     r#"{"caption":"DNS table","headings":["_uuid"],"data":[[]]}"#,
     "table DNS, row 1: 0 cells under 1 headings; the dump is damaged"
 )]
 #[case(
     r#"{"caption":"DNS table","headings":["_uuid"],"data":[[["uuid","1"]]]}"#,
+    "table DNS, row 1: column _uuid: \"1\" is not a UUID; write 8-4-4-4-12 hexadecimal digits, such as f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid"],"data":[["x"]]}"#,
     "table DNS, row 1: column _uuid: a UUID is needed"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid","datapaths"],"data":[[ROW,["set",[["uuid","xyz"]]]]]}"#,
+    "table DNS, row 1: column datapaths: \"xyz\" is not a UUID; write 8-4-4-4-12 hexadecimal digits, such as f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+)]
+#[case(
+    r#"{"caption":"DNS table","headings":["_uuid","datapaths"],"data":[[ROW,null]]}"#,
+    "table DNS, row 1: column datapaths: a set of UUIDs is needed"
+)]
+#[case(
+    r#"{"caption":"Address_Set table","headings":["_uuid","addresses"],"data":[[ROW,["set",["a","b","a"]]]]}"#,
+    "table Address_Set, row 1: column addresses: it holds a twice"
+)]
+#[case(
+    r#"{"caption":"Port_Binding table","headings":["_uuid","tunnel_key"],"data":[[ROW,9223372036854775808]]}"#,
+    "table Port_Binding, row 1: column tunnel_key: an integer is needed"
+)]
+#[case(
+    r#"{"caption":"Port_Binding table","headings":["_uuid","tunnel_key"],"data":[[ROW,null]]}"#,
+    "table Port_Binding, row 1: column tunnel_key: an integer is needed"
+)]
+#[case(
+    r#"{"caption":"Port_Binding table","headings":["_uuid","tunnel_key"],"data":[[ROW,70000]]}"#,
+    "table Port_Binding, row 1: column tunnel_key: 70000 is out of range; it may be from 1 to 32767"
+)]
+#[case(
+    r#"{"caption":"Logical_Flow table","headings":["_uuid","table_id"],"data":[[ROW,-1]]}"#,
+    "table Logical_Flow, row 1: column table_id: -1 is out of range; it may be from 0 to 32"
+)]
+#[case(
+    "\u{feff}{}",
+    "the dump begins with a byte-order mark, which JSON has not; remove its first three bytes"
+)]
+#[case(
+    "17",
+    "not a dump as `ovsdb-client --format=json dump` writes it: invalid type: integer `17`, expected a table of a dump, which is an object with caption, headings and data at line 1 column 2; write one with `ovsdb-client --format=json dump SERVER OVN_Southbound`"
 )]
 #[case(
     r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["set",[]]]]}"#,
@@ -113,15 +157,15 @@ fn what_is_unknown_is_skipped_and_what_is_missing_has_its_default() {
 )]
 #[case(
     r#"{"caption":"DNS table","headings":["_uuid","records"],"data":[[ROW,["map",[["a","b"],["a","c"]]]]]}"#,
-    "table DNS, row 1: column records: it holds something twice"
+    "table DNS, row 1: column records: it holds a twice"
 )]
 #[case(
     r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,1.5]]}"#,
-    "table FDB, row 1: column dp_key: a string, an integer, a Boolean, a UUID, a set or a map is needed"
+    "table FDB, row 1: column dp_key: an integer is needed"
 )]
 #[case(
     r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,99999999999]]}"#,
-    "table FDB, row 1: column dp_key: 99999999999 is out of range; it may be from 0 to 4294967295"
+    "table FDB, row 1: column dp_key: 99999999999 is out of range; it may be from 1 to 16777215"
 )]
 #[case(
     r#"{"caption":"FDB table","headings":["_uuid","dp_key"],"data":[[ROW,["set",[1,2]]]]}"#,
@@ -133,10 +177,28 @@ fn what_is_unknown_is_skipped_and_what_is_missing_has_its_default() {
 )]
 #[case(
     r#"{"caption":"Logical_Flow table","headings":["_uuid","pipeline"],"data":[[ROW,"both"]]}"#,
-    "table Logical_Flow, row 1: column pipeline: \"both\" is not allowed; write one of ingress, egress"
+    "table Logical_Flow, row 1: column pipeline: \"both\" is not allowed; write one of egress, ingress"
 )]
 fn a_bad_dump_is_refused_with_the_place(#[case] text: &str, #[case] sentence: &str) {
     assert_eq!(read(&text.replace("ROW", ROW)).unwrap_err().to_string(), sentence);
+}
+
+#[test]
+fn a_cut_dump_is_told_from_a_whole_one() {
+    let text = real("s2-l3", "sb-dump.json");
+    let lacks = |keep: &dyn Fn(&str) -> bool| {
+        let lines: Vec<&str> = text.lines().filter(|line| keep(line)).collect();
+        read_whole(&lines.join("\n")).unwrap().lacks()
+    };
+    let of = |line: &str, table: &str| line.contains(&format!("\"caption\":\"{table} table\""));
+    assert_eq!(lacks(&|_| true), [""; 0]);
+    // Another release.
+    assert_eq!(lacks(&|line| !of(line, "Mirror") && !of(line, "Chassis_Template_Var")), [""; 0]);
+    for table in ["SB_Global", "Port_Binding"] {
+        assert_eq!(lacks(&|line| !of(line, table)), [table]);
+    }
+    let two = lacks(&|line| of(line, "SB_Global") || of(line, "Port_Binding"));
+    assert_eq!(two.len(), Table::ALL.len() - 2);
 }
 
 #[test]
@@ -155,7 +217,37 @@ fn memory_is_bounded() {
     assert!(matches!(read_within(&empty, 1000 * size_of::<Atom>()), Err(BadDump::TooLarge)));
     // What is unknown takes nothing.
     let unknown = known.replace("Address_Set", "Flying_Carpet") + &known.replace("addresses", "colours");
-    assert_eq!(read_within(&unknown, 10 * size_of::<Atom>()).unwrap().len(), 1);
+    assert_eq!(read_within(&unknown, 10 * size_of::<Atom>()).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn what_a_dump_lacks_is_told_as_of_a_dump() {
+    let table = |name: &str, headings: &str, rows: &str| {
+        dump(&format!("{name} table"), headings, rows).replace("ROW", ROW)
+    };
+    let datapath = table("Datapath_Binding", r#"["_uuid","tunnel_key"]"#, "[[ROW,1]]");
+    let port = table("Port_Binding", r#"["_uuid","datapath","tunnel_key"]"#, "[[ROW,ROW,1]]");
+    let multicast = table("IP_Multicast", r#"["_uuid","datapath"]"#, "[[ROW,ROW]]");
+    let globals = ["1", "2"].map(|digit| format!("[{}]", ROW.replace('1', digit)));
+    let globals = table("SB_Global", r#"["_uuid"]"#, &format!("[{}]", globals.join(",")));
+    let unfit = |database: &Database, text: &str| {
+        let transaction = Transaction::replacing(database.snapshot(), read(text).unwrap());
+        Unfit(database.draft().prepare(transaction).err().unwrap()).to_string()
+    };
+    let row = "11111111-1111-1111-1111-111111111111";
+    let whole = "; load a dump of the whole database";
+    let (empty, full) = (Database::default(), loaded(&format!("{datapath}{port}")));
+    let missing = format!(
+        "Port_Binding row {row}: column datapath names Datapath_Binding row {row}, which is not in the dump{whole}"
+    );
+    assert_eq!(unfit(&empty, &port), missing);
+    let named =
+        format!("Port_Binding row {row} names Datapath_Binding row {row}, which is not in the dump{whole}");
+    assert_eq!(unfit(&full, &port), named);
+    let bereft =
+        format!("IP_Multicast row {row}: column datapath names a row that is not in the dump{whole}");
+    assert_eq!(unfit(&empty, &multicast), bereft);
+    assert_eq!(unfit(&empty, &globals), format!("SB_Global has 2 rows in the dump and may have 1{whole}"));
 }
 
 #[test]

@@ -24,7 +24,9 @@ enum Operator {
     Contains,
     /// … but not the reverse.
     ProperlyContains,
-    /// Nothing of the column is in the value.
+    /// All of the column is in the value, which lists what it may be.
+    Among,
+    /// Nothing of the column is in the value, which lists what it may not be.
     Apart,
 }
 
@@ -38,7 +40,7 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("{>=}", Operator::Contains),
     ("{<}", Operator::ProperlyWithin),
     ("{>}", Operator::ProperlyContains),
-    ("{in}", Operator::Within),
+    ("{in}", Operator::Among),
     ("{not-in}", Operator::Apart),
     ("!=", Operator::Compares(&[Less, Greater])),
     ("<=", Operator::Compares(&[Less, Equal])),
@@ -76,6 +78,11 @@ impl Condition {
             kind = Kind { key: value, value: None, arity: Arity::Many };
         }
         let value = text::parse(value, kind).map_err(|cause| SbctlError::Value(word.to_owned(), cause))?;
+        if place.key.is_none() {
+            let is_list = matches!(operator, Operator::Among | Operator::Apart);
+            let checked = column.check(table, &value, is_list);
+            checked.map_err(|cause| SbctlError::Impossible(word.to_owned(), cause))?;
+        }
         Ok(Condition { column, key: place.key.map(|(_, key)| key), operator, value })
     }
 
@@ -93,7 +100,7 @@ impl Condition {
         match self.operator {
             Operator::Compares(ways) => ways.contains(&compare(&have, want)),
             Operator::SetEqual(equal) => (have == *want) == equal,
-            Operator::Within => within(&have, want),
+            Operator::Within | Operator::Among => within(&have, want),
             Operator::ProperlyWithin => have.len() < want.len() && within(&have, want),
             Operator::Contains => within(want, &have),
             Operator::ProperlyContains => want.len() < have.len() && within(want, &have),

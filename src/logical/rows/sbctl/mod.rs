@@ -14,6 +14,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::cell::BadValue;
 use super::datum::{Arity, Atom, Datum, Kind};
 use super::store::Store;
 use super::tables::{AnyRow, Table};
@@ -42,7 +43,7 @@ pub enum SbctlError {
     #[error("{0} contains more than one column whose name matches \"{1}\": {2}; write more of one")]
     Columns(&'static str, String, String),
     /// A list of columns without one.
-    #[error("must specify at least one column name")]
+    #[error("must specify at least one column name; write such as --columns=_uuid,external_ids")]
     NoColumns,
     /// More of them than any table has.
     #[error("{0} columns are too many; name {1} at most")]
@@ -74,17 +75,20 @@ pub enum SbctlError {
         column: &'static str,
     },
     /// A word without a name of a column.
-    #[error("{0}: missing column name")]
+    #[error("{0}: missing column name; write such as external_ids or external_ids:name")]
     NoName(String),
     /// A condition without an operator or a value.
     #[error("{0}: argument does not end in {1} followed by a value")]
     NoOperator(String, String),
     /// Text behind a column's name.
-    #[error("{0}: trailing garbage \"{1}\" in argument")]
+    #[error("{0}: trailing garbage \"{1}\" in argument; end it behind the name of the column or the key")]
     Garbage(String, String),
     /// A value that cannot be read.
     #[error("{0}: {1}")]
     Value(String, BadText),
+    /// A value that the column cannot have.
+    #[error("{0}: {1}")]
+    Impossible(String, BadValue),
     /// Something that is no identifier of a flow.
     #[error("{0} is not a UUID or the beginning of a UUID, nor a datapath")]
     NotAFlow(String),

@@ -1,8 +1,8 @@
 //! Tables, columns and rows by the names that people write: abbreviated, in any case, with hyphens or underscores.
 
 use super::SbctlError;
-use crate::logical::rows::cell::{Cell, Scalar};
-use crate::logical::rows::datum::{Atom, Datum, Kind};
+use crate::logical::rows::cell::{BadValue, Cell, Scalar};
+use crate::logical::rows::datum::{Arity, Atom, Datum, Kind};
 use crate::logical::rows::store::Store;
 use crate::logical::rows::tables::{AnyRow, Table};
 use crate::logical::rows::uuid::Uuid;
@@ -35,6 +35,25 @@ impl ColumnName {
             ColumnName::Column(at) => table.def().columns.get(at),
         };
         column.map_or(<Uuid as Cell>::KIND, |column| column.kind)
+    }
+
+    /// Whether a value is one that it may have; of a list of alternatives, whether each of them is.
+    pub fn check(self, table: Table, datum: &Datum, is_list: bool) -> Result<(), BadValue> {
+        let arity = self.kind(table).arity;
+        let most = if arity == Arity::Many || is_list { usize::MAX } else { 1 };
+        let needed = match arity {
+            Arity::One => "one value is",
+            Arity::Optional | Arity::Many => "at most one value is",
+        };
+        if datum.len() > most || arity == Arity::One && datum.is_empty() {
+            return Err(BadValue::Count(needed, datum.len()));
+        }
+        match self {
+            ColumnName::Uuid => Ok(()),
+            ColumnName::Column(at) => {
+                table.def().columns.get(at).map_or(Ok(()), |column| column.check(datum))
+            }
+        }
     }
 
     /// Its contents in a row.
@@ -145,7 +164,16 @@ fn names_of(table: Table) -> &'static [(&'static str, Option<&'static str>)] {
     }
 }
 
-/// The row that a word means, if there is one: an identifier, ".", a name, or four and more digits of an identifier.
+/// Fewest characters of an identifier that stand for it.
+const FEWEST_DIGITS: usize = 4;
+
+/// Whether a word means a name: it is the name, or the beginning of one that is an identifier, as it is written.
+fn is_meant_by(name: &str, written: &str) -> bool {
+    let begins = || written.len() >= FEWEST_DIGITS && name.starts_with(written);
+    name == written || begins() && name.parse::<Uuid>().is_ok()
+}
+
+/// The row that a word means, if there is one: an identifier, ".", a name, or the beginning of an identifier.
 pub fn record<'a>(
     store: &'a Store,
     table: Table,
@@ -172,7 +200,7 @@ pub fn record<'a>(
                     None if datum.len() == 1 => datum.keys().next(),
                     None => None,
                 };
-                matches!(name, Some(Atom::Text(name)) if name == written)
+                matches!(name, Some(Atom::Text(name)) if is_meant_by(name, written))
             })
         };
         let mut rows = store.rows(table).filter(|(_, row)| is_meant(row));
@@ -182,7 +210,7 @@ pub fn record<'a>(
             _ => return Err(SbctlError::Rows(def.name, written.to_owned())),
         }
     }
-    if written.len() < 4 {
+    if written.len() < FEWEST_DIGITS {
         return Ok(None);
     }
     let mut rows = store.rows(table).filter(|(uuid, _)| uuid.begins_with(written));

@@ -3,6 +3,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::logical::rows::datum::AtomKind;
+use crate::logical::rows::tables::{DatapathBinding, LogicalFlow, PortBinding};
 use crate::logical::rows::{Database, Transaction, dump};
 
 fn file(path: &str) -> String {
@@ -57,6 +58,89 @@ fn flows_are_listed_by_datapath_and_by_the_beginning_of_their_uuids() {
     assert_eq!(list(&["network1", &cookie], true).unwrap().lines().count(), 2);
     assert!(matches!(list(&["network1", "router1"], false), Err(SbctlError::NotAFlow(_))));
     assert!(matches!(list(&["nowhere"], false), Err(SbctlError::NotAFlow(_))));
+}
+
+#[test]
+fn names_that_are_uuids_may_be_cut_short() {
+    let mut database = Database::default();
+    let mut rows = Transaction::new();
+    let switch = "98a9ec4f-22b8-431d-92cd-787b7b052132";
+    let external_ids = [("logical-switch", switch), ("name", "web")];
+    let external_ids = external_ids.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    rows.put(Uuid(1 << 96), DatapathBinding { tunnel_key: 1, external_ids, ..Default::default() });
+    for (key, name) in (1..).zip(["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "f81d-port"]) {
+        let logical_port = name.to_owned();
+        let row =
+            PortBinding { datapath: Uuid(1 << 96), logical_port, tunnel_key: key, ..Default::default() };
+        rows.put(Uuid(u128::from(key) << 100), row);
+    }
+    let flow = LogicalFlow { logical_datapath: Some(Uuid(1 << 96)), ..Default::default() };
+    rows.put(Uuid(3 << 104), flow);
+    database.commit(rows).unwrap();
+    let store = database.snapshot();
+    let key = |table: &str, word: &str| {
+        let values = get(store, table, word, &words(&["tunnel_key"]), false);
+        values.map(|values| values.to_string()).ok()
+    };
+    for word in ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "f81d4fae", "f81d"] {
+        assert_eq!(key("Port_Binding", word).as_deref(), Some("1\n"), "{word}");
+    }
+    for word in ["f81", "F81D4FAE", "f81d4faf", "f81d-por"] {
+        assert_eq!(key("Port_Binding", word), None, "{word}");
+    }
+    assert_eq!(key("Datapath_Binding", "98a9").as_deref(), Some("1\n"));
+    let lines = |word: &str| lflow_list(store, &words(&[word]), false).unwrap().to_string().lines().count();
+    assert_eq!((lines("98a9ec4f"), lines("98a9"), lines("98a8")), (2, 2, 0));
+}
+
+#[rstest]
+#[case("tunnel_key=1,2", "one value is needed, and there are 2")]
+#[case("tunnel_key=[]", "one value is needed, and there are 0")]
+#[case("tunnel_key{in}[]", "one value is needed, and there are 0")]
+#[case("tunnel_key{<=}1,2", "one value is needed, and there are 2")]
+#[case("virtual_parent=a,b", "at most one value is needed, and there are 2")]
+#[case("tunnel_key=40000", "40000 is out of range; it may be from 1 to 32767")]
+#[case("tunnel_key<40000", "40000 is out of range; it may be from 1 to 32767")]
+#[case("tunnel_key{in}1,40000", "40000 is out of range; it may be from 1 to 32767")]
+#[case("tunnel_key{not-in}40000", "40000 is out of range; it may be from 1 to 32767")]
+fn conditions_on_what_a_column_cannot_have_are_refused(#[case] word: &str, #[case] cause: &str) {
+    let error = Condition::parse(Table::PortBinding, word).err().unwrap();
+    assert_eq!(error.to_string(), format!("{word}: {cause}"));
+}
+
+#[test]
+fn sentences_name_the_mend() {
+    let condition = |word: &str| Condition::parse(Table::PortBinding, word).err().unwrap().to_string();
+    assert_eq!(condition("mac=[a,b"), "mac=[a,b: ']' is missing at the end");
+    let place = |word: &str| Place::parse(Table::PortBinding, word).err().unwrap().to_string();
+    assert_eq!(place(":"), ":: missing column name; write such as external_ids or external_ids:name");
+    assert!(place("type=3").ends_with("in argument; end it behind the name of the column or the key"));
+    let none = list(Database::default().snapshot(), "Chassis", &[], Some(","), false).err().unwrap();
+    assert!(none.to_string().ends_with("; write such as --columns=_uuid,external_ids"));
+}
+
+#[rstest]
+#[case(Table::LogicalFlow, "pipeline=sideways", false)]
+#[case(Table::LogicalFlow, "table_id=99", false)]
+#[case(Table::LogicalFlow, "priority=70000", false)]
+#[case(Table::LoadBalancer, "protocol=foo", false)]
+#[case(Table::LoadBalancer, "protocol=[tcp,udp]", false)]
+#[case(Table::Dns, "datapaths=[]", false)]
+#[case(Table::PortBinding, "_uuid=[]", false)]
+#[case(Table::PortBinding, "type=patch garbage", false)]
+#[case(Table::LoadBalancer, "protocol=[]", true)]
+#[case(Table::PortBinding, "chassis=[]", true)]
+#[case(Table::PortBinding, "external_ids:name=a,b", true)]
+#[case(Table::PortBinding, "external_ids:name{=}[]", true)]
+#[case(Table::PortBinding, "tunnel_key{in}1,2", true)]
+#[case(Table::PortBinding, "tunnel_key{not-in}1,2", true)]
+#[case(Table::PortBinding, "mac=[]", true)]
+fn conditions_are_checked_as_the_original_does(
+    #[case] table: Table,
+    #[case] word: &str,
+    #[case] is_good: bool,
+) {
+    assert_eq!(Condition::parse(table, word).is_ok(), is_good);
 }
 
 /// The words of a line: separated by blanks, with quotes as a shell takes them.

@@ -1,6 +1,7 @@
 //! Where traces end that would go on.
 
 use super::*;
+use crate::logical::trace::machine::MAX_WORK;
 use crate::logical::trace::node::{MAX_NODES, MAX_TEXT};
 
 /// What a switch does that runs a table with these actions so many times.
@@ -51,4 +52,55 @@ fn circles_end() {
         minimal(&twice, FROM_A),
         ["*** given up after 32768 tables; the flows go round in a circle or to too many ports;"]
     );
+}
+
+/// Seventeen tables, each of which runs the next one twice and has flows that take long to look at.
+fn laborious() -> Tracer {
+    let (mut net, sw) = Net::switch();
+    let set: Vec<String> = (0..5000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+    let matches = format!("eth.type == 5 && ip4.src == {{{}}}", set.join(", "));
+    for table in 0..17 {
+        for priority in 1..5 {
+            net.flow(sw, Pipeline::Ingress, table, priority, &matches, "drop;");
+        }
+        net.ingress(sw, table, &format!("next({}); next({});", table + 1, table + 1));
+    }
+    net.tracer()
+}
+
+#[test]
+fn comparisons_are_counted() {
+    let trace = laborious().run(&request(Some("sw"), FROM_A)).unwrap();
+    let text =
+        format!("*** given up after {MAX_WORK} comparisons; the flows go round in a circle or are too many");
+    assert_eq!(last(&trace), text);
+}
+
+#[test]
+fn a_trace_that_nobody_waits_for_ends() {
+    let stop = Stop::default();
+    stop.tell();
+    let trace = laborious().run_until(&request(Some("sw"), FROM_A), &stop).unwrap();
+    assert!(trace.nodes().len() < 10, "{}", trace.nodes().len());
+}
+
+#[test]
+fn notes_are_few_and_short() {
+    let notes = |flows: usize| {
+        let (mut net, sw) = Net::switch();
+        let word = "x".repeat(100_000);
+        (0..flows).for_each(|_| net.flow(sw, Pipeline::Ingress, 0, 0, &word, "next;"));
+        let trace = net.tracer().run(&request(Some("sw"), FROM_A)).unwrap();
+        assert_eq!(trace.unread().len(), flows);
+        let text = trace.display(&[Form::Minimal]).to_string();
+        let notes: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("# note: ")).map(str::to_owned).collect();
+        let json: serde_json::Value = serde_json::from_str(&trace.json().unwrap()).unwrap();
+        assert_eq!(json["notes"], serde_json::json!(notes));
+        assert!(notes.iter().all(|note| note.len() < 400), "{notes:?}");
+        notes
+    };
+    assert_eq!(notes(20).len(), 20);
+    assert_eq!(notes(21)[20], "and 1 more flow that cannot be read");
+    assert_eq!((notes(1000).len(), &*notes(1000)[20]), (21, "and 980 more flows that cannot be read"));
 }

@@ -63,7 +63,9 @@ fn flows_that_cannot_be_read_are_reported() {
 
 #[test]
 fn nonsense_gets_one_sentence() {
-    let (net, _) = Net::switch();
+    let (mut net, sw) = Net::switch();
+    let name = "_MC_flood".to_owned();
+    net.put(MulticastGroup { datapath: sw, name: name.clone(), tunnel_key: 32768, ports: [].into() });
     let tracer = net.tracer();
     let refused =
         |datapath: Option<&str>, microflow: &str| tracer.run(&request(datapath, microflow)).unwrap_err();
@@ -73,9 +75,12 @@ fn nonsense_gets_one_sentence() {
     }
     assert_eq!(refused(None, "ip4"), TraceError::NoInport);
     assert_eq!(refused(Some("sw"), "ip4"), TraceError::NoIngress);
+    assert_eq!(refused(Some("sw"), r#"inport == "_MC_flood""#), TraceError::Group(name));
     assert_eq!(refused(None, r#"inport == {"a", "b"}"#), TraceError::ManyInports(2));
     assert_eq!(refused(None, r#"inport == "nowhere""#), TraceError::NoPort("nowhere".to_owned()));
     assert!(matches!(refused(None, "ip4 &&"), TraceError::Microflow { .. }));
     let empty = Tracer::new(Store::default());
-    assert!(matches!(empty.run(&request(None, FROM_A)), Err(TraceError::Datapath(_))));
+    for datapath in [None, Some("sw")] {
+        assert_eq!(empty.run(&request(datapath, FROM_A)).unwrap_err(), TraceError::Empty(NoRows));
+    }
 }

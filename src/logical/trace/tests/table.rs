@@ -13,7 +13,8 @@ fn nodes(tracer: &Tracer, action: &Action) -> Vec<Node> {
     let datapath = tracer.datapath("sw").unwrap();
     let packet = Packet::new(FlowKey::default());
     let at = At { datapath, packet, pipeline: Pipeline::Ingress, table: 10, under, depth: 0 };
-    let mut machine = Machine::new(tracer, &options, tree);
+    let stop = Stop::default();
+    let mut machine = Machine::new(tracer, &options, tree, &stop);
     machine.nest(&at, "actions", at.packet.copy(), std::slice::from_ref(action));
     machine.run(at).nodes().to_vec()
 }

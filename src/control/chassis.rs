@@ -1,0 +1,220 @@
+//! What of the logical networks is on this chassis: which ports it claims, and the flows that rows become.
+//!
+//! The invariants:
+//! - Rows and ports are followed one update at a time ([`Switch::follow`]), and each update is published once. A command
+//!   that changes rows or ports follows before it answers, so that what was answered for is what packets meet.
+//! - A port binding is `up` after the flows of its port were published, not before.
+//! - Nobody confirms what this chassis claims but this chassis itself: the rows come from a file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::switch::{Published, State, Switch};
+use crate::datapath::Generation;
+use crate::logical::rows::tables::PortBinding;
+use crate::logical::rows::{Cursor, Delta, Store, Transaction, Uuid};
+use crate::lower::{Bindings, Changes, Lowering, Numbers, Refused, Trouble, Zones};
+use crate::packet::PortNo;
+use crate::pipeline::Batch;
+use crate::pipeline::flow::{FlowOptions, Match};
+use crate::pipeline::flowmod::{Command, FlowMod};
+
+/// Rows that are lowered at once; more of them on another thread, while other commands go on.
+const STRETCH: usize = 64;
+
+/// How far rows and ports have become flows.
+pub struct Following {
+    lowering: Lowering,
+    cursor: Cursor,
+    bindings: Bindings,
+}
+
+/// What this chassis is of the logical networks, for `show`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Flows that rows became.
+    pub flows: usize,
+    /// Ports of the switch that are logical ports of some row.
+    pub bound: usize,
+    /// Rows that take no part, or not wholly.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Following {
+    /// What has been followed so far.
+    pub fn extent(&self) -> Extent {
+        let rows = self.cursor.seen();
+        let bound = self.bindings.ports.keys().filter(|name| rows.port(name).is_some()).count();
+        Extent { flows: self.lowering.len(), bound, troubles: self.lowering.troubles() }
+    }
+}
+
+impl Switch {
+    /// Makes the flows of rows and ports as they are now, claims the ports that are here, and waits until packets meet
+    /// that.
+    pub async fn follow(&self) -> Published {
+        let _turn = self.following_turn().await;
+        let mut generation = self.step().await;
+        let claims = self.state().claims();
+        if self.commit(claims) {
+            generation = self.step().await;
+        }
+        let published = self.settle(generation).await;
+        let up = self.state().ups();
+        if self.commit(up) {
+            self.step().await;
+        }
+        published
+    }
+
+    /// Follows once, and says when the last publication was.
+    async fn step(&self) -> Generation {
+        let (following, delta, bindings) = {
+            let mut state = self.state_mut();
+            let bindings = state.bindings();
+            let mut following = match state.logical.following.take() {
+                Some(following) => following,
+                None => state.start_over(),
+            };
+            let delta = following.cursor.poll(&state.logical.rows);
+            if delta.changes.is_empty() && bindings == following.bindings {
+                state.logical.following = Some(following);
+                return state.flows.generation;
+            }
+            (following, delta, bindings)
+        };
+        let lowered = if delta.changes.len() <= STRETCH {
+            Ok(lower(following, &delta, bindings))
+        } else {
+            tokio::task::spawn_blocking(move || lower(following, &delta, bindings)).await
+        };
+        let mut state = self.state_mut();
+        match lowered {
+            Ok((following, changes)) => {
+                state.install(|batch| changes.apply(batch));
+                state.logical.following = Some(following);
+            }
+            // What was lowered is lost with it; the next one begins anew.
+            Err(error) => tracing::error!(%error, "rows could not be lowered; please report this"),
+        }
+        state.flows.generation
+    }
+
+    fn commit(&self, transaction: Option<Transaction>) -> bool {
+        let Some(transaction) = transaction else { return false };
+        match self.state_mut().logical.rows.commit(transaction) {
+            Ok(changed) => changed > 0,
+            Err(refusal) => {
+                tracing::warn!(%refusal, "a port binding could not be claimed");
+                false
+            }
+        }
+    }
+}
+
+fn lower(mut following: Box<Following>, delta: &Delta, bindings: Bindings) -> (Box<Following>, Changes) {
+    let began = Instant::now();
+    let changes = following.lowering.update(delta, &bindings);
+    following.bindings = bindings;
+    let (rows, flows, took) = (delta.changes.len(), changes.len(), began.elapsed());
+    tracing::info!(rows, flows, ?took, "rows lowered");
+    (following, changes)
+}
+
+impl State {
+    /// The ports of this switch by the names of the logical ports that they are.
+    fn bindings(&self) -> Bindings {
+        let chassis = self.logical.chassis.clone().unwrap_or_default();
+        let mut ports = BTreeMap::new();
+        for port in self.datapath.ports().iter() {
+            let status = self.datapath.port_status(port.number);
+            ports.extend(status.and_then(|status| status.spec.iface_id).map(|name| (name, port.number)));
+        }
+        Bindings { chassis, ports }
+    }
+
+    /// Nothing lowered yet, and none of what was.
+    fn start_over(&mut self) -> Box<Following> {
+        self.install(|batch| {
+            batch.apply(&everything_lowered()).err().map(Refused::from).into_iter().collect()
+        });
+        Box::new(Following {
+            lowering: Lowering::new(Numbers::default(), Zones::default()),
+            cursor: self.logical.rows.subscribe_from_nothing(),
+            bindings: Bindings::default(),
+        })
+    }
+
+    /// Changes flows, groups and meters with one publication; what cannot be had is left out and told of.
+    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) {
+        let stats = Arc::clone(self.datapath.flow_stats());
+        let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
+        let refused = change(&mut batch);
+        if let Some(error) = refused.first() {
+            let count = refused.len();
+            tracing::error!(count, %error, "flows of logical networks are left out, the first for this");
+        }
+        self.publish_batch(batch);
+    }
+
+    /// What is to be changed of the port bindings, so that they say which are here.
+    fn claims(&self) -> Option<Transaction> {
+        let store = self.logical.rows.snapshot();
+        let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
+        let here = self.here();
+        changed(store, |name, row| match (here.contains_key(name), row.chassis == Some(own)) {
+            (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
+            (false, true) if row.kind.is_empty() => {
+                Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() })
+            }
+            _ => None,
+        })
+    }
+
+    /// What is to be changed of the port bindings, so that those are up that are here.
+    fn ups(&self) -> Option<Transaction> {
+        let store = self.logical.rows.snapshot();
+        let here = self.here();
+        changed(store, |name, row| {
+            let comes_up = here.contains_key(name) && row.up != Some(true);
+            comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
+        })
+    }
+
+    /// The logical ports that were bound when rows were last followed.
+    fn here(&self) -> BTreeMap<&str, PortNo> {
+        let following = self.logical.following.iter();
+        following
+            .flat_map(|following| &following.bindings.ports)
+            .map(|(name, port)| (&**name, *port))
+            .collect()
+    }
+}
+
+/// A transaction with the port bindings that are to be another; none if none is.
+fn changed(store: &Store, change: impl Fn(&str, &PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
+    let rows: Vec<(Uuid, PortBinding)> = store
+        .iter::<PortBinding>()
+        .filter_map(|(uuid, row)| Some((uuid, change(&row.logical_port, row)?)))
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let mut transaction = Transaction::new();
+    rows.into_iter().for_each(|(uuid, row)| transaction.put(uuid, row));
+    Some(transaction)
+}
+
+fn everything_lowered() -> FlowMod {
+    FlowMod {
+        command: Command::Delete,
+        table: None,
+        priority: 0,
+        matcher: Match::default(),
+        cookie_filter: None,
+        out_port: None,
+        actions: Arc::default(),
+        options: FlowOptions { lowered: true, ..FlowOptions::default() },
+    }
+}
