@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Duration;
 
-use pcap_file::pcap::PcapReader;
 use ovn::{Chassis, file, read};
+use pcap_file::pcap::PcapReader;
 
 /// The other end is on another chassis; nothing was to be seen at the ports of this one.
 const TUNNEL: &str = "went through a tunnel";
@@ -88,7 +88,8 @@ fn compare(
 ) -> usize {
     let not_yet: BTreeMap<usize, &str> = not_yet.iter().copied().collect();
     let bindings: Vec<(&str, u16)> = ports.iter().map(|(_, port, number)| (*port, *number)).collect();
-    let captured: Vec<(&str, &'static str)> = ports.iter().map(|(chassis, port, _)| (*chassis, *port)).collect();
+    let captured: Vec<(&str, &'static str)> =
+        ports.iter().map(|(chassis, port, _)| (*chassis, *port)).collect();
     let mut switch = Chassis::start(chassis, &bindings, &read(&format!("{scenario}/chassis/sb-dump.json")));
     let mut wrong = String::new();
     let mut same = 0;
