@@ -1,7 +1,7 @@
 //! A machine: a network namespace whose only interface, eth0, is one end of a veth. The other end is for the switch.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -70,6 +70,36 @@ impl Host {
         ip(&format!("-n {ns} link set eth0 up"));
         ip(&format!("link set {iface} up"));
         host
+    }
+
+    /// Makes it the machine that a logical port is meant for: its address, and its networks, each with a
+    /// gateway. `ip` and `ip6` are the last of each family.
+    pub fn becomes(&mut self, mac: &str, networks: &[(&str, &str)]) {
+        let ns = &self.ns;
+        ip(&format!("-n {ns} address flush dev eth0"));
+        // Down and up, so that its link-local address is made of the new address too.
+        ip(&format!("-n {ns} link set eth0 down address {mac}"));
+        ip(&format!("-n {ns} link set eth0 up"));
+        self.mac = mac.to_owned();
+        for (network, gateway) in networks {
+            let address = network.split_once('/').expect("ADDRESS/LENGTH").0;
+            match address.parse().expect("an address") {
+                IpAddr::V4(v4) => {
+                    self.ip = v4;
+                    ip(&format!("-n {ns} address add {network} dev eth0"));
+                }
+                IpAddr::V6(v6) => {
+                    self.ip6 = v6;
+                    ip(&format!("-n {ns} address add {network} dev eth0 nodad"));
+                }
+            }
+            ip(&format!("-n {ns} route add default via {gateway}"));
+        }
+    }
+
+    /// Gives it one more address.
+    pub fn add_address(&self, network: &str) {
+        ip(&format!("-n {} address add {network} dev eth0", self.ns));
     }
 
     /// Runs a program in there.
