@@ -69,7 +69,7 @@ fn unicast_by_address_and_flood() {
 }
 
 /// Runs iperf3 from the first machine to the second and gives its report.
-fn iperf(from: &Host, to: &Host, words: &[&str]) -> Value {
+pub fn iperf(from: &Host, to: &Host, words: &[&str]) -> Value {
     let mut server = to.spawn(&["iperf3", "--server", "--one-off"], Stdio::null());
     wait_for("iperf3 listens", SOON, || {
         to.ok(&["ss", "-Hltn", "sport = :5201"]).contains("5201").then_some(())

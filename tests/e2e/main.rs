@@ -16,6 +16,7 @@ mod forward;
 mod guest;
 mod guest_checksums;
 mod operate;
+mod ovn;
 mod policy;
 mod refuse;
 mod rewrite;

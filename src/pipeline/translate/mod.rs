@@ -353,8 +353,6 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
             },
             Action::DecTtl => self.dec_ttl(),
             Action::Clone(inner) => self.begin_clone(inner),
-            // A lookup never ends at such a flow.
-            Action::Conjunction { .. } => Ok(()),
             Action::CtClear => {
                 self.packet().clear_connection();
                 Ok(())
@@ -364,6 +362,8 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
             Action::Learn(learn) => self.learn(*learn),
             Action::Log(log) => self.log(log),
             Action::Await { port, ip, actions } => self.wait_neighbour(*port, *ip, actions),
+            // A lookup never ends at such a flow.
+            Action::Conjunction { .. } => Ok(()),
             Action::Group(id) => self.group(*id),
             Action::Meter(id) => self.meter(*id),
         }
