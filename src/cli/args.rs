@@ -467,6 +467,10 @@ pub(super) struct TraceArguments {
     /// Trace the frames of a capture file through the tables of the switch
     #[arg(long, value_name = "FILE", requires = "in_port", conflicts_with = "words")]
     pcap: Option<PathBuf>,
+    /// Wait for the next packet that the switch receives and that matches, such as "in_port=p1,ip" or "" for any, and trace
+    /// it through the tables
+    #[arg(long, value_name = "FILTER", conflicts_with_all = ["words", "packet", "pcap", "in_port"])]
+    pub live: Option<String>,
     /// Name or number of the port that such frames come in by
     #[arg(long, value_name = "PORT")]
     in_port: Option<String>,
@@ -478,7 +482,7 @@ pub(super) struct TraceArguments {
     no_friendly_names: bool,
     /// Name or UUID of a logical switch or router, left out that of the inport; then a packet, such as
     /// 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
-    #[arg(required_unless_present_any = ["packet", "pcap"], value_name = "[DATAPATH] MICROFLOW")]
+    #[arg(required_unless_present_any = ["packet", "pcap", "live"], value_name = "[DATAPATH] MICROFLOW")]
     words: Vec<String>,
 }
 

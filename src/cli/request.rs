@@ -160,6 +160,9 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
 
 /// Checked before it is sent, so that what is wrong with the words is wrong use.
 pub(super) fn trace(arguments: TraceArguments) -> Result<Request, Failure> {
+    if let Some(filter) = arguments.live {
+        return Ok(Request::with("trace/live", vec![filter]));
+    }
     if let Some((port, source)) = arguments.frames() {
         let mut params = vec![port.to_owned()];
         match source {

@@ -253,6 +253,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
     Command { name: "trace", usage: "[--ovs] [OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Rendered(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
+    Command { name: "trace/live", usage: "[FLOW]", min: 0, max: 1, run: Run::Rendered(ofproto::live), help: "wait for the next packet that matches, and tell its way with logical names" },
     Command { name: "trace/packet", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Rendered(ofproto::packets), help: "the way of frames that a port receives through the flow tables, with logical names" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },

@@ -1,12 +1,14 @@
-//! `ofctl/trace`, `ofproto/trace`, `trace/packet`: the way of a packet through the flow tables, told as Open vSwitch
+//! `ofctl/trace`, `ofproto/trace`, `trace/packet`, `trace/live`: the way of a packet through the flow tables, told as Open vSwitch
 //! tells it.
 
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::megaflow::filter;
 use super::packets::hex;
 use super::{CommandError, Form, Gone, Rendering, port_arg, take_flags};
 use crate::control::switch::{State, Switch};
@@ -19,6 +21,9 @@ use crate::pipeline::{Flow, Snapshot};
 
 /// Frames whose ways are told at a time.
 pub const MAX_FRAMES: usize = 64;
+
+/// How often it is asked whether a packet was found.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How a way is told.
 #[derive(Clone, Copy, Default)]
@@ -72,6 +77,43 @@ pub fn packets(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) ->
         let frames = frames.iter().map(|text| received(port, &hex(text)?)).collect::<Result<_, _>>()?;
         walk(switch, frames, Manner { names: true, logical: true }, form, gone).await
     })
+}
+
+/// `trace/live [FLOW]`
+pub fn live(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) -> Rendering {
+    Box::pin(async move {
+        let filter = filter(switch.state().datapath.ports(), args.first().map_or("", String::as_str))?;
+        let Ok(turn) = Arc::clone(switch.live_turn()).try_acquire_owned() else {
+            let sentence = "another live trace waits for its packet; try again when it is done";
+            return Err(CommandError::Argument(sentence.to_owned()));
+        };
+        let looking = Looking(Rc::clone(&switch));
+        switch.state_mut().datapath.look_for(Some(filter));
+        let caught = async {
+            loop {
+                if let Some(caught) = switch.state_mut().datapath.caught() {
+                    return caught;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let caught = tokio::select! {
+            caught = caught => caught,
+            () = gone.told() => return Err(CommandError::Gone),
+        };
+        drop((looking, turn));
+        let packet = received(caught.in_port, &caught.data)?;
+        walk(switch, vec![packet], Manner { names: true, logical: true }, form, gone).await
+    })
+}
+
+/// While it is there, a packet is looked for.
+struct Looking(Rc<Switch>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.state_mut().datapath.look_for(None);
+    }
 }
 
 /// A frame as the tables see it that came in by a port.
