@@ -170,7 +170,8 @@ impl Watch for Steps<'_> {
     fn after(&mut self, action: &Action, key: &FlowKey) {
         let (Action::Move { dst, .. } | Action::PopStack(dst)) = action else { return };
         let value = key.get(dst.field) >> dst.start & dst.ones();
-        self.note(Kind::Detail, format!("{} is now {value:#x}", SubfieldText(*dst)));
+        let value = if value == 0 { "0".to_owned() } else { format!("{value:#x}") };
+        self.note(Kind::Detail, format!("{} is now {value}", SubfieldText(*dst)));
     }
 
     fn buckets(&mut self, group: &Group, chosen: Option<&Bucket>, apart: bool, depth: usize) {

@@ -1,5 +1,7 @@
 //! `ofctl/trace`, `ofproto/trace` and what names flows.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
@@ -37,7 +39,7 @@ bridge(\"br0\")
     drop
 
 Final flow: reg1=0x5,reg12=0x1,reg13=0x1,reg14=0x8,in_port=1,vlan_tci=0x0000,dl_src=00:00:00:00:00:05,dl_dst=00:00:00:00:00:00,dl_type=0x0000
-Megaflow: recirc_id=0,in_port=1,dl_type=0x0000
+Megaflow: recirc_id=0,in_port=1
 Datapath actions: 2
 ";
         assert_eq!(way, told);
@@ -213,7 +215,8 @@ fn cookies_lead_back_to_rows() {
         assert!(!bench.ok("ofctl/dump-flows", &["--no-stats"]).await.contains('#'));
         let cookie = line.split_once("cookie=").unwrap().1.split_once(',').unwrap().0;
         let rows = bench.ok("detrace", &[cookie]).await;
-        let (first, second) = rows.split_once('\n').unwrap();
+        let (first, rest) = rows.split_once('\n').unwrap();
+        let second = rest.lines().last().unwrap();
         assert!(
             first.starts_with("  * Logical datapath: \"network") && first.ends_with(") [ingress]"),
             "{rows}"
@@ -253,5 +256,39 @@ fn a_logical_trace_shows_table_flows() {
         let uuid = lines[at].rsplit_once("uuid ").unwrap().1;
         let cookie = format!("    cookie=0x{}, duration=", uuid.trim_start_matches('0'));
         assert!(lines[at + 1].starts_with(&cookie) && lines[at + 1].contains(", table=8, "), "{beside}");
+    });
+}
+
+#[test]
+fn a_live_trace_waits_for_its_packet() {
+    bench(async |mut bench| {
+        routed(&mut bench).await;
+        let frame = super::super::packets::hex(ECHO).unwrap();
+        let found = crate::datapath::Caught { in_port: PortNo(1), data: frame };
+        let handle = Rc::clone(&bench.handle);
+        let packet = async {
+            while handle.borrow().looked_for.is_none() {
+                tokio::task::yield_now().await;
+            }
+            handle.borrow_mut().caught = Some(found);
+        };
+        let (way, ()) = tokio::join!(bench.ok("trace/live", &["in_port=p1,icmp"]), packet);
+        assert_eq!(way, bench.ok("trace/packet", &["1", ECHO]).await);
+        assert!(bench.handle.borrow().looked_for.is_none(), "nobody looks any more");
+
+        // A client that leaves takes its filter along, and two do not look at a time.
+        let turn = Arc::clone(bench.switch.live_turn()).try_acquire_owned().unwrap();
+        assert!(bench.refused("trace/live", &[]).await.starts_with("another live trace waits"));
+        drop(turn);
+        let gone = bench.session.gone();
+        let leaves = async {
+            while handle.borrow().looked_for.is_none() {
+                tokio::task::yield_now().await;
+            }
+            gone.tell();
+        };
+        let (reply, ()) = tokio::join!(bench.reply("trace/live", &[""]), leaves);
+        assert!(reply["error"].as_str().unwrap().contains("the client has left"), "{reply}");
+        assert!(bench.handle.borrow().looked_for.is_none());
     });
 }
