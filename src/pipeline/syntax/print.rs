@@ -445,7 +445,10 @@ impl ValueText<'_> {
 }
 
 /// A part of a field under its NXM or OXM name.
-struct SubfieldText(Subfield);
+pub struct SubfieldText(
+    /// The part.
+    pub Subfield,
+);
 
 impl Display for SubfieldText {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
