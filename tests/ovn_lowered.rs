@@ -140,7 +140,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("put_dhcp", "DHCP"),
     ("dns_lookup", "DNS"),
     ("put_nd_ra_opts", "router advertisements"),
-    ("TTL underflow", "nothing: it is a drop"),
 ];
 
 /// What the tracer says comes out, or why that is not to be compared.
@@ -181,6 +180,9 @@ fn traced(tracer: &Tracer, sample: &Sample) -> Result<Vec<Out>, &'static str> {
         } else if let Some(value) = line.strip_prefix("ip.ttl = ") {
             packet.ttl = Some(value.parse().unwrap());
         } else if line == "ip.ttl--" {
+            if packet.ttl.is_some_and(|ttl| ttl < 2) {
+                return Err("a TTL that may become 0");
+            }
             packet.ttl = packet.ttl.map(|ttl| ttl - 1);
         } else if let Some(port) = line.strip_prefix("output(\"") {
             out.push(Out { port: port.trim_end_matches("\")").to_owned(), ..packet.clone() });
@@ -476,5 +478,6 @@ fn everything_at_once() {
         "50:54:00:00:f1:01 172.16.0.101",
     ];
     let seen = compare("s3-rich/chassis/sb-dump.json", "gw1", &more, 2000);
-    assert!(seen.compared > seen.cases / 2 && seen.out > seen.cases / 10, "{seen:?}");
+    // About half.
+    assert!(seen.compared > seen.cases * 9 / 20 && seen.out > seen.cases / 10, "{seen:?}");
 }
