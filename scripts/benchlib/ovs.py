@@ -41,6 +41,7 @@ class Ovs(Subject):
         self.database: Process
         self.daemon: Process
         self.client: Client
+        self.controller: Process
         self.mode = ""
 
     @property
@@ -110,9 +111,9 @@ class Ovs(Subject):
         folder = self.folder / "ovn"
         folder.mkdir()
         env = {**self.env, **{f"OVN_{name}DIR": str(folder) for name in ("RUN", "DB", "LOG", "SYSCONF")}}
-        argv = ["ovn-controller", f"unix:{self.folder}/db.sock", "--no-chdir", f"--unixctl={folder}/controller.ctl"]
-        controller = Process(argv, folder / "controller.log", env, cores=[CONTROL_CORE])
-        self.place.stack.callback(controller.stop)
+        argv = ["ovn-controller", f"unix:{self.folder}/db.sock", "--no-chdir"]
+        self.controller = Process(argv, folder / "controller.log", env, cores=[CONTROL_CORE])
+        self.place.stack.callback(self.controller.stop)
 
     def _has_flows(self) -> bool:
         """Whether both ends are bound and their flows are there."""
@@ -128,7 +129,7 @@ class Ovs(Subject):
         source = f"net_pcap0,rx_pcap={self.place.capture},infinite_rx={int(infinite)}"
         self.add_port("src", 1, "type=dpdk", f"options:dpdk-devargs={source}", *self._logical("vm1"))
         if self.place.network:
-            wait_for("ovn-controller has installed the flows", 30, self._has_flows)
+            wait_for("ovn-controller has installed the flows", 30, self._has_flows, self.controller)
 
     def _logical(self, name: str) -> list[str]:
         return [f"external_ids:iface-id={name}"] if self.place.network else []

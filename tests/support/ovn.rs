@@ -1,4 +1,5 @@
 //! A whole switch in this process, with ports in memory, loaded with Southbound rows over its control socket.
+#![allow(dead_code)] // each test binary uses its part
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,7 +16,7 @@ use millrace::worker::memory::Wires;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use serde_json::{Value, json};
 
-use crate::support::{eventually, memory};
+use crate::support::memory;
 
 /// A file of `tests/data/ovn`.
 pub fn file(path: &str) -> PathBuf {
@@ -27,7 +28,7 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A switch that is a chassis. Its ports have the names of the logical ports that they are.
+/// A switch that is a chassis, in every respect. Its ports have the names of the logical ports that they are.
 pub struct Chassis {
     client: UnixStream,
     wires: Wires,
@@ -112,16 +113,6 @@ impl Chassis {
             out.extend(std::iter::from_fn(|| wire.take()).map(|frame| (name.clone(), frame.data().to_vec())));
         }
         out
-    }
-
-    /// Waits until a command answers with something that holds.
-    pub fn until(&mut self, method: &str, params: &[&str], holds: impl Fn(&str) -> bool) -> String {
-        let mut answer = String::new();
-        eventually(&format!("{method} {params:?} is as expected"), || {
-            answer = self.ask(method, params);
-            holds(&answer)
-        });
-        answer
     }
 }
 
