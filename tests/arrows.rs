@@ -52,6 +52,7 @@ const PACKET_PATH: &[&str] = &[
     "src/worker/wait.rs",
     "src/worker/again.rs",
     "src/worker/held.rs",
+    "src/worker/live.rs",
     "src/worker/told.rs",
     "src/worker/stage.rs",
     "src/worker/mailbox.rs",

@@ -9,6 +9,9 @@ use millrace::action::intent::{Intent, Neighbour, Severity, Verdict};
 use millrace::datapath::Datapath;
 use millrace::packet::{Mac, Packet, PortNo};
 use millrace::pipeline::cache::CacheSizes;
+use millrace::pipeline::flowmod::Command;
+use millrace::pipeline::objectmod::MeterMod;
+use millrace::pipeline::syntax::parse_meter;
 use millrace::worker::memory::Wires;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use support::*;
@@ -339,4 +342,22 @@ fn a_packet_that_is_sent_on_and_waits_or_is_tagged_is_whole_again() {
     let tagged = take(&wires, "p2").unwrap();
     assert_eq!((tagged.len(), &tagged[12..16]), (64, &[0x81, 0, 0, 0][..]));
     assert_eq!(take(&wires, "p1").unwrap()[42..], frame[14..60]);
+}
+
+#[test]
+fn a_log_is_told_no_faster_than_its_meter_allows() {
+    let (mut switch, _wires) = start(1);
+    let stats = std::sync::Arc::clone(switch.flow_stats());
+    let mut batch = millrace::pipeline::Batch::new(&Default::default(), &stats, std::time::Instant::now());
+    // So slow that no log more passes while the test runs.
+    let meter = parse_meter("meter=1,kbps,burst,bands=type=drop,rate=1,burst_size=1").unwrap();
+    batch.apply_meter(&MeterMod::Add(meter)).unwrap();
+    batch.apply(&change(Command::Add, "udp actions=log(meter=1),output:2")).unwrap();
+    let generation = switch.publish_tables(batch.commit().0);
+    wait(&switch, generation);
+    for flow in 0..8 {
+        switch.inject(PortNo(1), &numbered(flow, 0, 60)).unwrap();
+    }
+    let totals = assert_accounts(&mut switch, &[]);
+    assert_eq!((totals.intents, totals.intents_suppressed, totals.transmitted), (2, 6, 8));
 }

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import millrace, ovs, rules, testpmd, traffic
+from . import millrace, network, ovs, rules, testpmd, traffic
 from .fault import Fault
 from .memory import Hugepages
 from .profile import Cell
@@ -102,7 +102,10 @@ def place_for(cell: Cell, folder: Path, stack: ExitStack, seed: int) -> tuple[Pl
         return Place(cell, folder, stack, path, traffic.count_packets(path), flows), 0
     path = folder / "traffic.pcap"
     seen = traffic.write(cell.traffic, path, seed)
-    return Place(cell, folder, stack, path, traffic.packets_of(cell.traffic), flows), seen
+    place = Place(cell, folder, stack, path, traffic.packets_of(cell.traffic), flows)
+    if cell.rules.kind == "ovn":
+        place.network = network.Network(folder / "ovn", stack, cell.traffic, cell.rules)
+    return place, seen
 
 
 def subjects_for(place: Place, options: Options, result: Result) -> list[Subject]:
@@ -164,7 +167,7 @@ def run_cell(cell: Cell, options: Options) -> Result:
 def _own_place(place: Place, number: int) -> Place:
     folder = place.folder / str(number)
     folder.mkdir()
-    return Place(place.cell, folder, place.stack, place.capture, place.packets, place.flows)
+    return Place(place.cell, folder, place.stack, place.capture, place.packets, place.flows, place.network)
 
 
 def measure(subject: Subject, mode: str, number: int, options: Options) -> Sample:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from . import network
 from .fault import Fault
 from .memory import pool_mb
 from .proc import Process, wait_for
@@ -83,13 +84,19 @@ class Millrace(Subject):
 
     def add_source(self, infinite: bool) -> None:
         file = f"rx_file={self.place.capture}"
-        self.client.call("port/add", "src", "type=pcap", file, f"infinite={str(infinite).lower()}", "number=1")
+        endless = f"infinite={str(infinite).lower()}"
+        self.client.call("port/add", "src", "type=pcap", file, endless, "number=1", *self._logical("vm1"))
 
     def add_sink(self) -> None:
-        self.client.call("port/add", "dst", "type=null", "no_rx=true", "number=2")
+        self.client.call("port/add", "dst", "type=null", "no_rx=true", "number=2", *self._logical("vm2"))
+
+    def _logical(self, name: str) -> list[str]:
+        return [f"iface_id={name}"] if self.place.network else []
 
     def load(self, flows: list[str]) -> None:
-        """Adds flows, in as few batches as messages allow."""
+        """Adds flows, in as few batches as messages allow, or loads the rows."""
+        if self.place.network:
+            self.client.call("sbctl/load", f"--chassis={network.CHASSIS}", self.place.network.dump)
         batch: list[str] = []
         size = 0
         for flow in flows:

@@ -4,6 +4,7 @@ import re
 import time
 from pathlib import Path
 
+from . import network
 from .fault import Fault
 from .memory import pool_mb
 from .proc import Process, run, wait_for
@@ -40,6 +41,7 @@ class Ovs(Subject):
         self.database: Process
         self.daemon: Process
         self.client: Client
+        self.controller: Process
         self.mode = ""
 
     @property
@@ -64,6 +66,9 @@ class Ovs(Subject):
         self._start_daemon()
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
         self.add_sink()
+        if self.place.network:
+            self._start_controller(self.place.network.remote)
+            return
         flows = self.folder / "flows"
         flows.write_text("\n".join(self.place.flows) + "\n")
         run(["ovs-ofctl", "add-flows", f"{self.folder}/br0.mgmt", str(flows)], 120, self.env)
@@ -96,12 +101,38 @@ class Ovs(Subject):
         self.client = Client(socket)
         self.place.stack.callback(self.client.close)
 
+    def _start_controller(self, remote: str) -> None:
+        """The real ovn-controller makes the flows."""
+        settings = {
+            "ovn-remote": remote, "ovn-encap-type": "geneve", "ovn-encap-ip": "127.0.0.1",
+            "system-id": network.CHASSIS, "ovn-bridge": "br0", "ovn-bridge-datapath-type": "netdev",
+        }  # fmt: skip
+        self.vsctl("set", "Open_vSwitch", ".", *(f'external_ids:{key}="{value}"' for key, value in settings.items()))
+        folder = self.folder / "ovn"
+        folder.mkdir()
+        env = {**self.env, **{f"OVN_{name}DIR": str(folder) for name in ("RUN", "DB", "LOG", "SYSCONF")}}
+        argv = ["ovn-controller", f"unix:{self.folder}/db.sock", "--no-chdir"]
+        self.controller = Process(argv, folder / "controller.log", env, cores=[CONTROL_CORE])
+        self.place.stack.callback(self.controller.stop)
+
+    def _has_flows(self) -> bool:
+        """Whether both ends are bound and their flows are there."""
+        words = ["ovs-ofctl", "dump-aggregate", f"{self.folder}/br0.mgmt", "table=65"]
+        return "flow_count=0" not in run(words, 20, self.env) and all(
+            'ovn-installed="true"' in self.vsctl("get", "interface", name, "external_ids") for name in ("src", "dst")
+        )
+
     def add_sink(self) -> None:
-        self.add_port("dst", 2, "type=dpdk", "options:dpdk-devargs=net_null0,no-rx=1")
+        self.add_port("dst", 2, "type=dpdk", "options:dpdk-devargs=net_null0,no-rx=1", *self._logical("vm2"))
 
     def add_source(self, infinite: bool) -> None:
         source = f"net_pcap0,rx_pcap={self.place.capture},infinite_rx={int(infinite)}"
-        self.add_port("src", 1, "type=dpdk", f"options:dpdk-devargs={source}")
+        self.add_port("src", 1, "type=dpdk", f"options:dpdk-devargs={source}", *self._logical("vm1"))
+        if self.place.network:
+            wait_for("ovn-controller has installed the flows", 30, self._has_flows, self.controller)
+
+    def _logical(self, name: str) -> list[str]:
+        return [f"external_ids:iface-id={name}"] if self.place.network else []
 
     def add_port(self, name: str, number: int, *words: str) -> None:
         self.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"ofport_request={number}", *words)

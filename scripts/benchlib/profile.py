@@ -17,7 +17,7 @@ from .fault import Fault
 ORDERS = ("sequential", "random", "zipf", "train4")
 RIGS = ("pcap-null", "vhost")
 KINDS = ("forward", "misses", "updates")
-RULES = ("port", "dl_dst", "five_tuple", "tables", "ttl", "explosion")
+RULES = ("port", "dl_dst", "five_tuple", "tables", "ttl", "explosion", "ovn")
 # What the rule set `explosion` allows: a target port, a source address, a source port, and their bits.
 ALLOWED = ((80, 16), (0x0A00000A, 32), (12345, 16))
 
@@ -107,6 +107,8 @@ class Rules:
     tables: int = 1
     # Whether the pipeline reads the whole 5-tuple, so that every flow needs a megaflow of its own.
     per_flow: bool = False
+    # Of a logical network (kind `ovn`): how many routers there are between the two ends.
+    routers: int = 1
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,8 @@ def _check(cell: Cell, where: str) -> None:
         raise Fault(f"{where}: `flows` is {traffic.flows}, and the ranges give {traffic.distinct()} different ones")
     if cell.rig == "vhost" and (rules.kind == "tables" or traffic.pcap):
         raise Fault(f"{where}: a guest (vhost) makes its own packets, and they go both ways through one table")
+    if rules.kind == "ovn" and (cell.rig != "pcap-null" or cell.kind != "forward" or not 0 <= rules.routers <= 50):
+        raise Fault(f"{where}: a logical network has 0 to 50 routers and forwards from a capture")
     if not 1 <= rules.masks <= 100 or not 1 <= rules.tables <= 100:
         raise Fault(f"{where}: `masks` and `tables` are 1 to 100")
 

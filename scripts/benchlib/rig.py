@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .network import Network
 from .proc import CORES, Process
 from .profile import Cell
 
@@ -27,6 +28,7 @@ class Place:
     capture: Path
     packets: int
     flows: list[str] = field(default_factory=list)
+    network: Network | None = None
 
 
 @dataclass(frozen=True)

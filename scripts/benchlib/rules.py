@@ -89,6 +89,11 @@ def _explosion(traffic: Traffic, rules: Rules) -> Iterator[str]:
     yield "priority=1,actions=output:2"
 
 
+def _ovn(traffic: Traffic, rules: Rules) -> Iterator[str]:
+    """None: the flows are made of a logical network's rows, see `network`."""
+    yield from ()
+
+
 _SETS: dict[str, Callable[[Traffic, Rules], Iterator[str]]] = {
     "port": _port,
     "dl_dst": _dl_dst,
@@ -96,6 +101,7 @@ _SETS: dict[str, Callable[[Traffic, Rules], Iterator[str]]] = {
     "tables": _tables,
     "ttl": _ttl,
     "explosion": _explosion,
+    "ovn": _ovn,
 }
 
 

@@ -109,13 +109,13 @@ fn run<P: Packet, S: Sink<P>>(
                     return None;
                 }
             }
-            Op::Controller { .. } | Op::Tell(_) => show(&packet, meta, op, sink),
             Op::Meter(id) => {
                 if !sink.meter(id, packet.data().len()) {
                     sink.drop(packet, meta, DropReason::MeterExceeded);
                     return None;
                 }
             }
+            Op::Controller { .. } | Op::Tell(_) => show(&packet, meta, op, sink),
             Op::Output(port) => {
                 *sent = true;
                 if rest.iter().all(is_look) {

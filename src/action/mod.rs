@@ -120,20 +120,6 @@ pub enum Action {
     DecTtl,
     /// `clone(…)`: what is inside works on a copy of packet and state.
     Clone(Arc<[Action]>),
-    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
-    /// has nothing else beside such actions, and its actions are never done.
-    Conjunction {
-        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
-        id: u32,
-        /// Which dimension, from 1.
-        clause: u8,
-        /// How many there are, 2 to 64.
-        of: u8,
-    },
-    /// `group:ID`: what the group says, done to copies of the packet.
-    Group(u32),
-    /// `meter:ID`: the packet goes on unless the meter's rate is exceeded.
-    Meter(u32),
     /// `ct_clear`: forgets what connection tracking said of the packet.
     CtClear,
     /// `check_pkt_larger(LEN)->SUBFIELD`: whether the frame as it is now has more than so many bytes. The packet leaves
@@ -167,6 +153,32 @@ pub enum Action {
         /// What is done then.
         actions: Arc<[Action]>,
     },
+    /// `conjunction(ID,K/N)`: a packet that meets the flow meets dimension K of the N of a conjunctive match. A flow
+    /// has nothing else beside such actions, and its actions are never done.
+    Conjunction {
+        /// Which conjunctive match: the `conj_id` of the lookup that follows once all dimensions are met.
+        id: u32,
+        /// Which dimension, from 1.
+        clause: u8,
+        /// How many there are, 2 to 64.
+        of: u8,
+    },
+    /// `group:ID`: what the group says, done to copies of the packet.
+    Group(u32),
+    /// `meter:ID`: the packet goes on unless the meter's rate is exceeded.
+    Meter(u32),
+}
+
+impl Action {
+    /// The actions inside it, if it is of a kind that has such.
+    pub fn inner(&self) -> &[Action] {
+        match self {
+            Action::Clone(inner)
+            | Action::Become { actions: inner, .. }
+            | Action::Await { actions: inner, .. } => inner,
+            _ => &[],
+        }
+    }
 }
 
 /// The `mod_*` and `set_vlan_*` forms.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::frames::Source;
 use super::sbctl::SbctlArguments;
 
 /// Talks to a running millraced.
@@ -66,6 +67,12 @@ pub(super) enum Command {
     Sbctl(SbctlArguments),
     /// What becomes of a packet in the logical network, in the words of ovn-trace
     Trace(TraceArguments),
+    /// The logical flows and other rows behind the cookies of flows, in the words of ovn-detrace
+    Detrace {
+        /// Such as 0x1f0c7de2; left out: text from standard input, with what its cookies stand for behind each line
+        #[arg(value_name = "COOKIE")]
+        cookies: Vec<String>,
+    },
     /// Dropped packets, by reason
     Drops,
     /// What came in, what went out and what became of the rest
@@ -291,7 +298,7 @@ pub(super) enum OfctlCommand {
         /// Leave counters and times out
         #[arg(long)]
         no_stats: bool,
-        /// Names of ports in place of numbers
+        /// Names of ports in place of numbers, and the logical flow behind each flow
         #[arg(long)]
         names: bool,
         /// Which; left out: all
@@ -366,6 +373,15 @@ pub(super) enum OfctlCommand {
     },
     /// Names, addresses and links of ports
     DumpPortsDesc(NoBridge),
+    /// The way of a packet through the tables, as ovs-appctl ofproto/trace tells it
+    Trace {
+        /// Names of ports in place of numbers, and the logical flow behind each flow
+        #[arg(long)]
+        names: bool,
+        /// What the packet looks like, such as "in_port=1,ip,nw_dst=10.0.0.1,nw_ttl=64"; other fields are zero
+        #[arg(required = true, value_name = "FLOW")]
+        flow: Vec<String>,
+    },
     /// The switch as OpenFlow sees it
     Show(NoBridge),
     /// Let a packet go on that waits behind `controller(pause)`
@@ -442,6 +458,22 @@ pub(super) struct TraceArguments {
     /// The number that select chooses
     #[arg(long, value_name = "NUMBER")]
     select_id: Option<String>,
+    /// Below each logical flow the flows of the tables that it became
+    #[arg(long)]
+    ovs: bool,
+    /// Trace a frame, as hexadecimal digits, through the tables of the switch
+    #[arg(long, value_name = "HEX", requires = "in_port", conflicts_with_all = ["words", "pcap"])]
+    packet: Option<String>,
+    /// Trace the frames of a capture file through the tables of the switch
+    #[arg(long, value_name = "FILE", requires = "in_port", conflicts_with = "words")]
+    pcap: Option<PathBuf>,
+    /// Wait for the next packet that the switch receives and that matches, such as "in_port=p1,ip" or "" for any, and trace
+    /// it through the tables
+    #[arg(long, value_name = "FILTER", conflicts_with_all = ["words", "packet", "pcap", "in_port"])]
+    pub live: Option<String>,
+    /// Name or number of the port that such frames come in by
+    #[arg(long, value_name = "PORT")]
+    in_port: Option<String>,
     /// Replace and shorten names that are UUIDs (the default)
     #[arg(long, overrides_with = "no_friendly_names")]
     friendly_names: bool,
@@ -450,11 +482,21 @@ pub(super) struct TraceArguments {
     no_friendly_names: bool,
     /// Name or UUID of a logical switch or router, left out that of the inport; then a packet, such as
     /// 'inport == "vm1" && eth.src == 02:00:00:00:00:01 && ip4.dst == 10.0.0.2 && ip.ttl == 64'
-    #[arg(required = true, value_name = "[DATAPATH] MICROFLOW")]
+    #[arg(required_unless_present_any = ["packet", "pcap", "live"], value_name = "[DATAPATH] MICROFLOW")]
     words: Vec<String>,
 }
 
 impl TraceArguments {
+    /// The port and the frames of it that are to be traced, if there are any.
+    pub fn frames(&self) -> Option<(&str, Source)> {
+        let source = match (&self.packet, &self.pcap) {
+            (Some(packet), _) => Source::Frame(packet.clone()),
+            (None, Some(file)) => Source::File(file.clone()),
+            (None, None) => return None,
+        };
+        Some((self.in_port.as_deref().unwrap_or_default(), source))
+    }
+
     /// The words that the switch takes.
     pub fn into_words(self) -> Vec<String> {
         let flags = [
@@ -462,6 +504,7 @@ impl TraceArguments {
             ("--summary", self.summary),
             ("--minimal", self.minimal),
             ("--all", self.all),
+            ("--ovs", self.ovs),
             ("--no-friendly-names", self.no_friendly_names && !self.friendly_names),
         ];
         let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned());

@@ -4,6 +4,7 @@
 //! error, and the exit code alone tells a script what happened ([`run`]).
 
 mod args;
+mod detrace;
 mod frames;
 mod ovn;
 mod request;
@@ -147,6 +148,7 @@ impl Session<'_, '_> {
                 SbctlCommand::Read(command) => sbctl::request(arguments.options, command)?,
             },
             Command::Trace(arguments) => request::trace(arguments)?,
+            Command::Detrace { cookies } => return self.detrace(cookies),
             Command::Drops => Request::bare("drops"),
             Command::Stats { clear: false } => Request::bare("stats"),
             Command::Stats { clear: true } => Request::bare("stats/clear"),

@@ -7,7 +7,11 @@ use super::Failure;
 use super::args::{
     MegaflowCommand, NoBridge, OfctlCommand, PerfCommand, PortCommand, RxqCommand, Strict, TraceArguments,
 };
+use super::frames::{self, Source};
 use crate::client::MAX_REQUEST;
+
+/// Most frames that are traced at a time.
+const MAX_FRAMES: usize = 64;
 
 /// A method with its parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,6 +146,10 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
             _ => Request::with("ofctl/dump-ports", port),
         },
         OfctlCommand::DumpPortsDesc(bridge) => bridge.refuse(Request::bare("ofctl/dump-ports-desc"))?,
+        OfctlCommand::Trace { names, flow } => {
+            let options = names.then(|| "--names".to_owned());
+            flows("ofctl/trace", options.into_iter().collect(), flow)?
+        }
         OfctlCommand::Show(bridge) => bridge.refuse(Request::bare("ofctl/show"))?,
         OfctlCommand::Resume { continuation, port, frame } => {
             Request::with("ofctl/resume", vec![continuation, port, frame])
@@ -152,6 +160,26 @@ pub(super) fn ofctl(command: OfctlCommand, input: &mut dyn Read) -> Result<Reque
 
 /// Checked before it is sent, so that what is wrong with the words is wrong use.
 pub(super) fn trace(arguments: TraceArguments) -> Result<Request, Failure> {
+    if let Some(filter) = arguments.live {
+        return Ok(Request::with("trace/live", vec![filter]));
+    }
+    if let Some((port, source)) = arguments.frames() {
+        let mut params = vec![port.to_owned()];
+        match source {
+            Source::Frame(digits) => params.push(digits),
+            Source::File(path) => frames::read_capture(&path, |frame| {
+                if params.len() > MAX_FRAMES {
+                    return Err(Failure::Usage(format!(
+                        "{} has more than {MAX_FRAMES} frames, the most that are traced at a time; cut it",
+                        path.display()
+                    )));
+                }
+                params.push(frames::hex(frame.data));
+                Ok(())
+            })?,
+        }
+        return Ok(Request::with("trace/packet", params));
+    }
     let words = arguments.into_words();
     let checked = crate::logical::trace::Request::parse(&words);
     checked.map_err(|error| Failure::Usage(error.to_string()))?;

@@ -1,3 +1,4 @@
+mod detrace;
 mod ovn;
 
 use std::io::Cursor;
@@ -169,6 +170,12 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
     json!(["sbctl/get", ["--if-exists", "Port_Binding", "p", "mac", "options:x"]])
 )]
 #[case(&["trace", "ip4"], json!(["trace", ["ip4"]]))]
+#[case(&["trace", "--ovs", "ip4"], json!(["trace", ["--ovs", "ip4"]]))]
+#[case(&["trace", "--packet", "00ff", "--in-port=p1"], json!(["trace/packet", ["p1", "00ff"]]))]
+#[case(&["trace", "--live", "in_port=p1,ip"], json!(["trace/live", ["in_port=p1,ip"]]))]
+#[case(&["detrace", "0x1", "2f"], json!(["detrace", ["0x1", "2f"]]))]
+#[case(&["ofctl", "trace", "in_port=1,ip"], json!(["ofctl/trace", ["in_port=1,ip"]]))]
+#[case(&["ofctl", "trace", "in_port=1", "--names"], json!(["ofctl/trace", ["--names", "in_port=1"]]))]
 #[case(
     &["trace", "sw", "--ct", "new", "ip4", "--ct=est", "--lb-dst", "10.0.0.1:80", "--select-id=2", "--all"],
     json!(["trace", ["--all", "--ct=new", "--ct=est", "--lb-dst=10.0.0.1:80", "--select-id=2", "sw", "ip4"]])
@@ -261,6 +268,9 @@ fn takes_no_bridge_by_itself(#[case] words: &[&str]) {
 )]
 #[case(&["inject", "p1", "012"], "\"012\" has 3 hexadecimal digits; write two for every byte of the frame")]
 #[case(&["inject", "p1", ""], "\"\" has 0 hexadecimal digits; write two for every byte of the frame")]
+#[case(&["ofctl", "trace", "br-int", "ip"], "\"br-int\" is not a flow")]
+#[case(&["trace", "--packet", "00ff"], "--in-port <PORT>")]
+#[case(&["trace", "--packet", "00ff", "--in-port=p1", "ip4"], "cannot be used with")]
 #[case(&["trace", "sw", "ip4", "--select-id", "x"], "\"x\" is no number that select may choose; write one from 1 to 65535")]
 #[case(
     &["ofctl", "add-flows", "/nonexistent/x.flows"],

@@ -24,6 +24,7 @@ pub mod socket;
 pub mod switch;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod walk;
 
 use std::future::Future;
 use std::io;

@@ -40,6 +40,7 @@ pub struct Switch {
     following: Mutex<()>,
     load: Arc<Semaphore>,
     traces: Arc<Semaphore>,
+    live: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
@@ -118,6 +119,7 @@ impl Switch {
             following: Mutex::new(()),
             load: Arc::new(Semaphore::new(1)),
             traces: Arc::new(Semaphore::new(MAX_TRACES)),
+            live: Arc::new(Semaphore::new(1)),
             stop: watch::Sender::new(false),
         }
     }
@@ -155,6 +157,11 @@ impl Switch {
     /// The turn to load rows, which only one client at a time has.
     pub fn load_turn(&self) -> &Arc<Semaphore> {
         &self.load
+    }
+
+    /// The turn to look for a packet.
+    pub fn live_turn(&self) -> &Arc<Semaphore> {
+        &self.live
     }
 
     /// The turns to trace, of which there are a few.

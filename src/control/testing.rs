@@ -14,12 +14,12 @@ use crate::config::conflict::iface_conflict;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
-    Continuation, Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats,
+    Caught, Continuation, Datapath, DeviceStats, Generation, PacketIn, PortCounters, PortError, PortStats,
     PortStatus, RxqStatus, Told, Totals, WorkerStatus,
 };
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
-use crate::pipeline::{PortView, Ports, Tables};
+use crate::pipeline::{Match, PortView, Ports, Tables};
 
 /// What a test sees and steers of a [`MemoryDatapath`].
 #[derive(Default)]
@@ -40,6 +40,10 @@ pub struct Handle {
     pub packet_ins: Vec<PacketIn>,
     /// What the next call of `intents` gives.
     pub intents: Vec<Told>,
+    /// What packets are looked for.
+    pub looked_for: Option<Match>,
+    /// What the next call of `caught` gives.
+    pub caught: Option<Caught>,
     /// Frames that were injected.
     pub injected: Vec<(PortNo, Vec<u8>)>,
     /// How often the ring of `inject` is full before it takes a frame.
@@ -355,6 +359,17 @@ impl Datapath for MemoryDatapath {
         meant.for_each(|perf| {
             *perf = WorkerPerf { worker: perf.worker, core: perf.core, ..WorkerPerf::default() };
         });
+    }
+
+    fn look_for(&mut self, filter: Option<Match>) {
+        self.handle.borrow_mut().looked_for = filter;
+    }
+
+    fn caught(&mut self) -> Option<Caught> {
+        let handle = &mut *self.handle.borrow_mut();
+        let caught = handle.caught.take()?;
+        handle.looked_for = None;
+        Some(caught)
     }
 
     fn ask_megaflows(&mut self, errand: MegaflowErrand) -> u64 {

@@ -16,7 +16,7 @@ use crate::action::intent::{Intent, Neighbour};
 use crate::config::PortSpec;
 use crate::packet::{DropReason, Mac, PortNo};
 use crate::pipeline::stats::FlowStats;
-use crate::pipeline::{Ports, Tables};
+use crate::pipeline::{Match, Ports, Tables};
 use megaflow::{MegaflowAnswer, MegaflowErrand};
 use perf::WorkerPerf;
 
@@ -113,6 +113,13 @@ pub trait Datapath {
 
     /// Takes what packets made workers tell since the last call, at most `max`.
     fn intents(&mut self, max: usize) -> Vec<Told>;
+
+    /// Looks for the next packet received, or injected, that meets a filter; with none, no more. One look at a time: another
+    /// takes its place.
+    fn look_for(&mut self, filter: Option<Match>);
+
+    /// What was found, once; then nobody looks any more.
+    fn caught(&mut self) -> Option<Caught>;
 
     /// Lets the packets go on that wait for this neighbour, with its address. Called before the publication with which the
     /// tables know it: the packets go on when a worker sees that, before any that comes later.
@@ -390,6 +397,15 @@ pub struct Told {
     /// Port the packet came in by.
     pub in_port: PortNo,
     /// The first bytes of a packet that is logged.
+    pub data: Vec<u8>,
+}
+
+/// A packet that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// Port it came in by.
+    pub in_port: PortNo,
+    /// All its bytes.
     pub data: Vec<u8>,
 }
 

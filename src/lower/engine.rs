@@ -79,6 +79,8 @@ pub struct Lowering {
     conjunctions: Conjunctions,
     objects: Objects,
     book: Book,
+    /// Datapaths by key, and whether they are switches: for the time of an update.
+    datapaths: HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>,
 }
 
 /// The row that flows belong to which no row asks for.
@@ -137,18 +139,19 @@ struct Output {
 /// What is to be lowered anew.
 #[derive(Default)]
 struct Stale {
-    units: BTreeSet<Unit>,
+    /// In no order, and some more than once.
+    units: Vec<Unit>,
     refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
 
 impl Stale {
     fn row(&mut self, table: Table, uuid: Uuid) {
-        self.units.insert(Unit { uuid, table, datapath: 0 });
+        self.units.push(Unit { uuid, table, datapath: 0 });
     }
 
     /// A logical flow in one datapath.
     fn flow(&mut self, uuid: Uuid, datapath: u32) {
-        self.units.insert(Unit { uuid, table: Table::LogicalFlow, datapath });
+        self.units.push(Unit { uuid, table: Table::LogicalFlow, datapath });
     }
 
     /// All logical flows that a datapath had or has.
@@ -185,6 +188,7 @@ impl Lowering {
             conjunctions: Conjunctions::default(),
             objects: Objects::default(),
             book: Book::default(),
+            datapaths: HashMap::default(),
         }
     }
 
@@ -249,7 +253,7 @@ impl Lowering {
     pub fn update(&mut self, delta: &Delta, bindings: &Bindings) -> Changes {
         let mut stale = Stale::default();
         if self.is_empty() {
-            stale.units.insert(NOBODY);
+            stale.units.push(NOBODY);
         }
         self.gather_bindings(delta, bindings, &mut stale);
         self.gather_rows(delta, &mut stale);
@@ -261,6 +265,9 @@ impl Lowering {
             let referring = self.units.referring.get(asked).into_iter().flatten();
             stale.units.extend(referring.filter_map(|id| self.units.get(*id)).map(|made| made.unit));
         }
+        stale.units.sort_unstable();
+        stale.units.dedup();
+        self.datapaths.clear();
         for unit in &stale.units {
             // Its conjunctions keep their numbers, so that what is made again as it was costs nothing.
             let numbers = self.take_back(*unit);
@@ -445,8 +452,11 @@ impl Lowering {
 
     fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
         let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let (uuid, datapath) = store.datapath_by_key(unit.datapath)?;
-        let is_switch = is_switch(datapath);
+        let find = || {
+            let (uuid, row) = store.datapath_by_key(unit.datapath)?;
+            Some((uuid, is_switch(row)))
+        };
+        let (uuid, is_switch) = (*self.datapaths.entry(unit.datapath).or_insert_with(find))?;
         if !self.local.has(uuid) || !is_of(store, row, uuid) {
             return None;
         }

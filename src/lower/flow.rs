@@ -59,7 +59,9 @@ struct ReadActions {
 pub(super) struct Reader {
     options: Option<Arc<KnownOptions>>,
     actions: HashMap<ActionsKey, Arc<ReadActions>, Fast>,
-    templates: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
+    templates: HashMap<MatchKey, Arc<Template>, Fast>,
+    /// Those that name address sets.
+    with_sets: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
 }
@@ -74,7 +76,7 @@ impl Reader {
             self.options = None;
             self.actions.clear();
         }
-        self.templates.retain(|_, (_, refs)| !refs.iter().any(changed));
+        self.with_sets.retain(|_, (_, refs)| !refs.iter().any(changed));
     }
 
     /// The same list as one that is kept.
@@ -163,7 +165,10 @@ impl Reader {
         masks: &mut Masks,
     ) -> Result<Arc<Template>, Unread> {
         let key = (row.matches.as_str().into(), actions.prereqs.as_ref().map(|(_, text)| text.clone()));
-        if let Some((template, refs)) = self.templates.get(&key) {
+        if let Some(template) = self.templates.get(&key) {
+            return Ok(Arc::clone(template));
+        }
+        if let Some((template, refs)) = self.with_sets.get(&key) {
             refs.iter().for_each(|one| view.refer(one.clone()));
             return Ok(Arc::clone(template));
         }
@@ -176,11 +181,17 @@ impl Reader {
         let normal = expr.annotate().normalize().map_err(Unread::Normal)?;
         let template = Arc::new(Template::of(&normal, masks));
         // What a group's name means is another thing in another datapath.
-        if !view.asked_group() {
-            if self.templates.len() >= MAX_KEPT {
-                self.templates.clear();
-            }
-            self.templates.insert(key, (Arc::clone(&template), view.asked_since(asked)));
+        let refs = view.asked_since(asked);
+        if view.asked_group() {
+            return Ok(template);
+        }
+        if self.templates.len() + self.with_sets.len() >= MAX_KEPT {
+            self.templates.clear();
+            self.with_sets.clear();
+        }
+        match refs.is_empty() {
+            true => drop(self.templates.insert(key, Arc::clone(&template))),
+            false => drop(self.with_sets.insert(key, (Arc::clone(&template), refs))),
         }
         Ok(template)
     }

@@ -41,14 +41,17 @@ impl Local {
     /// Takes over new bindings and says of which ports the binding changed.
     pub fn bind(&mut self, bindings: &Bindings) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
-        if self.bindings == *bindings {
-            return changed;
-        }
         let (old, new) = (&self.bindings.ports, &bindings.ports);
         changed
             .extend(old.iter().filter(|(name, port)| new.get(*name) != Some(port)).map(|(n, _)| n.clone()));
         changed.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
-        self.bindings = bindings.clone();
+        self.bindings.chassis.clone_from(&bindings.chassis);
+        for name in &changed {
+            match bindings.ports.get(name) {
+                Some(port) => self.bindings.ports.insert(name.clone(), *port),
+                None => self.bindings.ports.remove(name),
+            };
+        }
         changed
     }
 

@@ -332,7 +332,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
     let mut bindings = Bindings::default();
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let mut tables: HashMap<Place, (u64, Vec<Action>)> = HashMap::new();
-    let (stats, mut published) = (FlowStats::new(), Tables::default());
+    let (stats, mut published) = (FlowStats::new(1), Tables::default());
     let mut most = (0, 0);
     for step in steps {
         // A refused edit is left out.
@@ -378,7 +378,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
             published.objects().groups().map(|group| (group.id, group.spec())).collect();
         assert_eq!(groups, there);
         let meters: BTreeMap<u32, MeterSpec> = lowering.meters().map(|meter| (meter.id, meter)).collect();
-        assert!(published.objects().meters().iter().map(|meter| meter.id).eq(meters.keys().copied()));
+        assert!(published.objects().meters().iter().map(|meter| meter.spec.id).eq(meters.keys().copied()));
         let zones = Zones::restored(lowering.zones().iter());
         let mut anew = Lowering::new(Numbers::default(), zones);
         anew.update(&from_nothing(database.snapshot()), &bindings);

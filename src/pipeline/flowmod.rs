@@ -329,8 +329,7 @@ impl Drop for Batch<'_> {
 fn has_part(actions: &[Action]) -> bool {
     actions.iter().any(|action| match action {
         Action::Conjunction { .. } => true,
-        Action::Clone(inner) => has_part(inner),
-        _ => false,
+        _ => has_part(action.inner()),
     })
 }
 
@@ -339,10 +338,7 @@ fn check_goto(table: u8, actions: &[Action]) -> Result<(), FlowModError> {
         Action::GotoTable(target) if *target <= table => {
             Err(FlowModError::GotoBackward { table, target: *target })
         }
-        Action::Clone(inner)
-        | Action::Become { actions: inner, .. }
-        | Action::Await { actions: inner, .. } => check_goto(table, inner),
-        _ => Ok(()),
+        _ => check_goto(table, action.inner()),
     })
 }
 

@@ -88,12 +88,17 @@ impl Context {
     }
 
     /// Gives it back to a key that a packet was parsed into.
-    pub(super) fn restore(&self, key: &mut FlowKey) {
+    pub fn restore(&self, key: &mut FlowKey) {
         for (own, (word, bits)) in self.words.iter().zip(kept()) {
             if let Some(word) = key.words.get_mut(word) {
                 *word = *word & !bits | own;
             }
         }
+    }
+
+    /// The table of the list of actions that is gone on with first.
+    pub fn table(&self) -> Option<u8> {
+        self.rests.last().map(|rest| rest.at.table())
     }
 
     fn hash(&self, hasher: &FixedState) -> u64 {

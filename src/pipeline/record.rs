@@ -9,8 +9,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
-
 use super::frozen;
 use crate::classifier::Wildcards;
 use crate::packet::key::{KEY_WORDS, w};
@@ -26,7 +24,7 @@ const INNER_TAG: u64 = 0xffff_ffff;
 const OUTER_TAG: u64 = INNER_TAG << 32;
 
 /// Something that was consulted. What it held when translating may change; the result is then no longer sure.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Dep {
     /// The flows of a table that a packet with this metadata can meet.
     Table {
@@ -46,8 +44,8 @@ pub enum Dep {
 }
 
 impl Dep {
-    /// In two words, which tell dependencies apart and order them.
-    #[inline(always)]
+    /// In two words, which tell dependencies apart.
+    #[inline]
     pub(super) fn encode(self) -> [u64; 2] {
         match self {
             Dep::Table { table, datapath } => [Self::TABLE | u64::from(table), datapath],
@@ -60,20 +58,6 @@ impl Dep {
 
     /// In the first word of tables, above their numbers.
     pub(super) const TABLE: u64 = 1 << 32;
-}
-
-impl Ord for Dep {
-    #[inline(always)]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.encode().cmp(&other.encode())
-    }
-}
-
-impl PartialOrd for Dep {
-    #[inline(always)]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 /// See the module.
@@ -224,7 +208,12 @@ impl Recorder {
     /// A table, port or set of ports is consulted.
     pub(super) fn depend(&mut self, on: Dep) {
         let deps = &mut self.recorded.deps;
-        match deps.binary_search(&on) {
+        // Most come in their order.
+        let found = match deps.last() {
+            Some(last) if *last >= on => deps.binary_search(&on),
+            _ => Err(deps.len()),
+        };
+        match found {
             Ok(_) => {}
             Err(at) if deps.len() < MAX_DEPS => deps.insert(at, on),
             Err(_) => self.recorded.cacheable = false,

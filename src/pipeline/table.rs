@@ -77,10 +77,7 @@ fn sends_to(actions: &[Action], port: PortNo) -> bool {
     actions.iter().any(|action| match action {
         Action::Output(to) => *to == port,
         Action::Controller { .. } => port == PortNo::CONTROLLER,
-        Action::Clone(inner)
-        | Action::Become { actions: inner, .. }
-        | Action::Await { actions: inner, .. } => sends_to(inner, port),
-        _ => false,
+        _ => sends_to(action.inner(), port),
     })
 }
 

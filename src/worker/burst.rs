@@ -1,9 +1,11 @@
 //! What a worker does with the packets of a burst: parse all, look all up, then act on them in their order.
 
 use arrayvec::ArrayVec;
+use rtrb::Producer;
 
 use super::again::Left;
 use super::device::{Backend, Device};
+use super::live::Live;
 use super::mailbox::Learned;
 use super::stage::{ETHERNET, Outputs};
 use super::state::{Poll, State};
@@ -142,6 +144,8 @@ pub struct Burst<'a, B: Backend> {
     pub waiting: &'a mut Waiting<<B::Device as Device>::Packet>,
     pub flow_stats: &'a mut StatsWriter,
     pub state: &'a Guard<'a, State<B::Device>>,
+    pub live: &'a mut Option<Box<Live>>,
+    pub lives: &'a mut Producer<Box<Live>>,
     pub out: Outputs<'a, B::Device>,
 }
 
@@ -159,6 +163,9 @@ impl<B: Backend> Burst<'_, B> {
         }
         self.out.counters.account.received.add(received);
         let from = From { number: poll.slot.number, at: poll.slot.at };
+        if self.live.is_some() {
+            self.look(&packets, from);
+        }
         let bytes = self.process(&mut packets, from);
         self.go_again();
         self.out.flush();
@@ -175,9 +182,30 @@ impl<B: Backend> Burst<'_, B> {
         true
     }
 
+    /// Looks for the packet of a live trace.
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self, packets: &[PacketOf<B>], from: From) {
+        let Some(live) = self.live else { return };
+        if packets.iter().any(|packet| live.look::<B::Device>(packet, from.number)) {
+            self.look_no_more();
+        }
+    }
+
+    /// Brings back what looks for the packet of a live trace.
+    pub fn look_no_more(&mut self) {
+        if let Some(live) = self.live.take() {
+            // There is one at a time, and room for it.
+            let _ = self.lives.push(live);
+        }
+    }
+
     /// Treats a packet as if a port had received it.
     pub fn inject(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, table: u8) {
         let from = From { number, at };
+        if self.live.is_some() {
+            self.look(std::slice::from_ref(&packet), from);
+        }
         let Some(packet) = self.admit(packet, from) else { return };
         if table == 0 {
             self.unsure(packet, 0, from, &mut 1, Known::default());

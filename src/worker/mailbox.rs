@@ -3,11 +3,12 @@
 //! The control thread asks ([`Request`]), the worker reports packets for the controller ([`Report`]), tells what
 //! packets showed it ([`Told`]) and sends back what it was given to fill ([`Errand`]). Neighbours that packets may wait for
 //! have a ring of their own ([`Learned`]). Counters need no message: they have one writer and are read where they stand.
-//! Requests about live traces come with that feature.
+//! A [`Live`] is such a thing too.
 
 use arrayvec::ArrayVec;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::live::Live;
 use crate::action::Op;
 use crate::action::execute::ControllerOp;
 use crate::action::intent::{Intent, Neighbour};
@@ -61,6 +62,10 @@ pub enum Request<P> {
     Sync(u64),
     /// Do something among the megaflows. One at a time.
     Errand(Box<Errand>),
+    /// Look at packets that are received. One at a time; it comes back by [`WorkerEnd::lives`].
+    Look(Box<Live>),
+    /// Bring it back, if it has not come back.
+    LookNoMore,
 }
 
 /// What is to be done among a worker's megaflows, and what came of it. The memory is the control thread's: it comes back
@@ -129,6 +134,7 @@ pub struct ControlEnd<P> {
     pub errands: Consumer<Box<Errand>>,
     pub told: Consumer<Told>,
     pub learned: Producer<Learned>,
+    pub lives: Consumer<Box<Live>>,
 }
 
 /// The worker's end.
@@ -138,6 +144,7 @@ pub struct WorkerEnd<P> {
     pub errands: Producer<Box<Errand>>,
     pub told: Producer<Told>,
     pub learned: Consumer<Learned>,
+    pub lives: Producer<Box<Live>>,
 }
 
 /// A new pair.
@@ -147,6 +154,11 @@ pub fn pair<P>() -> (ControlEnd<P>, WorkerEnd<P>) {
     let (bring, brought) = RingBuffer::new(1);
     let (tell, told) = RingBuffer::new(TOLD);
     let (teach, learned) = RingBuffer::new(LEARNED);
-    let control = ControlEnd { requests: ask, reports: reported, errands: brought, told, learned: teach };
-    (control, WorkerEnd { requests: asked, reports: report, errands: bring, told: tell, learned })
+    let (give, given) = RingBuffer::new(1);
+    let control =
+        ControlEnd { requests: ask, reports: reported, errands: brought, told, learned: teach, lives: given };
+    (
+        control,
+        WorkerEnd { requests: asked, reports: report, errands: bring, told: tell, learned, lives: give },
+    )
 }

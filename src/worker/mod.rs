@@ -15,6 +15,7 @@ mod dpdk_device;
 mod engine;
 mod errand;
 mod held;
+mod live;
 mod machine;
 mod mailbox;
 pub mod memory;

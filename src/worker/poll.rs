@@ -10,6 +10,7 @@ use super::counters::WorkerCounters;
 use super::device::{Backend, Device};
 use super::errand::Errands;
 use super::held::Held;
+use super::live::Live;
 use super::mailbox::{PER_TURN, Request, WorkerEnd};
 use super::stage::{Outputs, Stage};
 use super::state::State;
@@ -47,6 +48,8 @@ pub struct Worker<B: Backend> {
     pub held: Held<<B::Device as Device>::Packet>,
     pub recent: Recent,
     pub errands: Errands,
+    /// Looks at what is received, while there is one.
+    pub live: Option<Box<Live>>,
     /// When [`Perf::show`](super::counters::Perf::show) last was.
     pub shown_ms: u64,
 }
@@ -135,6 +138,8 @@ impl<B: Backend> Worker<B> {
             waiting: &mut self.waiting,
             flow_stats: &mut self.flow_stats,
             state: &state,
+            live: &mut self.live,
+            lives: &mut self.mailbox.lives,
             out: Outputs {
                 id: &mut self.id,
                 topology: &state.topology,
@@ -178,6 +183,8 @@ impl<B: Backend> Worker<B> {
                     self.errands.sync(token);
                 }
                 Request::Errand(errand) => self.errands.take(errand),
+                Request::Look(live) => *burst.live = Some(live),
+                Request::LookNoMore => burst.look_no_more(),
             }
         }
         burst.out.flush();

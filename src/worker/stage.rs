@@ -295,6 +295,11 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
     }
 
     fn tell(&mut self, packet: &D::Packet, meta: &PacketMeta, intent: Intent) {
+        if let Intent::Log { meter: Some(id), .. } = intent
+            && !self.meter(id, packet.data().len())
+        {
+            return self.counters.account.intents_suppressed.add(1);
+        }
         tell(self.told, self.recent, &self.counters.account, (packet, meta), intent, self.now_ms);
     }
 }

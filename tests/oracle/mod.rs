@@ -243,16 +243,16 @@ impl<'a> Run<'a> {
                 self.step()
             }
             Action::Clone(inner) => self.clone_of(flow, inner, depth),
-            Action::Group(id) => self.group(flow, *id, depth),
-            // Whether a meter is exceeded is of the worker.
-            Action::Meter(_) => Ok(()),
-            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
             Action::CtClear
             | Action::CheckPktLarger { .. }
             | Action::Become { .. }
             | Action::Learn(_)
             | Action::Log(_)
             | Action::Await { .. } => unreachable!("no flow here has such actions"),
+            Action::Group(id) => self.group(flow, *id, depth),
+            // Whether a meter is exceeded is of the worker.
+            Action::Meter(_) => Ok(()),
+            Action::Conjunction { .. } => unreachable!("no packet meets part of a conjunctive match alone"),
         }
     }
 

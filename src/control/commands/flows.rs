@@ -13,6 +13,8 @@ use super::openflow::{Aggregate, TableCount, TableCounts};
 use super::{CommandError, Outcome, Pending, done, take_flags};
 use crate::control::flows::{Ages, Applied, Change, Clock, FlowRefusal, read_file, read_flows};
 use crate::control::switch::{Published, State, Switch};
+use crate::logical::rows::Store;
+use crate::logical::rows::describe::{Described, of_cookie};
 use crate::pipeline::stats::FlowCount;
 use crate::pipeline::syntax::{
     Command, Counters, DEFAULT_PRIORITY, FlowLine, Mode, PortNames, parse_flow, print_actions,
@@ -116,13 +118,19 @@ fn filter(state: &State, arg: Option<&String>) -> Result<FlowFilter, CommandErro
     Ok(FlowFilter { table: flow.table, matcher: flow.matcher, cookie, cookie_mask, out_port: flow.out_port })
 }
 
-/// Flows as they were at one moment.
-struct Dump {
-    flows: Vec<(Arc<Flow>, FlowCount)>,
+/// How flows are shown that are as they were at one moment.
+pub struct Lines {
     clock: Clock,
     ports: Ports,
     names: bool,
     stats: bool,
+}
+
+/// Flows, and the rows that they may have been made of.
+struct Dump {
+    flows: Vec<(Arc<Flow>, FlowCount)>,
+    lines: Lines,
+    rows: Store,
 }
 
 pub fn dump_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
@@ -141,20 +149,25 @@ pub fn dump_flows(switch: Rc<Switch>, mut args: Vec<String>) -> Pending {
         });
         done(Dump {
             flows: flows.collect(),
-            clock: Clock::new(Instant::now(), &*state.datapath),
-            ports: state.datapath.ports().clone(),
-            names: names && !no_names,
-            stats: !no_stats,
+            lines: Lines::new(&state, names && !no_names, !no_stats),
+            rows: state.logical.rows.snapshot().clone(),
         })
     })
 }
 
-impl Dump {
+impl Lines {
+    /// As they are now.
+    pub fn new(state: &State, names: bool, stats: bool) -> Self {
+        let clock = Clock::new(Instant::now(), &*state.datapath);
+        Self { clock, ports: state.datapath.ports().clone(), names, stats }
+    }
+
     fn names(&self) -> &dyn PortNames {
         if self.names { &self.ports } else { &() }
     }
 
-    fn line(&self, flow: &Flow, count: FlowCount) -> String {
+    /// The line of a flow, with the space in front.
+    pub fn line(&self, flow: &Flow, count: FlowCount) -> String {
         let Ages { duration, idle, hard } = self.clock.ages(flow, count);
         let counters = Counters {
             duration,
@@ -177,7 +190,23 @@ impl Dump {
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.flows.iter().try_for_each(|(flow, count)| writeln!(f, "{}", self.line(flow, *count)))
+        for (flow, count) in &self.flows {
+            f.write_str(&self.lines.line(flow, *count))?;
+            // Behind a sign that begins a comment in files of flows.
+            self.described(flow).iter().try_for_each(|row| write!(f, " # {}", row.short))?;
+            f.write_str("\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl Dump {
+    /// The rows behind a flow, where names are wanted.
+    fn described(&self, flow: &Flow) -> Vec<Described> {
+        match self.lines.names && flow.options.lowered {
+            true => of_cookie(&self.rows, flow.options.cookie),
+            false => Vec::new(),
+        }
     }
 }
 
@@ -195,6 +224,8 @@ impl Serialize for Dump {
             hard_timeout: u16,
             #[serde(skip_serializing_if = "Option::is_none", flatten)]
             stats: Option<Use>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            rows: Vec<Described>,
         }
         #[derive(Serialize)]
         struct Use {
@@ -206,17 +237,18 @@ impl Serialize for Dump {
         }
         let mut list = out.serialize_seq(Some(self.flows.len()))?;
         for (flow, count) in &self.flows {
-            let Ages { duration, idle, hard } = self.clock.ages(flow, *count);
+            let Ages { duration, idle, hard } = self.lines.clock.ages(flow, *count);
             list.serialize_element(&OneFlow {
                 table: flow.table,
                 priority: flow.priority,
                 cookie: flow.options.cookie,
                 // The priority has a place of its own.
-                matcher: print_match(&flow.matcher(), DEFAULT_PRIORITY, self.names()),
-                actions: print_actions(&flow.actions, self.names()),
+                matcher: print_match(&flow.matcher(), DEFAULT_PRIORITY, self.lines.names()),
+                actions: print_actions(&flow.actions, self.lines.names()),
                 idle_timeout: flow.options.idle_timeout,
                 hard_timeout: flow.options.hard_timeout,
-                stats: self.stats.then_some(Use {
+                rows: self.described(flow),
+                stats: self.lines.stats.then_some(Use {
                     n_packets: count.packets,
                     n_bytes: count.bytes,
                     duration: duration.as_millis() as f64 / 1000.0,

@@ -11,11 +11,13 @@
 
 mod accounting;
 mod bounded;
+mod detrace;
 mod dpctl;
 mod flows;
 mod general;
 mod megaflow;
 mod objects;
+mod ofproto;
 mod openflow;
 mod packets;
 mod perf;
@@ -191,6 +193,7 @@ const WORDS: usize = 1024;
 /// Every command, by name.
 #[rustfmt::skip]
 static COMMANDS: &[Command] = &[
+    Command { name: "detrace", usage: "COOKIE...", min: 1, max: MANY, run: Run::Aside(detrace::detrace), help: "the rows that the flows with these cookies were made of" },
     Command { name: "dpctl/del-flows", usage: "[DP]", min: 0, max: 1, run: Run::Later(dpctl::del_flows), help: "remove all megaflows" },
     Command { name: "dpctl/dump-flows", usage: "[-m] [--names|--no-names] [DP] [filter=FLOW] [type=TYPE] [pmd=CORE]", min: 0, max: 8, run: Run::Later(dpctl::dump_flows), help: "print megaflows as Open vSwitch prints datapath flows" },
     Command { name: "dpif-netdev/pmd-perf-show", usage: "[-nh] [-pmd CORE] [DP]", min: 0, max: 4, run: Run::Now(pmd::perf_show), help: "perf/show as Open vSwitch prints it" },
@@ -227,6 +230,8 @@ static COMMANDS: &[Command] = &[
     Command { name: "ofctl/remove-buckets", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::remove_buckets), help: "take buckets out of a group" },
     Command { name: "ofctl/resume", usage: "CONTINUATION PORT HEX", min: 3, max: 3, run: Run::Later(packets::resume), help: "let a packet go on that waits for the controller" },
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
+    Command { name: "ofctl/trace", usage: "[--names] FLOW", min: 1, max: 2, run: Run::Rendered(ofproto::ofctl_trace), help: "the way of a packet through the flow tables" },
+    Command { name: "ofproto/trace", usage: "[BRIDGE] FLOW", min: 1, max: 6, run: Run::Rendered(ofproto::ofproto_trace), help: "the same, for users of ovs-appctl" },
     Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
     Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
@@ -247,7 +252,9 @@ static COMMANDS: &[Command] = &[
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
-    Command { name: "trace", usage: "[OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Rendered(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
+    Command { name: "trace", usage: "[--ovs] [OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Rendered(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
+    Command { name: "trace/live", usage: "[FLOW]", min: 0, max: 1, run: Run::Rendered(ofproto::live), help: "wait for the next packet that matches, and tell its way with logical names" },
+    Command { name: "trace/packet", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Rendered(ofproto::packets), help: "the way of frames that a port receives through the flow tables, with logical names" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];

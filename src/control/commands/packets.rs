@@ -111,7 +111,7 @@ async fn inject_one(switch: &Switch, port: PortNo, frame: &[u8]) -> Result<(), P
 }
 
 /// The bytes that hexadecimal digits stand for; white space, colons and a leading 0x do not count.
-fn hex(text: &str) -> Result<Vec<u8>, CommandError> {
+pub(super) fn hex(text: &str) -> Result<Vec<u8>, CommandError> {
     let wrong = |sentence: String| CommandError::Argument(sentence);
     let mut digits = Vec::with_capacity(text.len());
     let plain = text.trim_start();

@@ -74,7 +74,7 @@ fn the_list_of_commands_is_in_ovs_form() {
     bench(async |mut bench| {
         let text = bench.ok("list-commands", &[]).await;
         assert!(
-            text.starts_with("The available commands are:\n  dpctl/del-flows           [DP]\n")
+            text.starts_with("The available commands are:\n  detrace                   COOKIE...\n  dpctl/del-flows           [DP]\n")
                 && text.contains(
                     "\n  dpif-netdev/pmd-perf-show [-nh] [-pmd CORE] [DP]\n  dpif-netdev/pmd-rxq-show\n"
                 ),
@@ -581,5 +581,6 @@ fn exit_stops() {
 mod chassis;
 mod inspection;
 mod objects;
+mod ofproto;
 mod sbctl;
 mod trace;

@@ -16,9 +16,10 @@ mod tests;
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::action::Op;
 use crate::datapath::megaflow::Megaflow;
 use crate::packet::{PortNo, PortRef};
-use crate::pipeline::Ports;
+use crate::pipeline::{Match, Ports};
 
 /// How flows are shown.
 #[derive(Clone, Copy)]
@@ -46,6 +47,11 @@ impl Style<'_> {
             None => "gone".to_owned(),
         }
     }
+}
+
+/// What a megaflow with that match does.
+pub fn actions_text(ops: &[Op], matcher: &Match, style: Style<'_>) -> String {
+    actions::text(ops, matcher, style)
 }
 
 /// A line of the dump, without its end.

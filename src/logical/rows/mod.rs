@@ -9,11 +9,12 @@
 //! types of columns. [`store`] is the snapshot and what it can be asked, `index` what makes asking cheap,
 //! [`transaction`] changes it, [`database`] holds the newest snapshot and tells subscribers which rows changed,
 //! [`dump`] reads what `ovsdb-client dump` wrote, [`text`] writes values as OVS's tools do, [`sbctl`] answers as
-//! `ovn-sbctl` does.
+//! `ovn-sbctl` does, [`describe`] names the rows behind a cookie.
 
 pub mod cell;
 pub mod database;
 pub mod datum;
+pub mod describe;
 pub mod dump;
 mod index;
 pub mod sbctl;

@@ -64,6 +64,16 @@ impl Store {
         self.tables.get(&table).into_iter().flat_map(|rows| rows.iter().map(|(uuid, row)| (*uuid, row)))
     }
 
+    /// The rows of a table whose identifiers begin with a word, in their order.
+    pub fn beginning_with(&self, table: Table, word: u32) -> impl Iterator<Item = Uuid> {
+        let first = u128::from(word) << 96;
+        let (first, last) = (Uuid(first), Uuid(first | u128::MAX >> 32));
+        self.tables
+            .get(&table)
+            .into_iter()
+            .flat_map(move |rows| rows.range(first..=last).map(|(uuid, _)| *uuid))
+    }
+
     /// How many rows a table has.
     pub fn len(&self, table: Table) -> usize {
         self.tables.get(&table).map_or(0, RedBlackTreeMapSync::size)

@@ -228,6 +228,11 @@ impl Trace {
         self.tree.nodes()
     }
 
+    /// Puts lines below the flows that were chosen, as `--ovs` does with flows of the tables.
+    pub fn interleave(&mut self, lines: impl FnMut(&Hit) -> Vec<String>) {
+        self.tree.interleave(lines);
+    }
+
     /// Flows that could not take part, of the datapaths that were met.
     pub fn unread(&self) -> &[Unread] {
         &self.unread

@@ -141,6 +141,21 @@ impl Tree {
         id
     }
 
+    /// Puts lines in front of what a flow that a table chose does. They are no more than the tree has nodes.
+    pub fn interleave(&mut self, mut lines: impl FnMut(&Hit) -> Vec<String>) {
+        for at in 0..self.nodes.len() {
+            let hit = self.nodes.get(at).and_then(|node| node.lookup.as_ref()?.flow.as_ref());
+            let Some(lines) = hit.map(&mut lines) else { continue };
+            let before = self.nodes.get_mut(at).map(|node| std::mem::take(&mut node.children));
+            for line in lines {
+                self.append(NodeId(at), Kind::Action, line);
+            }
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.children.extend(before.into_iter().flatten());
+            }
+        }
+    }
+
     /// Says of a table what was looked up.
     pub fn set_lookup(&mut self, node: NodeId, lookup: Lookup) {
         if self.is_full {

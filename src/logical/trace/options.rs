@@ -38,6 +38,8 @@ pub struct Request {
     pub options: Options,
     /// The forms that are wanted; none means the detailed one.
     pub forms: Vec<Form>,
+    /// Whether the flows of the tables are wanted that logical flows became.
+    pub ovs: bool,
 }
 
 /// Why words are no question.
@@ -48,7 +50,7 @@ pub enum BadRequest {
     Words(usize),
     /// An option that nobody knows.
     #[error(
-        "there is no option \"{0}\"; there are --detailed, --summary, --minimal, --all, --ct=STATE, --lb-dst=IP[:PORT], \
+        "there is no option \"{0}\"; there are --detailed, --summary, --minimal, --all, --ovs, --ct=STATE, --lb-dst=IP[:PORT], \
          --select-id=NUMBER and --no-friendly-names"
     )]
     Option(String),
@@ -106,6 +108,7 @@ impl Request {
             }
             "--friendly-names" if word == name => options.friendly_names = true,
             "--no-friendly-names" if word == name => options.friendly_names = false,
+            "--ovs" if word == name => self.ovs = true,
             "--all" if word == name => self.forms.extend(Form::ALL),
             _ => {
                 let form = Form::ALL.into_iter().find(|form| word.strip_prefix("--") == Some(form.name()));
@@ -184,7 +187,7 @@ mod tests {
         let refused = |words: &[&str]| Request::parse(words).unwrap_err();
         assert_eq!(refused(&[]), BadRequest::Words(0));
         assert_eq!(refused(&["a", "b", "c"]), BadRequest::Words(3));
-        for word in ["--", "--ovs", "--all=1", "--summary=1", "--friendly-names=no", "--detail"] {
+        for word in ["--", "--ovs=1", "--all=1", "--summary=1", "--friendly-names=no", "--detail"] {
             assert_eq!(refused(&["a", word]), BadRequest::Option(word.to_owned()));
         }
         for (option, value) in [("--ct", "STATE"), ("--lb-dst", "IP[:PORT]"), ("--select-id", "NUMBER")] {

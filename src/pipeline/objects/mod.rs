@@ -38,7 +38,7 @@ impl Named {
         }
     }
 
-    /// All that a list of actions names, also inside `clone`.
+    /// All that a list of actions names, also inside others.
     pub(super) fn all_in(actions: &[Action]) -> BTreeSet<Named> {
         let mut found = BTreeSet::new();
         gather(actions, &mut found);
@@ -51,8 +51,7 @@ fn gather(actions: &[Action], found: &mut BTreeSet<Named>) {
         match action {
             Action::Group(id) => drop(found.insert(Named::Group(*id))),
             Action::Meter(id) => drop(found.insert(Named::Meter(*id))),
-            Action::Clone(inner) => gather(inner, found),
-            _ => {}
+            _ => gather(action.inner(), found),
         }
     }
 }

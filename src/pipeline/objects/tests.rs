@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::group::{Bucket, BucketSpec, GroupKind, GroupSpec, Hash, Method, Selection, choose};
 use super::meter::{BandSpec, Meter, MeterSpec, Unit};
 use super::*;
+use crate::action::reply::Reply;
 use crate::action::{Op, Subfield};
 use crate::packet::{DropReason, Field, FlowKey, PortNo, PortRef};
 use crate::pipeline::changes::What;
@@ -272,7 +273,9 @@ fn what_goes_takes_the_flows_that_name_it_along() {
     bench.group(group(1, GroupKind::All, vec![]));
     bench.change(|batch| batch.apply_meter(&MeterMod::Add(meter(1, Unit::Pktps, &[(1, 0)])))).unwrap();
     bench.flow(0, &[Action::Group(1), Action::Group(1)]);
-    bench.flow(1, &[Action::Clone([Action::Group(1)].into()), Action::Meter(1)]);
+    let inside = Action::Clone([Action::Group(1)].into());
+    let reply = Action::Become { kind: Reply::Arp, actions: [inside].into() };
+    bench.flow(1, &[reply, Action::Meter(1)]);
     bench.flow(2, &[Action::Meter(1)]);
     bench.flow(3, &[out(1)]);
     let users = |bench: &Bench, named| bench.snapshot.tables.objects().users(named);

@@ -30,7 +30,9 @@ pub use error::{Problem, SyntaxError};
 pub use flow::{Command, FlowText, LineError, MAX_TEXT, Mode, parse_flow, parse_flow_file, parse_megaflow};
 pub use groups::{GroupCommand, parse_group, parse_group_id, print_group};
 pub use meters::{parse_meter, parse_meter_id, print_meter};
-pub use print::{Counters, DurationText, FlowLine, print_actions, print_flow, print_flow_line, print_match};
+pub use print::{
+    Counters, DurationText, FlowLine, SubfieldText, print_actions, print_flow, print_flow_line, print_match,
+};
 
 use super::Ports;
 use crate::packet::PortNo;

@@ -445,7 +445,10 @@ impl ValueText<'_> {
 }
 
 /// A part of a field under its NXM or OXM name.
-struct SubfieldText(Subfield);
+pub struct SubfieldText(
+    /// The part.
+    pub Subfield,
+);
 
 impl Display for SubfieldText {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -572,10 +575,6 @@ impl Display for ActionText<'_> {
             Action::PopStack(dst) => write!(f, "pop:{}", SubfieldText(*dst)),
             Action::DecTtl => f.write_str("dec_ttl"),
             Action::Clone(actions) => write!(f, "clone({})", print_actions(actions, ports)),
-            // A stub until the parts that do these are merged.
-            Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
-            Action::Group(id) => write!(f, "group:{id}"),
-            Action::Meter(id) => write!(f, "meter:{id}"),
             Action::CtClear => f.write_str("ct_clear"),
             Action::CheckPktLarger { len, dst } => {
                 write!(f, "check_pkt_larger({len})->{}", SubfieldText(*dst))
@@ -595,6 +594,9 @@ impl Display for ActionText<'_> {
                 write!(f, "learn_fdb(port={},mac={})", SubfieldText(*port), SubfieldText(*mac))
             }
             Action::Log(log) => log_text(f, log),
+            Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
+            Action::Group(id) => write!(f, "group:{id}"),
+            Action::Meter(id) => write!(f, "meter:{id}"),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use super::{Frame, Step, Walk};
+use super::{Frame, Step, Walk, Watch};
 use crate::action::intent::{Intent, Learn, Log, Neighbour};
 use crate::action::reply::Reply;
 use crate::action::{Action, Op, Subfield};
@@ -18,7 +18,7 @@ use crate::pipeline::frozen::{self, Context, Rest};
 /// The upper bits of an IPv4 address in IPv6's form.
 const MAPPED: u128 = 0xffff << 32;
 
-impl<'s> Walk<'s, '_> {
+impl<'s, W: Watch> Walk<'s, '_, W> {
     /// Shows the packet to the controller, and leaves all that was still to be done to it for when it comes back.
     pub(super) fn pause(&mut self, reason: u8) -> Step {
         let frozen = self.freeze_all()?;
@@ -112,7 +112,9 @@ impl<'s> Walk<'s, '_> {
             let rest = Rest::of(owner, rest.len(), at);
             context.rests.try_push(rest).map_err(|_| DropReason::ActionLimit)?;
         }
-        self.number(context)
+        let number = self.number(context)?;
+        self.watch.leaves(number, self.key);
+        Ok(number)
     }
 
     /// Keeps what another packet needs that goes on with `actions` alone. Marks are for packets that stay what they are.
@@ -130,7 +132,9 @@ impl<'s> Walk<'s, '_> {
         let mut context = context?;
         let rest = Rest::of(actions, actions.len(), self.at);
         context.rests.try_push(rest).map_err(|_| DropReason::ActionLimit)?;
-        self.number(context)
+        let number = self.number(context)?;
+        self.watch.leaves(number, self.key);
+        Ok(number)
     }
 
     /// A context with what the key says beside the packet, and with the stack.

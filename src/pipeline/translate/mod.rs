@@ -29,6 +29,8 @@ mod leave;
 mod objects;
 #[cfg(test)]
 mod tests;
+mod vlan;
+mod watch;
 
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ use super::stats::StatsId;
 use crate::action::{Action, ModKind, Op, Subfield};
 use crate::packet::{DropReason, Field, FlowKey, PortNo};
 use fields::{TAG, Traced};
+
+pub use watch::Watch;
 
 /// Nested resubmits to the same or an earlier table.
 pub const MAX_DEPTH: u8 = 64;
@@ -141,6 +145,17 @@ struct Kept {
 
 /// Walks the tables for `key`, which is left as the last action left it.
 pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>, out: &mut Translation) {
+    translate_watched(snapshot, key, start, out, ());
+}
+
+/// The same, and tells what happens on the way.
+pub fn translate_watched<'s>(
+    snapshot: &'s Snapshot,
+    key: &mut FlowKey,
+    start: Start<'s>,
+    out: &mut Translation,
+    watch: impl Watch,
+) {
     out.ops.clear();
     out.hits.clear();
     out.stack.clear();
@@ -159,6 +174,7 @@ pub fn translate<'s>(snapshot: &'s Snapshot, key: &mut FlowKey, start: Start<'s>
         useful: 0,
         resubmits: 0,
         seen: Seen::default(),
+        watch,
     };
     match start {
         Start::Table(table) => {
@@ -226,6 +242,12 @@ pub(super) struct At {
     depth: u8,
 }
 
+impl At {
+    pub(super) fn table(self) -> u8 {
+        self.table
+    }
+}
+
 /// What decides the reason of a drop.
 #[derive(Clone, Copy, Default)]
 struct Seen {
@@ -256,7 +278,7 @@ impl Seen {
 /// An error is a limit that was met: the translation is off.
 type Step = Result<(), DropReason>;
 
-struct Walk<'s, 'w> {
+struct Walk<'s, 'w, W> {
     snapshot: &'s Snapshot,
     key: &'w mut FlowKey,
     out: &'w mut Translation,
@@ -271,9 +293,10 @@ struct Walk<'s, 'w> {
     useful: usize,
     resubmits: usize,
     seen: Seen,
+    watch: W,
 }
 
-impl<'s> Walk<'s, '_> {
+impl<'s, W: Watch> Walk<'s, '_, W> {
     fn run(&mut self) -> Step {
         loop {
             let Some((action, rest)) = self.list.split_first() else {
@@ -287,7 +310,9 @@ impl<'s> Walk<'s, '_> {
                 continue;
             };
             self.list = rest;
+            self.watch.before(action, self.key, self.frames.len());
             self.act(action)?;
+            self.watch.after(action, self.key);
         }
     }
 
@@ -298,6 +323,7 @@ impl<'s> Walk<'s, '_> {
                 Ok(port) => self.output(PortNo(port)),
                 Err(_) => {
                     self.seen.no_such_port = true;
+                    self.watch.remark(DropReason::NoSuchPort);
                     Ok(())
                 }
             },
@@ -327,8 +353,6 @@ impl<'s> Walk<'s, '_> {
             },
             Action::DecTtl => self.dec_ttl(),
             Action::Clone(inner) => self.begin_clone(inner),
-            // A lookup never ends at such a flow.
-            Action::Conjunction { .. } => Ok(()),
             Action::CtClear => {
                 self.packet().clear_connection();
                 Ok(())
@@ -338,6 +362,8 @@ impl<'s> Walk<'s, '_> {
             Action::Learn(learn) => self.learn(*learn),
             Action::Log(log) => self.log(log),
             Action::Await { port, ip, actions } => self.wait_neighbour(*port, *ip, actions),
+            // A lookup never ends at such a flow.
+            Action::Conjunction { .. } => Ok(()),
             Action::Group(id) => self.group(*id),
             Action::Meter(id) => self.meter(*id),
         }
@@ -369,6 +395,8 @@ impl<'s> Walk<'s, '_> {
             }
         };
         self.seen.missed = flow.is_none();
+        let lists = self.frames.len() + usize::from(!self.list.is_empty());
+        self.watch.table(table, flow.map(|flow| &**flow), lists);
         let Some(flow) = flow else { return false };
         // There is room: one hit for the start and one for each resubmit.
         if self.out.hits.len() <= MAX_RESUBMITS {
@@ -425,6 +453,7 @@ impl<'s> Walk<'s, '_> {
             PortNo::NONE => return Ok(()),
             _ if is_in_port(port) => {
                 self.seen.to_in_port = true;
+                self.watch.remark(DropReason::ToInPort);
                 return Ok(());
             }
             _ => {}
@@ -438,6 +467,7 @@ impl<'s> Walk<'s, '_> {
             Some(port) => self.send(Op::Output(port.at)),
             None => {
                 self.seen.no_such_port = true;
+                self.watch.remark(DropReason::NoSuchPort);
                 Ok(())
             }
         }
@@ -546,43 +576,9 @@ impl<'s> Walk<'s, '_> {
         }
         // As OVS does: the list at hand ends, those that it was called from go on.
         self.seen.halt.get_or_insert(DropReason::TtlExpired);
+        self.watch.remark(DropReason::TtlExpired);
         self.list = &[];
         Ok(())
-    }
-
-    // VLAN tags.
-
-    fn write_tci(&mut self, value: u16, mask: u16) -> Step {
-        let was = self.packet().is_tagged();
-        let becomes = if mask & TAG == 0 { was } else { value & TAG != 0 };
-        match (was, becomes) {
-            (false, false) => return Ok(()),
-            (true, false) => return self.pop_vlan(),
-            (false, true) => self.push_vlan(0x8100)?,
-            (true, true) => {}
-        }
-        let mask = mask & !TAG;
-        if mask != 0 {
-            let (value, mask) = (u128::from(value & mask), u128::from(mask));
-            self.packet().write(Field::VlanTci, value, mask);
-            self.emit(Op::Set { field: Field::VlanTci, value, mask })?;
-        }
-        Ok(())
-    }
-
-    fn push_vlan(&mut self, tpid: u16) -> Step {
-        match self.packet().push_tag(tpid) {
-            true => self.emit(Op::PushVlan { tpid }),
-            false => {
-                self.halt(DropReason::TooManyVlans);
-                Ok(())
-            }
-        }
-    }
-
-    fn pop_vlan(&mut self) -> Step {
-        self.packet().pop_tag();
-        self.emit(Op::PopVlan)
     }
 
     // State.
@@ -631,6 +627,7 @@ impl<'s> Walk<'s, '_> {
     /// Ends what was still to be done to this copy of the packet.
     fn halt(&mut self, reason: DropReason) {
         self.seen.halt.get_or_insert(reason);
+        self.watch.remark(reason);
         self.leave();
     }
 

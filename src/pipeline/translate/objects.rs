@@ -1,6 +1,8 @@
 //! Groups and meters on a packet's way.
 
-use super::{Frame, MAX_DEPTH, MAX_RESUBMITS, Step, Walk};
+use std::sync::Arc;
+
+use super::{Frame, MAX_DEPTH, MAX_RESUBMITS, Step, Walk, Watch};
 use crate::action::{Op, Subfield};
 use crate::packet::field::Prereq;
 use crate::packet::{DropReason, Field};
@@ -12,7 +14,7 @@ const PORTS: [Field; 2] = [Field::TcpSrc, Field::TcpDst];
 /// Protocols with ports at the same place.
 const WITH_PORTS: [u64; 3] = [6, 17, 132];
 
-impl Walk<'_, '_> {
+impl<W: Watch> Walk<'_, '_, W> {
     /// What a group says is done to copies of the packet. It counts as a resubmit backwards, since buckets may name groups.
     #[cold]
     #[inline(never)]
@@ -21,6 +23,7 @@ impl Walk<'_, '_> {
         let snapshot = self.snapshot;
         let Some(group) = snapshot.tables.objects().group(id) else {
             self.seen.no_such_group = true;
+            self.watch.remark(DropReason::NoSuchGroup);
             return Ok(());
         };
         if self.at.depth >= MAX_DEPTH {
@@ -31,6 +34,7 @@ impl Walk<'_, '_> {
         }
         self.resubmits += 1;
         self.hit(group.stats)?;
+        let mut chosen = None;
         let list = match &group.kind {
             GroupKind::All => {
                 group.buckets.iter().try_for_each(|bucket| self.hit(bucket.stats))?;
@@ -43,6 +47,7 @@ impl Walk<'_, '_> {
                 };
                 let Some(bucket) = bucket else { return Ok(()) };
                 self.hit(bucket.stats)?;
+                chosen = Some(bucket);
                 // Where nothing follows, nobody would see that it was no copy.
                 let follows =
                     !self.list.is_empty() || matches!(self.frames.last(), Some(Frame::Resume { .. }));
@@ -52,6 +57,8 @@ impl Walk<'_, '_> {
         if !self.list.is_empty() {
             self.push_frame(Frame::Resume { rest: self.list, owner: self.owner, at: self.at })?;
         }
+        let apart = chosen.is_none_or(|bucket| !Arc::ptr_eq(list, &bucket.actions));
+        self.watch.buckets(group, chosen, apart, self.frames.len());
         (self.list, self.owner) = (list, Some(list));
         self.at.depth += 1;
         Ok(())

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use super::perf::since;
 use super::*;
 use crate::action::intent::Neighbour;
-use crate::datapath::Told;
+use crate::classifier::Match;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
+use crate::datapath::{Caught, Told};
 use crate::packet::Mac;
 
 impl<B: Backend> Datapath for Engine<B> {
@@ -324,6 +325,14 @@ impl<B: Backend> Datapath for Engine<B> {
         self.take_told(max)
     }
 
+    fn look_for(&mut self, filter: Option<Match>) {
+        Engine::look_for(self, filter);
+    }
+
+    fn caught(&mut self) -> Option<Caught> {
+        Engine::caught(self)
+    }
+
     fn neighbour_learned(&mut self, neighbour: Neighbour, mac: Mac) {
         self.tell_learned(neighbour, mac);
     }
@@ -341,6 +350,7 @@ impl<B: Backend> Datapath for Engine<B> {
         self.take_reports();
         self.hand_on_learned();
         self.errands.go_on(self.workers.iter_mut().map(|worker| &mut worker.mailbox));
+        self.go_on_looking();
         self.look_at_links();
         self.workers.iter_mut().for_each(|worker| worker.cpu.look());
         self.free_pools();

@@ -5,6 +5,7 @@ mod datapath;
 mod errands;
 mod frames;
 mod learned;
+mod live;
 mod perf;
 
 use std::collections::VecDeque;
@@ -42,6 +43,7 @@ use crate::worker::thread::{CpuUse, own_tid};
 use crate::worker::told::Recent;
 use crate::worker::wait::Waiting;
 use errands::ErrandDesk;
+use live::{LiveDesk, LiveLeg};
 
 /// Packets for the controller that wait on the control thread.
 const PACKET_INS: usize = 1024;
@@ -95,6 +97,7 @@ struct Handle<P> {
     perf_base: WorkerPerf,
     /// Neighbours learned that found the ring to it full, oldest first.
     learned: VecDeque<Learned>,
+    live: LiveLeg,
 }
 
 /// A port with what only the control thread knows of it.
@@ -131,6 +134,7 @@ pub struct Engine<B: Backend> {
     packet_ins: VecDeque<PacketIn>,
     syncs: u64,
     errands: ErrandDesk,
+    live: LiveDesk,
     /// Whether receive queues are polled.
     polling: bool,
     /// When the backend last found something to free.
@@ -164,6 +168,7 @@ impl<B: Backend> Engine<B> {
             packet_ins: VecDeque::new(),
             syncs: 0,
             errands: ErrandDesk::default(),
+            live: LiveDesk::default(),
             polling: true,
             grace: None,
         };
@@ -201,6 +206,7 @@ impl<B: Backend> Engine<B> {
             held: Held::new(secret()),
             recent: Recent::new(secret()),
             errands: Errands::default(),
+            live: None,
             shown_ms: 0,
         };
         let (ready, started) = std::sync::mpsc::sync_channel(1);
@@ -235,6 +241,7 @@ impl<B: Backend> Engine<B> {
             cpu: CpuUse::of(tid),
             perf_base: WorkerPerf::default(),
             learned: VecDeque::new(),
+            live: LiveLeg::Idle,
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::process::{Reply, ip, run, sh};
+use super::process::{Reply, ip, run, sh, wait_for};
 
 /// A machine.
 pub struct Host {
@@ -152,29 +152,42 @@ impl Host {
 
     /// Datagrams that its kernel received for a socket whose buffer was full.
     pub fn udp_not_read(&self) -> u64 {
+        self.counted("Udp: ", "RcvbufErrors")
+    }
+
+    /// A counter of its kernel.
+    fn counted(&self, protocol: &str, counter: &str) -> u64 {
         let text = self.ok(&["cat", "/proc/net/snmp"]);
-        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(protocol));
         let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
         let mut columns = names.split(' ').zip(values.split(' '));
-        let (_, value) =
-            columns.find(|(name, _)| *name == "RcvbufErrors").expect("RcvbufErrors in /proc/net/snmp");
+        let (_, value) = columns.find(|(name, _)| *name == counter).expect("a counter in /proc/net/snmp");
         value.parse().expect("a number")
     }
 
-    /// Pings, and every answer has to come.
+    /// Answers to echo requests that its kernel has received, of either version of IP.
+    fn echo_replies(&self) -> u64 {
+        let text = self.ok(&["cat", "/proc/net/snmp6"]);
+        let of_v6 = text.lines().find_map(|line| line.strip_prefix("Icmp6InEchoReplies"));
+        let of_v6: u64 = of_v6.expect("a counter in /proc/net/snmp6").trim().parse().expect("a number");
+        of_v6 + self.counted("Icmp: ", "InEchoReps")
+    }
+
+    /// Pings, and every answer has to come. One that ping did not wait for (once it has had an answer it waits no longer
+    /// than twice the slowest took) may come later.
     pub fn pings(&self, address: impl std::fmt::Display, count: u32, size: u32) {
+        let number = u64::from(count);
         let (address, count, size) = (address.to_string(), count.to_string(), size.to_string());
+        let before = self.echo_replies();
         let reply = self.run(
             // Don't-fragment, so that the size is that of one frame.
             &["ping", "-M", "do", "-c", &count, "-i", "0.02", "-W", "2", "-s", &size, &address],
             Duration::from_secs(60),
         );
-        let lossless = reply.out.contains(", 0% packet loss");
-        assert!(
-            lossless && !reply.out.contains("wrong data byte"),
-            "ping of {address} with {size} bytes:\n{}{}",
-            reply.out,
-            reply.err
-        );
+        let said = format!("ping of {address} with {size} bytes:\n{}{}", reply.out, reply.err);
+        let all = before + number;
+        let have_come = || (self.echo_replies() >= all).then_some(());
+        wait_for(&format!("all answers have come; {said}"), Duration::from_secs(2), have_come);
+        assert!(!reply.out.contains("wrong data byte"), "{said}");
     }
 }
