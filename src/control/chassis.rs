@@ -163,21 +163,22 @@ impl State {
         let store = self.logical.rows.snapshot();
         let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
         let here = self.here();
+        // Ports of other kinds are no chassis's, or that of whom the rows name.
         changed(store, |name, row| match (here.contains_key(name), row.chassis == Some(own)) {
+            _ if !row.kind.is_empty() => None,
             (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
-            (false, true) if row.kind.is_empty() => {
-                Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() })
-            }
+            (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
             _ => None,
         })
     }
 
-    /// What is to be changed of the port bindings, so that those are up that are here.
+    /// What is to be changed of the port bindings, so that those are up that are claimed and here.
     fn ups(&self) -> Option<Transaction> {
         let store = self.logical.rows.snapshot();
+        let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
         let here = self.here();
         changed(store, |name, row| {
-            let comes_up = here.contains_key(name) && row.up != Some(true);
+            let comes_up = here.contains_key(name) && row.chassis == Some(own) && row.up != Some(true);
             comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
         })
     }

@@ -69,7 +69,7 @@ impl fmt::Display for Loaded {
         }
         match &self.chassis {
             Some(name) if !self.chassis_known => {
-                write!(f, "\nnote: no row of Chassis has the name \"{name}\", so no port is bound to it")
+                write!(f, "\nnote: no row of Chassis has the name \"{name}\", so it can claim no port")
             }
             _ => Ok(()),
         }?;

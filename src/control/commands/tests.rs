@@ -578,6 +578,7 @@ fn exit_stops() {
     });
 }
 
+mod chassis;
 mod inspection;
 mod objects;
 mod ofproto;

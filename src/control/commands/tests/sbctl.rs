@@ -16,7 +16,7 @@ fn a_dump_is_loaded_and_shown() {
         assert_eq!(
             loaded,
             "500 rows in 19 tables, 500 changed\n\
-             note: no row of Chassis has the name \"hv1\", so no port is bound to it\n"
+             note: no row of Chassis has the name \"hv1\", so it can claim no port\n"
         );
         assert_eq!(bench.ok("sbctl/lflow-list", &[]).await, real("lflow-list.txt"));
         let keys = ["--bare", "--columns=tunnel_key", "datapath", "external-ids:name=web"];

@@ -1,0 +1,252 @@
+//! Rows that become flows, ports that are claimed, and what packets teach.
+
+use super::*;
+use crate::action::intent::{Intent, Neighbour};
+use crate::control::learning::{self, MAX_LEARNED};
+use crate::datapath::Told;
+use crate::packet::{Mac, PortNo};
+
+/// The seed topology: network1 has key 1, network2 2, router1 3; router1-net2 is port 2 of the router.
+fn rows() -> String {
+    let path = format!("{}/tests/data/ovn/s4-dual/sb-dump.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+impl Bench {
+    /// Chassis (or none) and `up` of a logical port.
+    async fn claim(&mut self, port: &str) -> (bool, String) {
+        let chassis = self.ok("sbctl/get", &["Port_Binding", port, "chassis"]).await;
+        let up = self.ok("sbctl/get", &["Port_Binding", port, "up"]).await;
+        (chassis != "[]\n", up.trim_end().to_owned())
+    }
+
+    fn flows(&self) -> usize {
+        self.handle.borrow().tables.list(&Default::default()).len()
+    }
+
+    /// What workers tell.
+    fn tell(&self, intents: impl IntoIterator<Item = Intent>) {
+        let told = intents.into_iter().map(|intent| Told { intent, in_port: PortNo(1), data: Vec::new() });
+        self.handle.borrow_mut().intents.extend(told);
+    }
+
+    /// Asks for so many rows until they are there; what was printed of them.
+    async fn rows_of(&mut self, table: &str, columns: &str, count: usize) -> Vec<String> {
+        let columns = format!("--columns={columns}");
+        let mut last = Vec::new();
+        for _ in 0..600 {
+            let text = self.ok("sbctl/list", &["--bare", &columns, table]).await;
+            last =
+                text.split("\n\n").filter(|row| !row.is_empty()).map(|row| row.trim().to_owned()).collect();
+            if last.len() == count && self.handle.borrow().intents.is_empty() {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{table} has {} rows and not {count}", last.len());
+    }
+}
+
+fn up(claimed: bool) -> (bool, String) {
+    (claimed, claimed.to_string())
+}
+
+#[test]
+fn a_bound_port_is_claimed_and_up() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        assert_eq!(bench.flows(), 0);
+        let loaded = bench.json("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        assert_eq!((&loaded["bound"], &loaded["troubles"]), (&json!(1), &json!(0)));
+        assert_eq!((bench.claim("vm1").await, bench.claim("vm2").await), (up(true), up(false)));
+        let with_one = bench.flows();
+        assert!(with_one > 100, "{with_one}");
+        // One more port changes a few flows with one publication, which the answer is for.
+        let before = bench.handle.borrow().published;
+        bench.ok("port/set", &["p2", "iface_id=vm2"]).await;
+        assert_eq!(bench.claim("vm2").await, up(true));
+        assert!((with_one + 1..with_one + 12).contains(&bench.flows()), "{}", bench.flows());
+        assert_eq!(bench.handle.borrow().published, before + 1);
+        // It goes, and with it what was there for it alone.
+        bench.ok("port/set", &["p2", "iface_id="]).await;
+        assert_eq!(bench.claim("vm2").await, up(false));
+        assert_eq!(bench.flows(), with_one);
+        bench.ok("port/del", &["p1"]).await;
+        assert_eq!(bench.claim("vm1").await, up(false));
+        let left = bench.flows();
+        assert!(left < 40, "no datapath is needed any more, but {left} flows are there");
+        // Back again under another number.
+        bench.ok("port/add", &["p3", "type=memory", "number=9", "iface_id=vm1"]).await;
+        assert_eq!(bench.claim("vm1").await, up(true));
+        assert_eq!(bench.flows(), with_one);
+        let flow = bench.ok("ofctl/dump-flows", &["--no-names", "table=65"]).await;
+        assert!(flow.contains("actions=output:9"), "{flow}");
+    });
+}
+
+#[test]
+fn nothing_is_claimed_for_a_chassis_that_is_not_known() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        let loaded = bench.ok("sbctl/load", &["--chassis=hv9", &rows()]).await;
+        assert!(
+            loaded.contains("no row of Chassis has the name \"hv9\", so it can claim no port"),
+            "{loaded}"
+        );
+        assert_eq!(bench.claim("vm1").await, up(false));
+        bench.ok("sbctl/load", &[&rows()]).await;
+        assert_eq!(bench.claim("vm1").await, up(false));
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        assert_eq!(bench.claim("vm1").await, up(true));
+    });
+}
+
+#[test]
+fn a_provider_network_is_claimed_by_nobody() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=pub-ln"]).await;
+        bench.ok("port/set", &["p2", "iface_id=web1"]).await;
+        let path = format!("{}/tests/data/ovn/s3-rich/chassis/sb-dump.json", env!("CARGO_MANIFEST_DIR"));
+        let loaded =
+            bench.json("sbctl/load", &["--chassis=gw1", &std::fs::read_to_string(path).unwrap()]).await;
+        assert_eq!(loaded["bound"], 2);
+        assert_eq!((bench.claim("pub-ln").await, bench.claim("web1").await), (up(false), up(true)));
+        // What another chassis has and is not here stays with it.
+        assert_eq!(bench.claim("db2").await, up(true));
+    });
+}
+
+#[test]
+fn what_another_dump_says_takes_the_place_of_what_was_claimed() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let flows = bench.flows();
+        for _ in 0..2 {
+            bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+            assert_eq!((bench.claim("vm1").await, bench.flows()), (up(true), flows));
+        }
+        // A hand-written flow is not theirs to take away.
+        bench.ok("ofctl/add-flow", &["table=200,actions=drop"]).await;
+        let renamed = rows().replace("\"vm1\"", "\"vm9\"");
+        bench.ok("sbctl/load", &["--chassis=hv1", &renamed]).await;
+        assert_eq!(bench.claim("vm9").await, up(false));
+        let left = bench.flows();
+        assert!(left < 40, "{left}");
+        assert_eq!(bench.ok("ofctl/dump-flows", &["table=200"]).await.lines().count(), 1);
+        bench.ok("port/set", &["p1", "iface_id=vm9"]).await;
+        assert_eq!((bench.claim("vm9").await, bench.flows()), (up(true), flows + 1));
+    });
+}
+
+#[test]
+fn a_silent_worker_does_not_hold_up_a_claim_for_ever() {
+    bench(async |mut bench| {
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        bench.handle.borrow_mut().silent = vec![1];
+        let said = bench.json("port/set", &["p1", "iface_id=vm1"]).await;
+        assert_eq!(said["not_yet_visible_on"], json!([1]));
+        assert_eq!(bench.claim("vm1").await, up(true));
+    });
+}
+
+fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
+    let ip: std::net::IpAddr = ip.parse().unwrap();
+    let ip = match ip {
+        std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        std::net::IpAddr::V6(ip) => ip,
+    };
+    Intent::Neighbour(Neighbour { datapath: 3, port, ip }, Mac::from_u64(mac))
+}
+
+#[test]
+fn neighbours_become_rows_and_flows() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        let flows = bench.flows();
+        bench.tell([
+            neighbour("192.168.1.99", 2, 0x0200_0000_0099),
+            neighbour("fd00:2::99", 2, 0x0200_0000_0099),
+            // Told twice, of a datapath that is not there, of a port that is not there.
+            neighbour("192.168.1.99", 2, 0x0200_0000_0099),
+            Intent::Neighbour(
+                Neighbour { datapath: 77, port: 2, ip: std::net::Ipv6Addr::LOCALHOST },
+                Mac::from_u64(1),
+            ),
+            neighbour("192.168.1.98", 77, 1),
+        ]);
+        let mut learned = bench.rows_of("MAC_Binding", "ip,mac,logical_port", 2).await;
+        learned.sort();
+        assert_eq!(
+            learned,
+            ["192.168.1.99\n02:00:00:00:00:99\nrouter1-net2", "fd00:2::99\n02:00:00:00:00:99\nrouter1-net2"]
+        );
+        // How to reach each, and that it is known.
+        assert_eq!(bench.flows(), flows + 4);
+        let events = bench.handle.borrow().events.clone();
+        let last = events.iter().rposition(|event| event.starts_with("learned")).unwrap();
+        let published = events.iter().rposition(|event| event == "tables").unwrap();
+        assert!(last < published, "those that wait are told of the neighbour before the tables: {events:?}");
+        // It moves: the same row.
+        let before = bench.ok("sbctl/find", &["--columns=_uuid", "MAC_Binding", "ip=192.168.1.99"]).await;
+        bench.tell([neighbour("192.168.1.99", 2, 0x0200_0000_0077)]);
+        bench.rows_of("MAC_Binding", "ip", 2).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let row = ["--bare", "--columns=mac", "MAC_Binding", "ip=192.168.1.99"];
+        assert_eq!(bench.ok("sbctl/find", &row).await, "02:00:00:00:00:77\n");
+        let after = bench.ok("sbctl/find", &["--columns=_uuid", "MAC_Binding", "ip=192.168.1.99"]).await;
+        assert_eq!(before, after);
+        learning.abort();
+    });
+}
+
+#[test]
+fn addresses_become_rows_up_to_a_number() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        let fdb =
+            |datapath, n: u64| Intent::Fdb { datapath, port: 1, mac: Mac::from_u64(0x0200_0000_0000 + n) };
+        let many = MAX_LEARNED as u64;
+        bench.tell((0..many + 10).map(|n| fdb(1, n)));
+        // Another datapath has room of its own.
+        bench.tell([fdb(2, 0)]);
+        bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
+        assert_eq!(bench.switch.state().logical.not_learned, 10);
+        // What is known may move still.
+        bench.tell([Intent::Fdb { datapath: 1, port: 2, mac: Mac::from_u64(0x0200_0000_0003) }]);
+        bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let row = ["--bare", "--columns=port_key", "FDB", "dp_key=1", "mac=\"02:00:00:00:00:03\""];
+        assert_eq!(bench.ok("sbctl/find", &row).await, "2\n");
+        assert_eq!(bench.switch.state().logical.not_learned, 10);
+        learning.abort();
+    });
+}
+
+#[test]
+fn neighbours_age_where_their_datapath_says_so() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        // One second, for the router alone.
+        let aged = rows().replace(
+            "[\"name\",\"router1\"]",
+            "[\"name\",\"router1\"],[\"mac_binding_age_threshold\",\"1\"]",
+        );
+        assert_ne!(aged, rows());
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        for (dump, left) in [(rows(), 1), (aged, 0)] {
+            bench.ok("sbctl/load", &["--chassis=hv1", &dump]).await;
+            let flows = bench.flows();
+            bench.tell([neighbour("192.168.1.99", 2, 0x0200_0000_0099)]);
+            bench.rows_of("MAC_Binding", "ip", 1).await;
+            tokio::time::sleep(Duration::from_millis(2300)).await;
+            bench.rows_of("MAC_Binding", "ip", left).await;
+            assert_eq!(bench.flows(), flows + 2 * left);
+        }
+        learning.abort();
+    });
+}
