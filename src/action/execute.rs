@@ -104,7 +104,7 @@ fn run<P: Packet, S: Sink<P>>(
                 }
             }
             Op::DecTtl => {
-                if let Err(reason) = rewrite::dec_ttl(&mut packet, meta) {
+                if let Err(reason) = rewrite::dec_ttl(&mut packet, meta, 1) {
                     sink.drop(packet, meta, reason);
                     return None;
                 }
@@ -190,14 +190,16 @@ impl<'a> Straight<'a> {
         Some(Self { changes, port: *port, ttls })
     }
 
-    /// Does the changes to packets, one change after the other to all of them.
+    /// Does the changes to packets, one change after the other to all of them; the TTL at once, for nothing else here is
+    /// about it.
     #[inline]
     pub fn change_all<P: Packet>(&self, packets: &mut [P], metas: &[PacketMeta]) {
+        if self.ttls > 0 {
+            rewrite::dec_ttl_all(packets, metas, self.ttls);
+        }
         for op in self.changes {
-            match *op {
-                Op::Set { field, value, mask } => rewrite::set_all(packets, metas, field, value, mask),
-                Op::DecTtl => rewrite::dec_ttl_all(packets, metas),
-                _ => {}
+            if let Op::Set { field, value, mask } = *op {
+                rewrite::set_all(packets, metas, field, value, mask);
             }
         }
     }

@@ -98,39 +98,39 @@ fn set_mac(frame: &mut [u8], at: usize, value: u64, mask: u64) {
 
 /// [`dec_ttl`] for many packets; one whose TTL is too low stays as it is.
 #[inline]
-pub(super) fn dec_ttl_all<P: Packet>(packets: &mut [P], metas: &[PacketMeta]) {
+pub(super) fn dec_ttl_all<P: Packet>(packets: &mut [P], metas: &[PacketMeta], by: u8) {
     for (packet, meta) in packets.iter_mut().zip(metas) {
         // The caller has looked at the TTL.
-        let _ = dec_ttl(packet, meta);
+        let _ = dec_ttl(packet, meta, by);
     }
 }
 
-/// TTL or hop limit less one. Refuses, and changes nothing, where it is not at least 2.
+/// TTL or hop limit less so many. Refuses, and changes nothing, where it is not more than that.
 #[inline]
-pub(super) fn dec_ttl<P: Packet>(packet: &mut P, meta: &PacketMeta) -> Result<(), DropReason> {
+pub(super) fn dec_ttl<P: Packet>(packet: &mut P, meta: &PacketMeta, by: u8) -> Result<(), DropReason> {
     let frame = packet.data_mut();
     let ip = frame.get_mut(usize::from(meta.l3)..).and_then(|ip| ip.first_chunk_mut::<12>());
     if let Some([vihl, _, _, _, _, _, _, _, ttl, proto, a, b]) = ip
         && meta.l3_end != 0
         && *vihl >> 4 == 4
     {
-        if *ttl < 2 {
+        if *ttl <= by {
             return Err(DropReason::TtlExpired);
         }
         let old = u16::from_be_bytes([*ttl, *proto]);
-        *ttl -= 1;
+        *ttl -= by;
         if meta.said.l3_csum() != CsumState::Partial {
             let field = u16::from_be_bytes([*a, *b]);
-            [*a, *b] = update_word(field, old, old - 0x100, Zero::Plain).to_be_bytes();
+            [*a, *b] = update_word(field, old, old - (u16::from(by) << 8), Zero::Plain).to_be_bytes();
         }
         return Ok(());
     }
     let Some(place) = place(frame, meta, Field::NwTtl) else { return Ok(()) };
     let Some(old) = read(frame, place.at, place.len) else { return Ok(()) };
-    if (old & place.bits) >> place.shift < 2 {
+    if (old & place.bits) >> place.shift <= by.into() {
         return Err(DropReason::TtlExpired);
     }
-    let new = old - (1 << place.shift);
+    let new = old - (u128::from(by) << place.shift);
     write(frame, place.at, place.len, new);
     fix(frame, meta, &place, old, new);
     Ok(())

@@ -165,7 +165,7 @@ fn naive(mut packet: HeapPacket, mut meta: PacketMeta, ops: &[Op], seen: &mut Se
             }
             Op::PopVlan => rewrite::pop_vlan(&mut packet, &mut meta),
             Op::DecTtl => {
-                if rewrite::dec_ttl(&mut packet, &meta).is_err() {
+                if rewrite::dec_ttl(&mut packet, &meta, 1).is_err() {
                     return;
                 }
             }

@@ -97,7 +97,7 @@ enum Step {
     Set { pick: prop::sample::Index, value: u128, mask: u128 },
     Push(u16),
     Pop,
-    DecTtl,
+    DecTtl(u8),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -107,7 +107,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (any::<prop::sample::Index>(), value, mask).prop_map(|(pick, value, mask)| Step::Set { pick, value, mask }),
         1 => prop_oneof![Just(0x8100u16), Just(0x88a8)].prop_map(Step::Push),
         1 => Just(Step::Pop),
-        1 => Just(Step::DecTtl),
+        1 => (1..5u8).prop_map(Step::DecTtl),
     ]
 }
 
@@ -156,11 +156,11 @@ fn step(step: &Step, packet: &mut HeapPacket, meta: &mut PacketMeta, key: &mut F
                 key.set(from, 0);
             }
         }
-        Step::DecTtl if meta.l3_end != 0 => {
-            let ttl = key.get(Field::NwTtl);
-            let done = dec_ttl(packet, meta);
-            assert_eq!(done, if ttl < 2 { Err(DropReason::TtlExpired) } else { Ok(()) });
-            key.set(Field::NwTtl, if ttl < 2 { ttl } else { ttl - 1 });
+        Step::DecTtl(by) if meta.l3_end != 0 => {
+            let (ttl, less) = (key.get(Field::NwTtl), u128::from(*by));
+            let done = dec_ttl(packet, meta, *by);
+            assert_eq!(done, if ttl <= less { Err(DropReason::TtlExpired) } else { Ok(()) });
+            key.set(Field::NwTtl, if ttl <= less { ttl } else { ttl - less });
         }
         _ => {}
     }

@@ -29,6 +29,7 @@ mod leave;
 mod objects;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod vlan;
 mod watch;
 
@@ -191,8 +192,9 @@ pub fn translate_watched<'s>(
             out.ops.truncate(useful);
             let reason = seen.drop_reason();
             if reason.is_none() {
-                unwrap_last_clones(&mut out.ops);
+                tidy::unwrap_last_clones(&mut out.ops);
             }
+            tidy::merge_addresses(&mut out.ops);
             reason
         }
         Err(limit) => {
@@ -201,20 +203,6 @@ pub fn translate_watched<'s>(
         }
     };
     out.ops.extend(reason.map(Op::Drop));
-}
-
-/// What is done to a copy and followed by nothing is done to the packet itself: the way through routers ends in clones.
-fn unwrap_last_clones(ops: &mut Vec<Op>) {
-    let mut at = 0;
-    while let Some(op) = ops.get(at) {
-        match op {
-            Op::Clone { ops: inner } if at + 1 + usize::from(*inner) == ops.len() => {
-                ops.remove(at);
-            }
-            Op::Clone { ops: inner } => at += 1 + usize::from(*inner),
-            _ => at += 1,
-        }
-    }
 }
 
 /// Empties the frames for use with another snapshot. Collecting in place keeps the allocation; a test watches that.

@@ -286,6 +286,26 @@ fn what_follows_nothing_needs_no_copy() {
 }
 
 #[test]
+fn addresses_are_written_once_where_nobody_looks_between() {
+    let set = |field, value, mask| Action::SetField { field, value, mask };
+    let (src, dst, all) = (Field::EthSrc, Field::EthDst, 0xffff_ffff_ffff);
+    let twice =
+        [set(src, 1, all), Action::DecTtl, set(dst, 2, all), set(src, 3, all), Action::DecTtl, out(2)];
+    let expected = [tagged(src, 3, all), Op::DecTtl, tagged(dst, 2, all), Op::DecTtl, to(2)];
+    assert_eq!(ops(&twice, with(Field::NwTtl, 9)), expected);
+    // Parts of an address are joined.
+    let parts = [set(src, 0x11, 0xff), set(src, 0x2200, 0xff00), set(src, 0x33, 0xff), out(2)];
+    assert_eq!(ops(&parts, udp()), [tagged(src, 0x2233, 0xffff), to(2)]);
+    // What was sent has the first one, what a copy gets is its own.
+    let seen = [set(src, 1, all), out(2), set(src, 2, all), out(3)];
+    assert_eq!(ops(&seen, udp()), [tagged(src, 1, all), to(2), tagged(src, 2, all), to(3)]);
+    let inside = [set(src, 1, all), copied(vec![set(src, 2, all), out(2)]), set(src, 3, all), out(3)];
+    let expected =
+        [tagged(src, 1, all), Op::Clone { ops: 2 }, tagged(src, 2, all), to(2), tagged(src, 3, all), to(3)];
+    assert_eq!(ops(&inside, udp()), expected);
+}
+
+#[test]
 fn stack_and_clones_are_bounded() {
     let reg = Subfield::whole(Field::Reg0);
     let limit = [Op::Drop(DropReason::ActionLimit)];
