@@ -164,7 +164,7 @@ impl<B: Backend> Burst<'_, B> {
         self.out.counters.account.received.add(received);
         let from = From { number: poll.slot.number, at: poll.slot.at };
         if self.live.is_some() {
-            self.look(&packets, from);
+            self.look(&packets, from.number);
         }
         let bytes = self.process(&mut packets, from);
         self.go_again();
@@ -182,29 +182,11 @@ impl<B: Backend> Burst<'_, B> {
         true
     }
 
-    /// Looks for the packet of a live trace.
-    #[cold]
-    #[inline(never)]
-    fn look(&mut self, packets: &[PacketOf<B>], from: From) {
-        let Some(live) = self.live else { return };
-        if packets.iter().any(|packet| live.look::<B::Device>(packet, from.number)) {
-            self.look_no_more();
-        }
-    }
-
-    /// Brings back what looks for the packet of a live trace.
-    pub fn look_no_more(&mut self) {
-        if let Some(live) = self.live.take() {
-            // There is one at a time, and room for it.
-            let _ = self.lives.push(live);
-        }
-    }
-
     /// Treats a packet as if a port had received it.
     pub fn inject(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, table: u8) {
         let from = From { number, at };
         if self.live.is_some() {
-            self.look(std::slice::from_ref(&packet), from);
+            self.look(std::slice::from_ref(&packet), number);
         }
         let Some(packet) = self.admit(packet, from) else { return };
         if table == 0 {

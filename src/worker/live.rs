@@ -4,7 +4,8 @@
 
 use std::num::NonZeroU64;
 
-use super::device::Device;
+use super::burst::Burst;
+use super::device::{Backend, Device};
 use crate::classifier::Match;
 use crate::packet::headers::{MACS_LEN, VLAN_LEN, VLAN_PRESENT, eth_type};
 use crate::packet::parse::parse;
@@ -55,5 +56,25 @@ impl Live {
         let meets = self.key.eq_masked(&self.filter.key, &self.filter.mask);
         self.found = meets.then_some(port);
         meets
+    }
+}
+
+impl<B: Backend> Burst<'_, B> {
+    /// Looks for the packet of a live trace.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look(&mut self, packets: &[<B::Device as Device>::Packet], port: PortNo) {
+        let Some(live) = self.live else { return };
+        if packets.iter().any(|packet| live.look::<B::Device>(packet, port)) {
+            self.look_no_more();
+        }
+    }
+
+    /// Brings back what looks for the packet of a live trace.
+    pub fn look_no_more(&mut self) {
+        if let Some(live) = self.live.take() {
+            // There is one at a time, and room for it.
+            let _ = self.lives.push(live);
+        }
     }
 }

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::{CommandError, Outcome, done};
 use crate::logical::rows::Store;
 use crate::logical::rows::describe::{Described, of_cookie};
+use crate::packet::Field;
+use crate::pipeline::Flow;
 
 #[derive(Serialize)]
 struct Traced {
@@ -17,11 +19,22 @@ struct Traced {
 #[derive(Serialize)]
 struct Detraced(Vec<Traced>);
 
+/// The rows behind a flow, of those that it may have been made of; its metadata say which of several datapaths.
+pub fn rows_of(rows: &Store, flow: &Flow) -> Vec<Described> {
+    if !flow.options.lowered {
+        return Vec::new();
+    }
+    let (matcher, metadata) = (flow.matcher(), Field::Metadata);
+    let is_exact = matcher.mask.get(metadata) == metadata.all_ones();
+    let datapath_key = is_exact.then(|| matcher.key.get(metadata) as u64);
+    of_cookie(rows, flow.options.cookie, datapath_key)
+}
+
 /// `detrace COOKIE...`
 pub fn detrace(rows: &Store, args: &[String]) -> Outcome {
     let traced = args.iter().map(|arg| {
         let cookie = cookie(arg)?;
-        Ok(Traced { cookie, rows: of_cookie(rows, cookie) })
+        Ok(Traced { cookie, rows: of_cookie(rows, cookie, None) })
     });
     done(Detraced(traced.collect::<Result<_, CommandError>>()?))
 }

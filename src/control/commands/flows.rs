@@ -9,12 +9,13 @@ use std::time::Instant;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use super::detrace::rows_of;
 use super::openflow::{Aggregate, TableCount, TableCounts};
 use super::{CommandError, Outcome, Pending, done, take_flags};
 use crate::control::flows::{Ages, Applied, Change, Clock, FlowRefusal, read_file, read_flows};
 use crate::control::switch::{Published, State, Switch};
 use crate::logical::rows::Store;
-use crate::logical::rows::describe::{Described, of_cookie};
+use crate::logical::rows::describe::Described;
 use crate::pipeline::stats::FlowCount;
 use crate::pipeline::syntax::{
     Command, Counters, DEFAULT_PRIORITY, FlowLine, Mode, PortNames, parse_flow, print_actions,
@@ -203,8 +204,8 @@ impl fmt::Display for Dump {
 impl Dump {
     /// The rows behind a flow, where names are wanted.
     fn described(&self, flow: &Flow) -> Vec<Described> {
-        match self.lines.names && flow.options.lowered {
-            true => of_cookie(&self.rows, flow.options.cookie),
+        match self.lines.names {
+            true => rows_of(&self.rows, flow),
             false => Vec::new(),
         }
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::detrace::rows_of;
 use super::megaflow::filter;
 use super::packets::hex;
 use super::{CommandError, Form, Gone, Rendering, port_arg, take_flags};
 use crate::control::switch::{State, Switch};
 use crate::control::walk::{Guide, Traveller, Way};
-use crate::logical::rows::describe::of_cookie;
 use crate::packet::parse::{Stop, parse};
 use crate::packet::{Field, FlowKey, PacketMeta, PortNo};
 use crate::pipeline::syntax::{Mode, parse_flow};
@@ -198,8 +198,8 @@ pub async fn walk(
     };
     let bridge = switch.name().to_owned();
     tokio::task::spawn_blocking(move || {
-        let explain = |flow: &Flow| match manner.logical && flow.options.lowered {
-            true => of_cookie(&rows, flow.options.cookie).into_iter().flat_map(|row| row.lines).collect(),
+        let explain = |flow: &Flow| match manner.logical {
+            true => rows_of(&rows, flow).into_iter().flat_map(|row| row.lines).collect(),
             false => Vec::new(),
         };
         let guide = Guide { snapshot: &snapshot, bridge: &bridge, names: manner.names, explain: &explain };

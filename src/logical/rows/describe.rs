@@ -35,14 +35,17 @@ fn as_text<S: serde::Serializer>(uuid: &Uuid, out: S) -> Result<S::Ok, S::Error>
     out.collect_str(uuid)
 }
 
-/// The rows whose UUID begins with a cookie. Flows that no row asked for have the cookie 0, and no row.
-pub fn of_cookie(store: &Store, cookie: u64) -> Vec<Described> {
+/// The rows whose UUID begins with a cookie. Flows that no row asked for have the cookie 0, and no row. Of the datapaths of a
+/// logical flow only that with a key is named, if there is one.
+pub fn of_cookie(store: &Store, cookie: u64, datapath_key: Option<u64>) -> Vec<Described> {
     let Ok(word) = u32::try_from(cookie) else { return Vec::new() };
     if word == 0 {
         return Vec::new();
     }
     let mut found = Vec::new();
-    each::<LogicalFlow>(store, word, &mut found, logical_flow);
+    let only = datapath_key.and_then(|key| store.datapath_by_key(u32::try_from(key).ok()?));
+    let only = only.map(|(uuid, _)| uuid);
+    each::<LogicalFlow>(store, word, &mut found, |store, _, row| logical_flow(store, only, row));
     each::<PortBinding>(store, word, &mut found, |store, _, row| {
         let kind = if row.kind.is_empty() { String::new() } else { format!(" ({})", row.kind) };
         let said = format!("Logical port: {:?}{kind}, tunnel_key={}", row.logical_port, row.tunnel_key);
@@ -96,10 +99,13 @@ fn each<T: Row>(
     }
 }
 
-fn logical_flow(store: &Store, _: Uuid, row: &LogicalFlow) -> Vec<String> {
+fn logical_flow(store: &Store, only: Option<Uuid>, row: &LogicalFlow) -> Vec<String> {
     let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
     let members = group.map(|group| group.datapaths.iter().copied()).into_iter().flatten();
-    let all: Vec<Uuid> = row.logical_datapath.into_iter().chain(members).collect();
+    let mut all: Vec<Uuid> = row.logical_datapath.into_iter().chain(members).collect();
+    if let Some(only) = only.filter(|only| all.contains(only)) {
+        all = vec![only];
+    }
     let named = all.iter().take(MAX_NAMED).map(|uuid| datapath(store, *uuid, Some(row.pipeline.name())));
     let mut lines: Vec<String> = named.collect();
     if let Some(more) = all.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {

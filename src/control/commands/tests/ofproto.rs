@@ -190,6 +190,9 @@ fn a_frame_is_traced_with_logical_names() {
         assert!(way.contains("     # Logical datapath: \"network1\" ("), "{way}");
         assert!(way.contains("     # Logical flow: table=0 (ls_in_check_port_sec), priority="), "{way}");
         assert!(way.contains("(lr_in_ip_routing)"), "{way}");
+        // Of the datapaths that share a flow, the one that the packet is in.
+        let first = way.split_once("\n 8. ").unwrap().1.split_once("\n 9. ").unwrap().0;
+        assert_eq!(first.matches("Logical datapath").count(), 1, "{way}");
         assert!(way.ends_with(",p2\n"), "{way}");
         assert!(bench.refused("trace/packet", &["p1", "00"]).await.contains("no whole Ethernet header"));
         assert!(bench.refused("trace/packet", &["p3", ECHO]).await.contains("there is no port \"p3\""));
