@@ -48,8 +48,11 @@ fn is_announcement(frame: &[u8]) -> bool {
     frame[12..14] == [8, 6] && frame[28..32] == frame[38..42]
 }
 
+/// Frames that went out, with their ports.
+type Sent = Vec<(String, Vec<u8>)>;
+
 /// What came in by the ports of a chassis or several, and for each what went out before the next came in.
-fn exchanges(scenario: &str, ports: &[(&str, &'static str)]) -> Vec<(Seen, Vec<(String, Vec<u8>)>)> {
+fn exchanges(scenario: &str, ports: &[(&str, &'static str)]) -> Vec<(Seen, Sent)> {
     let all = |direction| {
         let mut seen: Vec<Seen> = ports
             .iter()
