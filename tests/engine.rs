@@ -10,7 +10,7 @@ use millrace::packet::{Packet, PortNo};
 use millrace::pipeline::cache::CacheSizes;
 use millrace::pipeline::flowmod::Command;
 use millrace::pipeline::objectmod::MeterMod;
-use millrace::pipeline::syntax::{GroupCommand, parse_group, parse_meter};
+use millrace::pipeline::syntax::{GroupCommand, parse_group, parse_megaflow, parse_meter};
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use support::*;
 
@@ -187,6 +187,54 @@ fn what_goes_from_port_to_port_is_passed_on_whatever_it_is() {
         assert_eq!(wire2.take().unwrap().data(), of_type([8, 6]));
     }
     assert!(wire2.take().is_none() && wire3.take().is_none());
+}
+
+/// Also where a port is a wire, and nothing of its packets would be read.
+#[test]
+fn the_next_packet_that_is_looked_for_is_copied_once() {
+    let (mut switch, wires) = start(2);
+    let p1 = add(&mut switch, &memory("p1"));
+    let p2 = add(&mut switch, &memory("p2"));
+    set_flows(&mut switch, &["in_port=1 actions=2", "in_port=2 actions=1"]);
+    let (wire1, wire2) = (wires.of("p1").unwrap(), wires.of("p2").unwrap());
+    let filter = |text: &str| Some(parse_megaflow(text, &()).unwrap());
+    let rounds = 4;
+    for round in 0..rounds {
+        switch.look_for(filter("in_port=2,udp"));
+        switch.tick();
+        let mut caught = None;
+        eventually("the packet was seen", || {
+            // Nothing is known of how soon a worker looks.
+            let _ = wire1.feed(0, &numbered(0, 1, 60)) | wire2.feed(0, &numbered(1, 2, 60));
+            while wire1.take().is_some() || wire2.take().is_some() {}
+            caught = switch.caught();
+            caught.is_some()
+        });
+        let caught = caught.unwrap();
+        assert_eq!((caught.in_port, number_of(&caught.data)), (p2, (1, 2)), "round {round}");
+        assert_eq!(caught.data.len(), 60);
+        assert_eq!(switch.caught(), None, "it is told once");
+    }
+    // Who asks no more gets nothing, and what was looked for before is not found later.
+    switch.look_for(filter("in_port=1"));
+    switch.look_for(None);
+    for n in 0..100 {
+        switch.inject(p1, &numbered(0, n, 60)).unwrap();
+        switch.tick();
+        assert_eq!(switch.caught(), None);
+    }
+    switch.look_for(filter("in_port=1,arp"));
+    switch.inject(p1, &numbered(0, 1, 60)).unwrap();
+    switch.inject(p2, &of_type([8, 6])).unwrap();
+    switch.inject(p1, &of_type([8, 6])).unwrap();
+    let mut caught = None;
+    eventually("an injected packet was seen", || {
+        switch.tick();
+        let _ = switch.inject(p1, &of_type([8, 6]));
+        caught = switch.caught();
+        caught.is_some()
+    });
+    assert_eq!(caught.map(|caught| caught.data), Some(of_type([8, 6])));
 }
 
 #[test]

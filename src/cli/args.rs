@@ -434,7 +434,10 @@ pub(super) struct NoBridge {
 }
 
 #[derive(Debug, Args)]
-#[command(override_usage = "millrace trace [OPTIONS] [DATAPATH] MICROFLOW")]
+#[command(
+    override_usage = "millrace trace [OPTIONS] [DATAPATH] MICROFLOW\n       millrace trace --packet HEX --in-port PORT\n       \
+                      millrace trace --pcap FILE --in-port PORT\n       millrace trace --live FILTER"
+)]
 pub(super) struct TraceArguments {
     /// Every table, with the flow that it chose (the default)
     #[arg(long)]

@@ -268,9 +268,6 @@ fn takes_no_bridge_by_itself(#[case] words: &[&str]) {
 )]
 #[case(&["inject", "p1", "012"], "\"012\" has 3 hexadecimal digits; write two for every byte of the frame")]
 #[case(&["inject", "p1", ""], "\"\" has 0 hexadecimal digits; write two for every byte of the frame")]
-#[case(&["ofctl", "trace", "br-int", "ip"], "\"br-int\" is not a flow")]
-#[case(&["trace", "--packet", "00ff"], "--in-port <PORT>")]
-#[case(&["trace", "--packet", "00ff", "--in-port=p1", "ip4"], "cannot be used with")]
 #[case(&["trace", "sw", "ip4", "--select-id", "x"], "\"x\" is no number that select may choose; write one from 1 to 65535")]
 #[case(
     &["ofctl", "add-flows", "/nonexistent/x.flows"],
@@ -286,6 +283,10 @@ fn wrong_use(#[case] words: &[&str], #[case] sentence: &str) {
 #[case(&["-T", "0", "show"], "write a number of seconds from 0.001 to 86400")]
 #[case(&["-T", "nan", "show"], "write a number of seconds from 0.001 to 86400")]
 #[case(&["inject", "p1"], "<HEX|PCAP>...")]
+#[case(&["ofctl", "trace", "br-int", "ip"], "\"br-int\" is not a flow")]
+#[case(&["trace"], "<[DATAPATH] MICROFLOW>")]
+#[case(&["trace", "--packet", "00ff"], "--in-port <PORT>")]
+#[case(&["trace", "--packet", "00ff", "--in-port=p1", "ip4"], "cannot be used with")]
 #[case(&["inject", "p1", "00", "--count", "0"], "invalid value '0' for '--count <COUNT>'")]
 fn wrong_words(#[case] words: &[&str], #[case] part: &str) {
     let (code, output, errors) = run_with(words, None, "");

@@ -8,7 +8,9 @@ use crate::action::Action;
 use crate::packet::{DropReason, Field, FlowKey};
 use crate::pipeline::Flow;
 use crate::pipeline::objects::group::{Bucket, Group, GroupKind};
-use crate::pipeline::syntax::{DEFAULT_PRIORITY, PortNames, SubfieldText, print_actions, print_match};
+use crate::pipeline::syntax::{
+    DEFAULT_PRIORITY, PortNames, SubfieldText, print_actions, print_match, print_part,
+};
 use crate::pipeline::translate::Watch;
 
 /// Most steps of one way.
@@ -170,7 +172,7 @@ impl Watch for Steps<'_> {
     fn after(&mut self, action: &Action, key: &FlowKey) {
         let (Action::Move { dst, .. } | Action::PopStack(dst)) = action else { return };
         let value = key.get(dst.field) >> dst.start & dst.ones();
-        let value = if value == 0 { "0".to_owned() } else { format!("{value:#x}") };
+        let value = print_part(*dst, value, self.names);
         self.note(Kind::Detail, format!("{} is now {value}", SubfieldText(*dst)));
     }
 

@@ -32,6 +32,7 @@ pub use groups::{GroupCommand, parse_group, parse_group_id, print_group};
 pub use meters::{parse_meter, parse_meter_id, print_meter};
 pub use print::{
     Counters, DurationText, FlowLine, SubfieldText, print_actions, print_flow, print_flow_line, print_match,
+    print_part,
 };
 
 use super::Ports;

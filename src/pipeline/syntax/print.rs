@@ -444,6 +444,17 @@ impl ValueText<'_> {
     }
 }
 
+/// The value of a field in its own form, of a part of one as a number.
+pub fn print_part(of: Subfield, value: u128, ports: &dyn PortNames) -> String {
+    match of.start == 0 && of.bits == flow_bits(of.field) {
+        true => {
+            let mask = of.field.all_ones();
+            ValueText { field: of.field, value, mask, ports, in_match: true }.to_string()
+        }
+        false => Hex(value).to_string(),
+    }
+}
+
 /// A part of a field under its NXM or OXM name.
 pub struct SubfieldText(
     /// The part.

@@ -51,8 +51,7 @@ Datapath actions: 2
         let steps = way.split("-------------\n").nth(1).unwrap();
         assert_eq!(
             steps,
-            "\
- 0. ip,in_port=2, priority 32768
+            " 0. ip,in_port=2, priority 32768
     resubmit(,16)
     16. No match.
             drop
