@@ -48,11 +48,11 @@ fn is_announcement(frame: &[u8]) -> bool {
     frame[12..14] == [8, 6] && frame[28..32] == frame[38..42]
 }
 
-/// What came in, and what went out before the next came in.
-type Exchange = (Seen, Vec<(String, Vec<u8>)>);
+/// Frames that went out, with their ports.
+type Sent = Vec<(String, Vec<u8>)>;
 
-/// What came in by the ports of a chassis or several, and for each what went out.
-fn exchanges(scenario: &str, ports: &[(&str, &'static str)]) -> Vec<Exchange> {
+/// What came in by the ports of a chassis or several, and for each what went out before the next came in.
+fn exchanges(scenario: &str, ports: &[(&str, &'static str)]) -> Vec<(Seen, Sent)> {
     let all = |direction| {
         let mut seen: Vec<Seen> = ports
             .iter()

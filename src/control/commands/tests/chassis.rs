@@ -55,9 +55,10 @@ fn up(claimed: bool) -> (bool, String) {
 fn a_bound_port_is_claimed_and_up() {
     bench(async |mut bench| {
         bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
-        assert_eq!(bench.flows(), 0);
+        let empty = bench.flows();
+        assert!(empty < 20, "those that no row asks for: {empty}");
         let loaded = bench.json("sbctl/load", &["--chassis=hv1", &rows()]).await;
-        assert_eq!((&loaded["bound"], &loaded["troubles"]), (&json!(1), &json!(0)));
+        assert_eq!(loaded["bound"], 1);
         assert_eq!((bench.claim("vm1").await, bench.claim("vm2").await), (up(true), up(false)));
         let with_one = bench.flows();
         assert!(with_one > 100, "{with_one}");
@@ -73,8 +74,7 @@ fn a_bound_port_is_claimed_and_up() {
         assert_eq!(bench.flows(), with_one);
         bench.ok("port/del", &["p1"]).await;
         assert_eq!(bench.claim("vm1").await, up(false));
-        let left = bench.flows();
-        assert!(left < 40, "no datapath is needed any more, but {left} flows are there");
+        assert_eq!(bench.flows(), empty, "no datapath is needed any more");
         // Back again under another number.
         bench.ok("port/add", &["p3", "type=memory", "number=9", "iface_id=vm1"]).await;
         assert_eq!(bench.claim("vm1").await, up(true));
@@ -120,19 +120,21 @@ fn a_provider_network_is_claimed_by_nobody() {
 fn what_another_dump_says_takes_the_place_of_what_was_claimed() {
     bench(async |mut bench| {
         bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        let empty = bench.flows();
         bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
         let flows = bench.flows();
+        let text = bench.ok("ofctl/dump-flows", &["--no-stats"]).await;
         for _ in 0..2 {
             bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+            assert_eq!(bench.ok("ofctl/dump-flows", &["--no-stats"]).await, text);
             assert_eq!((bench.claim("vm1").await, bench.flows()), (up(true), flows));
         }
         // A hand-written flow is not theirs to take away.
         bench.ok("ofctl/add-flow", &["table=200,actions=drop"]).await;
-        let renamed = rows().replace("\"vm1\"", "\"vm9\"");
+        let renamed = rows().replace("vm1", "vm9");
         bench.ok("sbctl/load", &["--chassis=hv1", &renamed]).await;
         assert_eq!(bench.claim("vm9").await, up(false));
-        let left = bench.flows();
-        assert!(left < 40, "{left}");
+        assert_eq!(bench.flows(), empty + 1);
         assert_eq!(bench.ok("ofctl/dump-flows", &["table=200"]).await.lines().count(), 1);
         bench.ok("port/set", &["p1", "iface_id=vm9"]).await;
         assert_eq!((bench.claim("vm9").await, bench.flows()), (up(true), flows + 1));
