@@ -129,5 +129,18 @@ fn a_routed_network_of_ipv6() {
     routed(&one, two.ip6.into(), gateway(1), "Time exceeded: Hop limit");
     routed(&two, one.ip6.into(), gateway(2), "Time exceeded: Hop limit");
     routed(&one, two.ip.into(), [192, 168, 0, 1].into(), "Time to live exceeded");
+    // A neighbour that the rows do not know is solicited and learned.
+    two.add_address("fd00:2::99/64 nodad");
+    one.pings("fd00:2::99", 10, 56);
+    let row = switch.ok(&[
+        "sbctl",
+        "--bare",
+        "--columns",
+        "mac,logical_port",
+        "find",
+        "MAC_Binding",
+        "ip=\"fd00:2::99\"",
+    ]);
+    assert_eq!(row, format!("{VM2}\nrouter1-net2\n"));
     switch.end(&chatter());
 }
