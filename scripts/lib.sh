@@ -9,7 +9,7 @@ export ROOT
 # carry DPDK's ABI in their names and come with libdpdk-dev on Debian 12 and 13 and on Ubuntu 24.04 alike.
 PACKAGES_BUILD=(gcc clang libclang-dev pkg-config libdpdk-dev)
 PACKAGES_RUN=(iproute2 iputils-ping iperf3 ethtool jq)
-PACKAGES_TEST=(dpdk-dev tcpdump openvswitch-common python3-scapy shellcheck valgrind)
+PACKAGES_TEST=(dpdk-dev tcpdump openvswitch-common openvswitch-switch python3-scapy shellcheck valgrind)
 # What the logical half answers like; other releases of OVN have other flows and print other traces.
 OVN_RELEASE=23.03
 
@@ -71,20 +71,25 @@ need_packages() {
         return
     fi
     note "installing ${missing[*]}"
+    for package in "${missing[@]}"; do
+        if [[ $package =~ ^(openvswitch-switch|ovn-(central|host)) ]]; then forbid_services; fi
+    done
     local log apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=180 -q -y)
     log=$(mktemp)
     if ! { as_root "${apt[@]}" update && as_root "${apt[@]}" install --no-install-recommends "${missing[@]}"; } \
         >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
+        allow_services
         die 2 "apt-get could not install ${missing[*]}; its last lines are above."
     fi
     rm -f "$log"
+    allow_services
     ok "installed ${#missing[@]} package(s)"
 }
 
 # Installing a daemon starts it as a service, which has no place here; where nobody has said otherwise yet, the package
-# tools are told not to start anything meanwhile. Whoever forbids it allows it again, also when it ends before time.
+# tools are told not to start anything meanwhile. Scripts that install daemons allow it again when they end before time.
 POLICY=/usr/sbin/policy-rc.d POLICY_MADE=0
 
 forbid_services() {
