@@ -117,13 +117,14 @@ impl fmt::Display for Set {
 impl Set {
     fn apply(&self, state: &mut State) -> Result<(), CommandError> {
         let number = self.number;
-        if let Some(iface_id) = &self.iface_id {
-            state.datapath.set_iface_id(number, iface_id.clone())?;
-            tracing::info!(%number, ?iface_id, "logical port changed");
-        }
+        // First what the device may refuse, so that a refusal leaves the flows as they are.
         if let Some(mtu) = self.mtu {
             state.datapath.set_mtu(number, mtu)?;
             tracing::info!(%number, mtu, "MTU changed");
+        }
+        if let Some(iface_id) = &self.iface_id {
+            state.datapath.set_iface_id(number, iface_id.clone())?;
+            tracing::info!(%number, ?iface_id, "logical port changed");
         }
         Ok(())
     }

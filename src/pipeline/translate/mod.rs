@@ -173,6 +173,7 @@ pub fn translate_watched<'s>(
         at: At::default(),
         stack_base: 0,
         useful: 0,
+        to_tidy: false,
         resubmits: 0,
         seen: Seen::default(),
         watch,
@@ -184,17 +185,16 @@ pub fn translate_watched<'s>(
         Start::Frozen(context) => walk.thaw(context),
     }
     let outcome = walk.run();
-    let (seen, useful) = (walk.seen, walk.useful);
+    let (seen, useful, to_tidy) = (walk.seen, walk.useful, walk.to_tidy);
     out.frames = recycle(walk.frames);
     out.record.finish();
     let reason = match outcome {
         Ok(()) => {
             out.ops.truncate(useful);
             let reason = seen.drop_reason();
-            if reason.is_none() {
-                tidy::unwrap_last_clones(&mut out.ops);
+            if to_tidy {
+                tidy::tidy(&mut out.ops, reason.is_none());
             }
-            tidy::merge_addresses(&mut out.ops);
             reason
         }
         Err(limit) => {
@@ -279,6 +279,8 @@ struct Walk<'s, 'w, W> {
     stack_base: usize,
     /// Operations up to here matter; those behind have not been followed by an output.
     useful: usize,
+    /// Whether there are clones or writes of Ethernet addresses, which may come to less.
+    to_tidy: bool,
     resubmits: usize,
     seen: Seen,
     watch: W,
@@ -518,6 +520,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
         }
         self.packet().write(field, value, mask);
         if field.in_packet() {
+            self.to_tidy |= matches!(field, Field::EthSrc | Field::EthDst);
             self.emit(Op::Set { field, value: value & mask, mask })?;
         }
         Ok(())
@@ -594,6 +597,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
         self.stack_base = self.out.stack.len();
         self.out.stack.extend_from_within(stack_base..);
         (self.list, self.owner) = (inner, Some(inner));
+        self.to_tidy = true;
         self.emit(Op::Clone { ops: 0 })
     }
 

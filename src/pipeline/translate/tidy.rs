@@ -6,8 +6,17 @@
 use crate::action::Op;
 use crate::packet::Field;
 
+/// Makes less of operations. Where they end in a drop for a reason, `is_sent` is false.
+#[cold]
+pub(super) fn tidy(ops: &mut Vec<Op>, is_sent: bool) {
+    if is_sent {
+        unwrap_last_clones(ops);
+    }
+    merge_addresses(ops);
+}
+
 /// What is done to a copy and followed by nothing is done to the packet itself.
-pub(super) fn unwrap_last_clones(ops: &mut Vec<Op>) {
+fn unwrap_last_clones(ops: &mut Vec<Op>) {
     let mut at = 0;
     while let Some(op) = ops.get(at) {
         match op {
@@ -21,7 +30,7 @@ pub(super) fn unwrap_last_clones(ops: &mut Vec<Op>) {
 }
 
 /// Writes of an Ethernet address become one as long as nobody sees the packet between them. Clones are left alone.
-pub(super) fn merge_addresses(ops: &mut Vec<Op>) {
+fn merge_addresses(ops: &mut Vec<Op>) {
     // The operations kept so far, and the first of them since somebody saw the packet.
     let (mut kept, mut since) = (0, 0);
     let mut at = 0;
