@@ -4,6 +4,7 @@
 //! when nothing follows it, and what stands behind the last operation that somebody sees is not done.
 
 use super::intent::{Intent, Neighbour};
+use super::rewrite::Hop;
 use super::{Op, reply, rewrite};
 use crate::packet::{DropReason, Field, Packet, PacketMeta, PortRef, Said};
 
@@ -190,15 +191,30 @@ impl<'a> Straight<'a> {
         Some(Self { changes, port: *port, ttls })
     }
 
-    /// Does the changes to packets, one change after the other to all of them; the TTL at once, for nothing else here is
-    /// about it.
+    /// Does the changes to packets: what routers do at once, then one change after the other to all of them. No two
+    /// changes are about the same bytes, but for those of one field, which keep their order.
     #[inline]
     pub fn change_all<P: Packet>(&self, packets: &mut [P], metas: &[PacketMeta]) {
-        if self.ttls > 0 {
-            rewrite::dec_ttl_all(packets, metas, self.ttls);
-        }
+        let mut hop = Hop::less(self.ttls);
+        let mut others = false;
         for op in self.changes {
             if let Op::Set { field, value, mask } = *op {
+                others |= !hop.take(field, value, mask);
+            }
+        }
+        if hop != Hop::default() {
+            hop.change_all(packets, metas);
+        }
+        if others {
+            self.change_others(packets, metas);
+        }
+    }
+
+    fn change_others<P: Packet>(&self, packets: &mut [P], metas: &[PacketMeta]) {
+        for op in self.changes {
+            if let Op::Set { field, value, mask } = *op
+                && !Hop::is_about(field)
+            {
                 rewrite::set_all(packets, metas, field, value, mask);
             }
         }

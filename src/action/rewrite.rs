@@ -5,7 +5,7 @@
 //! then. A field that the packet does not have after all (its header was malformed) is not written.
 
 use crate::packet::checksum::crc32c;
-use crate::packet::checksum::{Datagram, Zero, update, update_word};
+use crate::packet::checksum::{Datagram, Zero, update, update_less};
 use crate::packet::headers::{Arp, ETH_LEN, MACS_LEN, VLAN_LEN, eth_type, ip_proto, nd};
 use crate::packet::parse::NdOptions;
 use crate::packet::{CsumState, DropReason, Field, Packet, PacketMeta};
@@ -68,12 +68,72 @@ pub(super) fn set_all<P: Packet>(
     value: u128,
     mask: u128,
 ) {
-    if let Some(at) = mac_at(field) {
-        let (value, mask) = (value as u64, mask as u64);
-        return packets.iter_mut().for_each(|packet| set_mac(packet.data_mut(), at, value, mask));
-    }
     for (packet, meta) in packets.iter_mut().zip(metas) {
         set(packet, meta, field, value, mask);
+    }
+}
+
+/// What routers change, so that a packet is touched once: bits of both addresses of the Ethernet header, and the TTL.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Hop {
+    /// The first 16 bytes of the frame, in their order.
+    value: u128,
+    mask: u128,
+    /// How much less the TTL is to be.
+    ttls: u8,
+}
+
+impl Hop {
+    /// A change of the TTL alone.
+    #[inline]
+    pub fn less(ttls: u8) -> Self {
+        Self { ttls, ..Self::default() }
+    }
+
+    /// Whether a field is one that it may change by [`Hop::take`].
+    pub fn is_about(field: Field) -> bool {
+        mac_at(field).is_some()
+    }
+
+    /// Takes a change of an Ethernet address in; false if it is one of another field.
+    #[inline]
+    pub fn take(&mut self, field: Field, value: u128, mask: u128) -> bool {
+        let Some(at) = mac_at(field) else { return false };
+        let place = |bits: u128| ((bits & field.all_ones()) << (80 - 8 * at)).to_be();
+        let (value, mask) = (place(value), place(mask));
+        self.value = self.value & !mask | value & mask;
+        self.mask |= mask;
+        true
+    }
+
+    /// Does all of it to packets; a TTL that is too low stays as it is.
+    // By itself, so that the loop has the registers.
+    #[inline(never)]
+    pub fn change_all<P: Packet>(&self, packets: &mut [P], metas: &[PacketMeta]) {
+        let hop = *self;
+        for (packet, meta) in packets.iter_mut().zip(metas) {
+            let frame = packet.data_mut();
+            if hop.ttls > 0 {
+                // The caller has looked at the TTL.
+                let _ = dec_ttl_in(frame, meta, hop.ttls);
+            }
+            // Behind the TTL: what was just written is read again slowly.
+            if hop.mask != 0 {
+                hop.change_macs(frame);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn change_macs(&self, frame: &mut [u8]) {
+        let changed = |bytes: [u8; 16]| (u128::from_ne_bytes(bytes) & !self.mask | self.value).to_ne_bytes();
+        if let Some(bytes) = frame.first_chunk_mut::<16>() {
+            *bytes = changed(*bytes);
+        } else if frame.len() >= MACS_LEN {
+            let mut bytes = [0; 16];
+            bytes.iter_mut().zip(&*frame).for_each(|(to, from)| *to = *from);
+            frame.iter_mut().zip(changed(bytes)).for_each(|(to, from)| *to = from);
+        }
     }
 }
 
@@ -96,32 +156,26 @@ fn set_mac(frame: &mut [u8], at: usize, value: u64, mask: u64) {
     *bytes = (u64::from_be_bytes(*bytes) & !mask | value & mask).to_be_bytes();
 }
 
-/// [`dec_ttl`] for many packets; one whose TTL is too low stays as it is.
-#[inline]
-pub(super) fn dec_ttl_all<P: Packet>(packets: &mut [P], metas: &[PacketMeta], by: u8) {
-    for (packet, meta) in packets.iter_mut().zip(metas) {
-        // The caller has looked at the TTL.
-        let _ = dec_ttl(packet, meta, by);
-    }
-}
-
 /// TTL or hop limit less so many. Refuses, and changes nothing, where it is not more than that.
 #[inline]
 pub(super) fn dec_ttl<P: Packet>(packet: &mut P, meta: &PacketMeta, by: u8) -> Result<(), DropReason> {
-    let frame = packet.data_mut();
+    dec_ttl_in(packet.data_mut(), meta, by)
+}
+
+#[inline(always)]
+fn dec_ttl_in(frame: &mut [u8], meta: &PacketMeta, by: u8) -> Result<(), DropReason> {
     let ip = frame.get_mut(usize::from(meta.l3)..).and_then(|ip| ip.first_chunk_mut::<12>());
-    if let Some([vihl, _, _, _, _, _, _, _, ttl, proto, a, b]) = ip
+    if let Some([vihl, _, _, _, _, _, _, _, ttl, _, a, b]) = ip
         && meta.l3_end != 0
         && *vihl >> 4 == 4
     {
         if *ttl <= by {
             return Err(DropReason::TtlExpired);
         }
-        let old = u16::from_be_bytes([*ttl, *proto]);
         *ttl -= by;
         if meta.said.l3_csum() != CsumState::Partial {
             let field = u16::from_be_bytes([*a, *b]);
-            [*a, *b] = update_word(field, old, old - (u16::from(by) << 8), Zero::Plain).to_be_bytes();
+            [*a, *b] = update_less(field, u16::from(by) << 8).to_be_bytes();
         }
         return Ok(());
     }

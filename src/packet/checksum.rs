@@ -89,13 +89,11 @@ pub fn update(field: u16, old: u128, new: u128, zero: Zero) -> u16 {
     zero.canonical(!sum.fold())
 }
 
-/// [`update`] where one 16-bit word changes.
+/// [`update`] in the form [`Zero::Plain`], where one 16-bit word became less by so much.
 #[inline(always)]
-pub fn update_word(field: u16, old: u16, new: u16, zero: Zero) -> u16 {
-    // The word of ones changes nothing but that the sum is never 0, as in `update`.
-    let sum = u32::from(!field) + u32::from(!old) + u32::from(new) + 0xffff;
-    let once = (sum & 0xffff) + (sum >> 16);
-    zero.canonical(!((once & 0xffff) + (once >> 16)) as u16)
+pub fn update_less(field: u16, by: u16) -> u16 {
+    let sum = u32::from(field) + u32::from(by);
+    Zero::Plain.canonical(((sum & 0xffff) + (sum >> 16)) as u16)
 }
 
 #[cfg(test)]
