@@ -4,6 +4,9 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export ROOT
+# Where cargo puts what it builds.
+BINARIES=$(realpath -m "${CARGO_TARGET_DIR:-$ROOT/target}")/release
+export BINARIES
 
 # What it takes to build and run the switch, and what the demo and the tests use besides. No versions: the PMD packages
 # carry DPDK's ABI in their names and come with libdpdk-dev on Debian 12 and 13 and on Ubuntu 24.04 alike.

@@ -1,5 +1,6 @@
 """millraced as a subject."""
 
+import os
 from pathlib import Path
 
 from . import network
@@ -10,7 +11,7 @@ from .rig import CONTROL_CORE, WORKER_CORE, Place, Subject
 from .rpc import Client
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / "target/release/millraced"
+BINARY = Path(os.environ["BINARIES"]) / "millraced"
 # A message to the switch has at most 16 MiB.
 _MESSAGE = 8 << 20
 

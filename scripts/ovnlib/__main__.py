@@ -25,7 +25,6 @@ from .real import Answer, Central
 from .services import Services
 from .topology import Builder, Topology
 
-ROOT = Path(__file__).resolve().parents[2]
 # Of all answers, so many percent must come to something.
 ENOUGH = 60
 # How often microflows are made until there are enough that ovn-trace has a trace for.
@@ -79,7 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slice", action="store_true", help="a small part: 6 topologies, 180 microflows")
     parser.add_argument("--self", action="store_true", help="the real tool beside itself: does the generator do?")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave databases, dumps and microflows there")
-    parser.add_argument("--bins", type=Path, default=ROOT / "target/release", help="where millrace and millraced are")
+    parser.add_argument("--bins", type=Path, default=Path(os.environ["BINARIES"]), help="where millrace and millraced are")
     args = parser.parse_args()
     if args.slice:
         args.topologies, args.microflows = 6, 180
