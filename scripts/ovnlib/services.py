@@ -49,6 +49,7 @@ class Services:
             if router.has_gateway() and not self.plain:
                 self.add_nats(router)
         if self.plain:
+            self.add_mtus()
             return
         if self.chance(0.7):
             self.add_balancers()
@@ -231,6 +232,12 @@ class Services:
                 words.append("pkt_mark=100")
             self.run("lr-policy-add", router.name, 100 + number, match, *words)
             self.made.destinations.append((router, prefix))
+
+    def add_mtus(self) -> None:
+        """What is too long for some gateways is answered."""
+        for port in self.made.router_ports():
+            if port.gateway and self.chance(0.5):
+                self.run("set", "Logical_Router_Port", port.name, "options:gateway_mtu=1300")
 
     # ---- NAT and load balancers -------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 //! Random packets for the ports of a logical network, as frames and as microflows.
 #![allow(dead_code)] // each test binary uses its part
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::PacketBuilder;
-use millrace::logical::rows::tables::PortBinding;
+use millrace::logical::rows::tables::{LogicalFlow, PortBinding};
 use millrace::logical::rows::{Store, Uuid};
 use millrace::packet::Mac;
 
@@ -61,8 +62,25 @@ impl Pool {
             }
             (name.clone(), own, gateways(row.datapath))
         };
+        let far = Station { mac: UNKNOWN, ips: destinations(store) };
+        everybody.push(far);
         Self { ports: ports.iter().map(port).collect(), everybody }
     }
+}
+
+/// An address in each network that flows match as destination.
+fn destinations(store: &Store) -> Vec<IpAddr> {
+    let mut found = BTreeSet::new();
+    for (_, flow) in store.iter::<LogicalFlow>() {
+        for text in flow.matches.split("ip4.dst == ").chain(flow.matches.split("ip6.dst == ")).skip(1) {
+            let network = text.split_once('/').and_then(|(network, _)| network.parse().ok());
+            found.extend(network.map(|network| match network {
+                IpAddr::V4(ip) => IpAddr::from(Ipv4Addr::from_bits(ip.to_bits() | 7)),
+                IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() | 7).into(),
+            }));
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// Decisions, one after the other; smaller numbers are plainer packets.
@@ -130,6 +148,7 @@ pub fn sample(pool: &Pool, numbers: &[u32]) -> Sample {
         14 => [255, 255, 255, 255].into(),
         13 => [8, 8, 8, 8].into(),
         12 => [192, 168, 1, 99].into(),
+        10 | 11 => picks.ip(pool.everybody.last().map_or(&[], std::slice::from_ref), is_v6),
         _ => picks.ip(&pool.everybody, is_v6),
     };
     let src_ip = match picks.number() % 16 {
