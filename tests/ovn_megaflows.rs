@@ -272,7 +272,7 @@ fn nor_does_it_in_random_networks() {
         fields.append(&mut met.fields.borrow_mut());
     }
     assert!(others > 20_000 && came_back > 1000, "{others} {came_back}");
-    for field in ["arp_tpa", "eth_dst", "ipv6_dst", "nd_target", "nw_src", "nw_ttl", "tcp_dst", "udp_dst"] {
+    for field in ["arp_tpa", "dl_dst", "ipv6_dst", "nd_target", "nw_src", "nw_ttl", "tcp_dst", "udp_dst"] {
         assert!(fields.contains(field), "no megaflow matches {field} but {fields:?}");
     }
 }
