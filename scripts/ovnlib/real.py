@@ -88,6 +88,16 @@ class Central:
             self.ctl("nb", [["sync"]], "--wait=sb")
         return self.dump()
 
+    def place(self, chassis: str) -> None:
+        """Makes a chassis and puts everything on it that is on one."""
+        self.ctl("sb", [["chassis-add", chassis, "geneve", "192.168.50.101"]])
+        self.ctl("nb", [["sync"]], "--wait=sb")
+        ports = Tables(self.dump()).rows["Port_Binding"]
+        gateways = [row["logical_port"] for row in ports if row["type"] == "chassisredirect"]
+        if gateways:
+            self.ctl("sb", [["lsp-bind", gateway, chassis] for gateway in gateways])
+            self.ctl("nb", [["sync"]], "--wait=sb")
+
     def _learnt(self, tables: Tables, topology: Topology) -> list[list[str]]:
         """Commands that add what ovn-controller would have learnt."""
         ports = {row["logical_port"]: row for row in tables.rows["Port_Binding"]}
