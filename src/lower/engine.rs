@@ -4,7 +4,7 @@
 //! what it referred to. An update collects the units whose row changed, whose datapath came or went, or which referred
 //! to something that changed; takes back what they made; and lowers them from the rows as they are now.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -17,6 +17,7 @@ use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Asked, Object, Objects};
 use super::packed::Packed;
 use super::physical::{Base, Flow, zone_names};
+use super::refused::{LeftOut, Refused};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
 use crate::logical::action::Kind;
@@ -79,6 +80,7 @@ pub struct Lowering {
     conjunctions: Conjunctions,
     objects: Objects,
     book: Book,
+    left_out: LeftOut,
     /// Datapaths by key, and whether they are switches: for the time of an update.
     datapaths: HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>,
 }
@@ -91,8 +93,8 @@ impl Units {
         self.list.get(id as usize)
     }
 
-    fn uuid(&self, id: UnitId) -> Uuid {
-        self.get(id).map_or(Uuid(0), |made| made.unit.uuid)
+    fn unit(&self, id: UnitId) -> Unit {
+        self.get(id).map_or(NOBODY, |made| made.unit)
     }
 
     fn enter(&mut self, made: Made) -> UnitId {
@@ -188,6 +190,7 @@ impl Lowering {
             conjunctions: Conjunctions::default(),
             objects: Objects::default(),
             book: Book::default(),
+            left_out: LeftOut::default(),
             datapaths: HashMap::default(),
         }
     }
@@ -214,7 +217,7 @@ impl Lowering {
 
     /// All flows, in no order.
     pub fn flows(&self) -> impl Iterator<Item = LoweredFlow> {
-        self.book.flows(|id| self.units.uuid(id))
+        self.book.flows(|id| self.units.unit(id))
     }
 
     /// All groups that flows name, in no order.
@@ -229,19 +232,22 @@ impl Lowering {
 
     /// Rows that were not lowered, or only in part, by table and uuid; a row at most once.
     pub fn troubles(&self) -> Vec<Trouble> {
-        let all = self.units.list.iter().filter(|made| made.trouble.is_some());
-        let mut found: Vec<Trouble> = all
-            .map(|made| Trouble {
-                table: made.unit.table,
-                uuid: made.unit.uuid,
-                sentence: made.trouble.as_deref().unwrap_or_default().to_owned(),
-            })
-            .collect();
-        found.sort_by(|one, other| {
-            (one.table, one.uuid, &one.sentence).cmp(&(other.table, other.uuid, &other.sentence))
-        });
-        found.dedup_by(|one, other| (one.table, one.uuid) == (other.table, other.uuid));
-        found
+        let mut found: BTreeMap<(Table, Uuid), String> = self.left_out.by_row();
+        let mut own: Vec<(Unit, &str)> =
+            self.units.list.iter().filter_map(|made| Some((made.unit, made.trouble.as_deref()?))).collect();
+        own.sort_unstable_by_key(|(unit, sentence)| (unit.table, unit.uuid, *sentence));
+        own.dedup_by_key(|(unit, _)| (unit.table, unit.uuid));
+        for (unit, sentence) in own {
+            let all = found.entry((unit.table, unit.uuid)).or_default();
+            *all = if all.is_empty() { sentence.to_owned() } else { format!("{sentence}; {all}") };
+        }
+        let trouble = |((table, uuid), sentence)| Trouble { table, uuid, sentence };
+        found.into_iter().map(trouble).collect()
+    }
+
+    /// Takes note of what the tables refused of a change, so that it is among the troubles until they take it.
+    pub fn note(&mut self, changes: &Changes, refused: Vec<Refused>) {
+        self.left_out.note(changes, refused);
     }
 
     /// Whether this chassis has a datapath: flows that concern it are here.
@@ -273,7 +279,7 @@ impl Lowering {
             let numbers = self.take_back(*unit);
             self.lower(*unit, &delta.after, numbers);
         }
-        let mut changes = self.book.finish(|id| self.units.uuid(id));
+        let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes
     }
@@ -294,14 +300,14 @@ impl Lowering {
         if is_renamed || is_moved || delta.changes.iter().any(of_gateways) {
             for (_, port) in delta.after.iter::<PortBinding>() {
                 if matches!(port.kind.as_str(), "l3gateway" | "chassisredirect") {
-                    self.note(port, &delta.after);
+                    self.note_port(port, &delta.after);
                     stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                 }
             }
         }
     }
 
-    fn note(&mut self, port: &PortBinding, store: &Store) {
+    fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
         // Where its gateway is may decide where a router's port leads.
         if let Some(distributed) = port.options.get("distributed-port") {
@@ -325,7 +331,7 @@ impl Lowering {
                     }
                     stale.row(change.table, uuid);
                     for port in rows.into_iter().flatten() {
-                        self.note(port, after);
+                        self.note_port(port, after);
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                     }
                 }
@@ -408,7 +414,7 @@ impl Lowering {
         let objects = std::mem::take(&mut made.objects);
         objects.into_iter().for_each(|object| self.objects.release(object));
         for flow in flows {
-            self.book.unmake(flow, id, |id| self.units.uuid(id));
+            self.book.unmake(flow, id, |id| self.units.unit(id));
         }
         for asked in refs {
             if let Some(referring) = self.units.referring.get_mut(&asked) {
@@ -438,7 +444,7 @@ impl Lowering {
         let id = self.units.enter(made);
         let mut flows = SmallVec::with_capacity(output.flows.len());
         for (table, priority, matcher, body) in output.flows {
-            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.uuid(id));
+            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.unit(id));
             flows.extend(flow);
         }
         if let Some(made) = self.units.list.get_mut(id as usize) {

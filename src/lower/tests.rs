@@ -377,8 +377,10 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         let there: BTreeMap<u32, GroupSpec> =
             published.objects().groups().map(|group| (group.id, group.spec())).collect();
         assert_eq!(groups, there);
+        assert_eq!(groups.len(), lowering.groups().count(), "two groups of one number");
         let meters: BTreeMap<u32, MeterSpec> = lowering.meters().map(|meter| (meter.id, meter)).collect();
         assert!(published.objects().meters().iter().map(|meter| meter.spec.id).eq(meters.keys().copied()));
+        assert_eq!(meters.len(), lowering.meters().count(), "two meters of one number");
         let zones = Zones::restored(lowering.zones().iter());
         let mut anew = Lowering::new(Numbers::default(), zones);
         anew.update(&from_nothing(database.snapshot()), &bindings);
