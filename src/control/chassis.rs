@@ -15,7 +15,6 @@ use crate::datapath::Generation;
 use crate::logical::rows::tables::PortBinding;
 use crate::logical::rows::{Cursor, Delta, Store, Transaction, Uuid};
 use crate::lower::{Bindings, Changes, Lowering, Numbers, Refused, Trouble, Zones};
-use crate::packet::PortNo;
 use crate::pipeline::Batch;
 use crate::pipeline::flow::{FlowOptions, Match};
 use crate::pipeline::flowmod::{Command, FlowMod};
@@ -174,9 +173,8 @@ impl State {
     fn claims(&self) -> Option<Transaction> {
         let store = self.logical.rows.snapshot();
         let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
         // Ports of other kinds are no chassis's, or that of whom the rows name.
-        changed(store, |name, row| match (here.contains_key(name), row.chassis == Some(own)) {
+        changed(store, |row| match (self.is_here(row), row.chassis == Some(own)) {
             _ if !row.kind.is_empty() => None,
             (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
             (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
@@ -188,29 +186,22 @@ impl State {
     fn ups(&self) -> Option<Transaction> {
         let store = self.logical.rows.snapshot();
         let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
-        changed(store, |name, row| {
-            let comes_up = here.contains_key(name) && row.chassis == Some(own) && row.up != Some(true);
+        changed(store, |row| {
+            let comes_up = self.is_here(row) && row.chassis == Some(own) && row.up != Some(true);
             comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
         })
     }
 
-    /// The logical ports that were bound when rows were last followed.
-    fn here(&self) -> BTreeMap<&str, PortNo> {
-        let following = self.logical.following.iter();
-        following
-            .flat_map(|following| &following.bindings.ports)
-            .map(|(name, port)| (&**name, *port))
-            .collect()
+    /// Whether a logical port was here when rows were last followed.
+    fn is_here(&self, port: &PortBinding) -> bool {
+        self.logical.following.as_ref().is_some_and(|following| following.lowering.is_here(port))
     }
 }
 
 /// A transaction with the port bindings that are to be another; none if none is.
-fn changed(store: &Store, change: impl Fn(&str, &PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
-    let rows: Vec<(Uuid, PortBinding)> = store
-        .iter::<PortBinding>()
-        .filter_map(|(uuid, row)| Some((uuid, change(&row.logical_port, row)?)))
-        .collect();
+fn changed(store: &Store, change: impl Fn(&PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
+    let rows: Vec<(Uuid, PortBinding)> =
+        store.iter::<PortBinding>().filter_map(|(uuid, row)| Some((uuid, change(row)?))).collect();
     if rows.is_empty() {
         return None;
     }

@@ -250,6 +250,11 @@ impl Lowering {
         self.left_out.note(changes, refused);
     }
 
+    /// Whether a port is bound here, or inside one that is.
+    pub fn is_here(&self, port: &PortBinding) -> bool {
+        self.local.plug(port).is_some()
+    }
+
     /// Whether this chassis has a datapath: flows that concern it are here.
     pub fn has_datapath(&self, datapath: Uuid) -> bool {
         self.local.has(datapath)
@@ -288,12 +293,11 @@ impl Lowering {
     fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
         let is_renamed = self.local.chassis_name() != bindings.chassis;
         for name in self.local.bind(bindings) {
-            match self.local.bound(&name) {
-                Some(_) => self.zones.need(name.clone()),
-                None => self.zones.release(&name),
+            for name in self.local.nested_in(&name).into_iter().chain([name]) {
+                self.local.note(&name, &delta.after);
+                self.settle_zone(&name);
+                stale.refs.insert(Ref::Port(name.into()));
             }
-            self.local.note(&name, &delta.after);
-            stale.refs.insert(Ref::Port(name.into()));
         }
         let is_moved = self.local.find_chassis(&delta.after);
         let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);
@@ -309,9 +313,20 @@ impl Lowering {
 
     fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
+        if port.parent_port.is_some() {
+            self.settle_zone(&port.logical_port);
+        }
         // Where its gateway is may decide where a router's port leads.
         if let Some(distributed) = port.options.get("distributed-port") {
             self.local.note(distributed, store);
+        }
+    }
+
+    /// Ports that are here have a zone each.
+    fn settle_zone(&mut self, name: &str) {
+        match self.local.bound(name).is_some() || self.local.is_nested_here(name) {
+            true => self.zones.need(name.to_owned()),
+            false => self.zones.release(name),
         }
     }
 
@@ -370,6 +385,7 @@ impl Lowering {
     /// Datapaths that came or went, and the logical flows that changed, which only local datapaths have.
     fn gather_datapaths(&mut self, delta: &Delta, stale: &mut Stale) {
         let (before, after) = (&delta.before, &delta.after);
+        stale.refs.extend(self.local.rewired().into_iter().map(Ref::Wire));
         for datapath in self.local.settle() {
             stale.refs.insert(Ref::Datapath(datapath));
             stale.flows_of(delta, datapath);
@@ -553,6 +569,8 @@ fn is_same_port(old: &PortBinding, new: &PortBinding) -> bool {
     of(old) == of(new)
         && old.logical_port == new.logical_port
         && old.kind == new.kind
+        && old.parent_port == new.parent_port
+        && old.additional_chassis.is_empty() == new.additional_chassis.is_empty()
         && old.options == new.options
         && old.port_security == new.port_security
         && (old.chassis == new.chassis || old.kind != "chassisredirect")

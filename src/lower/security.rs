@@ -235,7 +235,7 @@ impl Base<'_> {
     pub fn security(&self, port: &PortBinding) -> Vec<Flow> {
         let entries: Vec<Allowed> =
             port.port_security.iter().filter_map(|entry| Allowed::parse(entry)).collect();
-        let is_bound = port.kind.is_empty() && self.local.bound(&port.logical_port).is_some();
+        let is_bound = port.kind.is_empty() && self.local.plug(port).is_some();
         let Some(datapath) = self.local_key(port.datapath).filter(|_| is_bound) else { return Vec::new() };
         if entries.is_empty() {
             return Vec::new();

@@ -31,6 +31,7 @@ const MATCHES: &[&str] = &[
     r#"outport == {"a", "b", "c"} && tcp.dst == {1, 2, 4, 8}"#,
     r#"inport == @pg && ip4.src == $as"#,
     r#"inport == @pg && ip4.src == $as && ip4.dst == $as && udp.dst == {1, 2, 3}"#,
+    "ip4.src == {10.0.0.1, 10.0.0.2, 10.0.0.9} && tcp.dst == {1, 2, 4}",
     "ip4.src == $as",
     "ip4.src != $as",
     "ip4.src == $as && ip4.dst == $other",
@@ -54,7 +55,7 @@ const ACTIONS: &[&str] = &[
     "set_meter(100); next;",
     "no action",
 ];
-const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw"];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in"];
 const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what"];
 const CHASSIS: Uuid = Uuid(1 << 100);
 
@@ -117,8 +118,18 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 "p2" => ("patch", pairs(&[("peer", "p1")])),
                 "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
+                "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
+                "ln" => ("localnet", pairs(&[("network_name", "x"), ("vlan-passthru", "true")])),
                 _ => ("", Pairs::new()),
             };
+            // One inside this port or that, or without a VLAN.
+            let parent = match logical_port.as_str() {
+                "in" if is_here => Some("a"),
+                "in" => Some("b"),
+                _ => None,
+            };
+            let parent_port = parent.map(str::to_owned);
+            let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key);
             row(PortBinding {
                 chassis: is_here.then_some(CHASSIS),
                 logical_port,
@@ -126,6 +137,8 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 tunnel_key,
                 kind: kind.to_owned(),
                 options,
+                parent_port,
+                tag,
                 port_security: security.into_iter().map(str::to_owned).collect(),
                 ..PortBinding::default()
             })
@@ -216,6 +229,13 @@ fn beginning() -> Transaction {
         };
         rows.put(uuid(Table::LogicalFlow, 100 + n), flow);
     }
+    let port = PortBinding {
+        logical_port: "here".to_owned(),
+        datapath: uuid(Table::DatapathBinding, 0),
+        tunnel_key: 7,
+        ..Default::default()
+    };
+    rows.put(uuid(Table::PortBinding, 100), port);
     let ip = "192.0.2.1".to_owned();
     rows.put(
         uuid(Table::Encap, 0),
@@ -348,6 +368,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         if let Some(ports) = &step.ports {
             let number = |n: usize| PortNo(1 + ((n + step.number.index(3)) as u16));
             bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
+            bindings.ports.insert("here".to_owned(), PortNo(60));
         }
         let changes = lowering.update(&cursor.poll(&database), &bindings);
         let mut batch = Batch::new(&published, &stats, Instant::now());
