@@ -16,7 +16,7 @@ use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Asked, Object, Objects};
 use super::packed::Packed;
-use super::physical::{Base, Flow, zone_names};
+use super::physical::{Base, Flow, Notes, zone_names};
 use super::refused::{LeftOut, Refused};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
@@ -529,22 +529,24 @@ impl Lowering {
     fn physical(&mut self, unit: Unit, store: &Store) -> Option<Output> {
         let base = Base { store, local: &self.local, zones: &self.zones, numbers: &self.numbers };
         let mut output = Output::default();
-        let refs = &mut output.refs;
+        let mut notes = Notes::default();
         let flows: Vec<Flow> = match unit.table {
             Table::PortBinding => {
                 let port = store.get::<PortBinding>(unit.uuid)?;
-                let mut flows = base.port(port, refs);
-                flows.extend(base.security(port));
+                let mut flows = base.port(port, &mut notes);
+                flows.extend(base.security(port, &mut notes));
                 flows
             }
-            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, refs),
-            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, refs),
-            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, refs),
-            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, refs),
+            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, &mut notes),
+            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, &mut notes),
+            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, &mut notes),
+            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, &mut notes),
             _ => base.fixed(),
         };
-        refs.sort_unstable();
-        refs.dedup();
+        output.refs = notes.refs;
+        output.trouble = notes.trouble;
+        output.refs.sort_unstable();
+        output.refs.dedup();
         output.flows.extend(flows.into_iter().map(|flow| {
             let matcher = self.book.masks.pack(&flow.matcher);
             (flow.table, flow.priority, matcher, Body::Actions(flow.actions.into()))

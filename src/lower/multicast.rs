@@ -7,26 +7,27 @@
 use super::actions::go_to;
 use super::local::parent;
 use super::numbers::{OUTPORT, PORT_ZONE};
-use super::physical::{Base, Flow, load, outport};
-use super::view::{Ref, Refs};
+use super::physical::{Base, Flow, Notes, load, outport};
+use super::view::Ref;
 use crate::logical::rows::tables::{MulticastGroup, PortBinding};
 
 impl Base<'_> {
     /// The flows of a multicast group.
-    pub fn group(&self, group: &MulticastGroup, refs: &mut Refs) -> Vec<Flow> {
-        refs.push(Ref::Datapath(group.datapath));
+    pub fn group(&self, group: &MulticastGroup, notes: &mut Notes) -> Vec<Flow> {
+        notes.refs.push(Ref::Datapath(group.datapath));
         let mut flows = Vec::new();
         let Some(datapath) = self.local_key(group.datapath) else { return flows };
         let (mut bound, mut patches) = (Vec::new(), Vec::new());
         for uuid in &group.ports {
             let Some(port) = self.store.get::<PortBinding>(*uuid) else { continue };
-            refs.push(Ref::Port(port.logical_port.as_str().into()));
+            notes.refs.push(Ref::Port(port.logical_port.as_str().into()));
             if port.datapath != group.datapath {
+                notes.say(format!("its port \"{}\" is in another datapath and left out", port.logical_port));
                 continue;
             }
             let copy = [load(OUTPORT, port.tunnel_key), go_to(self.numbers.check_loopback)];
             if let Some(parent) = parent(port) {
-                refs.push(Ref::Port(parent.into()));
+                notes.refs.push(Ref::Port(parent.into()));
             }
             let is_bound = self.local.plug(port).is_some();
             let zone = self.zones.get(&port.logical_port);

@@ -22,6 +22,22 @@ pub(super) struct Flow {
     pub actions: Vec<Action>,
 }
 
+/// What is noted of a row while it is lowered.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// What it refers to.
+    pub refs: Refs,
+    /// The first thing that is wrong with it.
+    pub trouble: Option<Box<str>>,
+}
+
+impl Notes {
+    /// Something is wrong with the row.
+    pub fn say(&mut self, sentence: String) {
+        self.trouble.get_or_insert(sentence.into());
+    }
+}
+
 /// What rows are lowered by.
 #[derive(Clone, Copy)]
 pub(super) struct Base<'a> {
@@ -75,35 +91,37 @@ impl Base<'_> {
     }
 
     /// The flows of a port.
-    pub fn port(&self, port: &PortBinding, refs: &mut Refs) -> Vec<Flow> {
-        refs.push(Ref::Port(port.logical_port.as_str().into()));
-        refs.push(Ref::Datapath(port.datapath));
+    pub fn port(&self, port: &PortBinding, notes: &mut Notes) -> Vec<Flow> {
+        notes.refs.push(Ref::Port(port.logical_port.as_str().into()));
+        notes.refs.push(Ref::Datapath(port.datapath));
         let mut flows = Vec::new();
         let Some(datapath) = self.local_key(port.datapath) else { return flows };
         match port.kind.as_str() {
-            "patch" => self.hop(port, datapath, refs, &mut flows),
-            "l3gateway" if self.local.is_resident(port) => self.hop(port, datapath, refs, &mut flows),
+            "patch" => self.hop(port, datapath, notes, &mut flows),
+            "l3gateway" if self.local.is_resident(port) => self.hop(port, datapath, notes, &mut flows),
             "chassisredirect" if self.local.is_resident(port) => {
-                self.gateway(port, datapath, refs, &mut flows)
+                self.gateway(port, datapath, notes, &mut flows)
             }
-            _ => self.plugged(port, datapath, refs, &mut flows),
+            _ => self.plugged(port, datapath, notes, &mut flows),
         }
         flows
     }
 
     /// A port that is here, or may be reached by the physical network of its datapath.
-    fn plugged(&self, port: &PortBinding, datapath: u32, refs: &mut Refs, flows: &mut Vec<Flow>) {
+    fn plugged(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let parent = parent(port);
-        refs.extend(parent.map(|name| Ref::Port(name.into())));
-        if parent.is_some() && port.tag.is_none() {
-            return;
+        notes.refs.extend(parent.map(|name| Ref::Port(name.into())));
+        if let Some(name) = parent
+            && port.tag.is_none_or(|tag| tag == 0)
+        {
+            return notes.say(format!("it is inside \"{name}\" and has no tag, so that nothing finds it"));
         }
         let plug = self.local.plug(port);
         let mut wire = None;
         if plug.is_none_or(|plug| plug.tag.is_some()) {
-            refs.push(Ref::Wire(port.datapath));
+            notes.refs.push(Ref::Wire(port.datapath));
             let name = self.local.wire(port.datapath);
-            refs.extend(name.map(|name| Ref::Port(name.into())));
+            notes.refs.extend(name.map(|name| Ref::Port(name.into())));
             wire = name.and_then(|name| self.store.port(name)).map(|(_, wire)| &**wire);
         }
         let Some(plug) = plug else {
@@ -243,13 +261,18 @@ impl Base<'_> {
     }
 
     /// Over to the peer of a patch port: a new beginning in another datapath.
-    fn hop(&self, port: &PortBinding, datapath: u32, refs: &mut Refs, flows: &mut Vec<Flow>) {
+    fn hop(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let Some(name) = port.options.get("peer") else { return };
-        refs.push(Ref::Port(name.as_str().into()));
-        let Some((_, peer)) = self.store.port(name) else { return };
-        refs.push(Ref::Datapath(peer.datapath));
-        let is_mutual = peer.kind == port.kind && peer.options.get("peer") == Some(&port.logical_port);
-        let Some(key) = self.local_key(peer.datapath).filter(|_| is_mutual) else { return };
+        notes.refs.push(Ref::Port(name.as_str().into()));
+        let Some((_, peer)) = self.store.port(name) else {
+            return notes.say(format!("its peer \"{name}\" is not there, so that nothing passes"));
+        };
+        notes.refs.push(Ref::Datapath(peer.datapath));
+        if peer.kind != port.kind || peer.options.get("peer") != Some(&port.logical_port) {
+            return notes
+                .say(format!("its peer \"{name}\" has another peer or type, so that nothing passes"));
+        }
+        let Some(key) = self.local_key(peer.datapath) else { return };
         self.deliver(port, datapath, None, flows);
         let zones = [DNAT_ZONE, SNAT_ZONE, PORT_ZONE];
         let mut over = vec![Action::CtClear];
@@ -268,13 +291,13 @@ impl Base<'_> {
     }
 
     /// To the router's port for which this chassis is the gateway.
-    fn gateway(&self, port: &PortBinding, datapath: u32, refs: &mut Refs, flows: &mut Vec<Flow>) {
+    fn gateway(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let Some(name) = port.options.get("distributed-port") else { return };
-        refs.push(Ref::Port(name.as_str().into()));
-        let Some((_, distributed)) = self.store.port(name) else { return };
-        if distributed.datapath != port.datapath {
-            return;
-        }
+        notes.refs.push(Ref::Port(name.as_str().into()));
+        let distributed = self.store.port(name).filter(|(_, other)| other.datapath == port.datapath);
+        let Some((_, distributed)) = distributed else {
+            return notes.say(format!("its router has no port \"{name}\", so that nothing passes"));
+        };
         let mut actions = vec![load(OUTPORT, distributed.tunnel_key)];
         self.load_zones(distributed, &mut actions);
         actions.push(go_to(self.numbers.check_loopback));

@@ -476,3 +476,61 @@ fn gateways_are_ready_before_they_are_needed() {
     database.commit(claimed).unwrap();
     assert_eq!(leads(&lowering.update(&cursor.poll(&database), &bindings)), 1);
 }
+
+#[test]
+fn rows_that_say_nothing_are_named() {
+    let port = |name: &str, kind: &str, n: u8| PortBinding {
+        logical_port: name.to_owned(),
+        kind: kind.to_owned(),
+        datapath: uuid(Table::DatapathBinding, n),
+        tunnel_key: 1,
+        chassis: Some(CHASSIS),
+        ..PortBinding::default()
+    };
+    let at = |n: u8| uuid(Table::PortBinding, n);
+    let mut rows = beginning();
+    let security = ["nobody 10.0.0.1".to_owned(), "02:00:00:00:00:01".to_owned()].into();
+    rows.put(at(0), PortBinding { port_security: security, ..port("a", "", 0) });
+    let inside = PortBinding { parent_port: Some("a".to_owned()), tunnel_key: 2, ..port("in", "", 0) };
+    rows.put(at(1), inside);
+    let options = pairs(&[("distributed-port", "a")]);
+    rows.put(at(2), PortBinding { options, ..port("cr", "chassisredirect", 2) });
+    let datapath = uuid(Table::DatapathBinding, 0);
+    let group = MulticastGroup {
+        datapath,
+        name: "_MC_flood".to_owned(),
+        tunnel_key: 0x8000,
+        ports: [at(0), at(2)].into(),
+    };
+    rows.put(uuid(Table::MulticastGroup, 0), group);
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let bindings = Bindings { chassis: "me".to_owned(), ports: [("a".to_owned(), PortNo(1))].into() };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    let mut told: Vec<(Table, Uuid, String)> = lowering
+        .troubles()
+        .into_iter()
+        .map(|Trouble { table, uuid, sentence }| (table, uuid, sentence))
+        .collect();
+    told.sort();
+    let mut expected = vec![
+        (
+            Table::MulticastGroup,
+            uuid(Table::MulticastGroup, 0),
+            "its port \"cr\" is in another datapath and left out",
+        ),
+        (
+            Table::PortBinding,
+            at(0),
+            "port security \"nobody 10.0.0.1\" names no Ethernet address and counts for nothing",
+        ),
+        (Table::PortBinding, at(1), "it is inside \"a\" and has no tag, so that nothing finds it"),
+        (Table::PortBinding, at(2), "its router has no port \"a\", so that nothing passes"),
+    ];
+    expected.sort();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
+    assert_eq!(told, expected);
+}

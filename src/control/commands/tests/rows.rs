@@ -193,3 +193,38 @@ fn what_the_tables_refuse_is_among_the_troubles_until_they_take_it() {
         assert_eq!(bench.objects().await.0, [0x1000_0001]);
     });
 }
+
+#[test]
+fn show_says_what_the_switch_is_of_logical_networks() {
+    bench(async |mut bench| {
+        let section = |show: String| -> Vec<String> {
+            let lines = show.lines().skip_while(|line| !line.starts_with("logical"));
+            lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+        };
+        assert_eq!(section(bench.ok("show", &[]).await), [""; 0]);
+        assert_eq!(bench.json("show", &[]).await["logical"], Value::Null);
+        let loaded = bench.second_host(&real()).await;
+        let [rows, flows, troubles] =
+            ["rows", "flows", "troubles"].map(|name| loaded[name].as_u64().unwrap());
+        assert!(rows > 0 && flows > 0 && troubles > 0, "{loaded}");
+        assert_eq!(
+            section(bench.ok("show", &[]).await),
+            [
+                format!("logical  chassis hv2: {rows} rows loaded, 2 ports bound, {flows} flows"),
+                format!(
+                    "         {troubles} rows cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+                )
+            ]
+        );
+        assert_eq!(
+            bench.json("show", &[]).await["logical"],
+            json!({"chassis": "hv2", "known": true, "rows": rows, "bound": 2, "flows": flows, "troubles": troubles})
+        );
+        bench.ok("sbctl/load", &["--chassis=hv9", &real()]).await;
+        let shown = section(bench.ok("show", &[]).await);
+        assert!(shown[0].starts_with("logical  chassis hv9, which no row knows: "), "{shown:?}");
+        bench.ok("sbctl/load", &[&real()]).await;
+        let shown = section(bench.ok("show", &[]).await);
+        assert!(shown[0].starts_with("logical  no chassis: "), "{shown:?}");
+    });
+}
