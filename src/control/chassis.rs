@@ -15,13 +15,16 @@ use crate::datapath::Generation;
 use crate::logical::rows::tables::PortBinding;
 use crate::logical::rows::{Cursor, Delta, Store, Transaction, Uuid};
 use crate::lower::{Bindings, Changes, Lowering, Numbers, Refused, Trouble, Zones};
-use crate::packet::PortNo;
 use crate::pipeline::Batch;
 use crate::pipeline::flow::{FlowOptions, Match};
 use crate::pipeline::flowmod::{Command, FlowMod};
+use crate::pipeline::objectmod::{GroupMod, MeterMod};
+use crate::pipeline::syntax::print_match;
 
 /// Rows that are lowered at once; more of them on another thread, while other commands go on.
 const STRETCH: usize = 64;
+/// Flows of users that are named in the log when they give way at once.
+const MAX_NAMED: usize = 16;
 
 /// How far rows and ports have become flows.
 pub struct Following {
@@ -91,8 +94,9 @@ impl Switch {
         };
         let mut state = self.state_mut();
         match lowered {
-            Ok((following, changes)) => {
-                state.install(|batch| changes.apply(batch));
+            Ok((mut following, changes)) => {
+                let refused = state.install(|batch| changes.apply(batch));
+                following.lowering.note(&changes, refused);
                 state.logical.following = Some(following);
             }
             // What was lowered is lost with it; the next one begins anew.
@@ -136,9 +140,7 @@ impl State {
 
     /// Nothing lowered yet, and none of what was.
     fn start_over(&mut self) -> Box<Following> {
-        self.install(|batch| {
-            batch.apply(&everything_lowered()).err().map(Refused::from).into_iter().collect()
-        });
+        self.install(take_out_lowered);
         Box::new(Following {
             lowering: Lowering::new(Numbers::default(), Zones::default()),
             cursor: self.logical.rows.subscribe_from_nothing(),
@@ -146,25 +148,33 @@ impl State {
         })
     }
 
-    /// Changes flows, groups and meters with one publication; what cannot be had is left out and told of.
-    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) {
+    /// Changes flows, groups and meters with one publication. What cannot be had is left out and told of, and so is what
+    /// a user had put where rows have their flows.
+    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) -> Vec<Refused> {
         let stats = Arc::clone(self.datapath.flow_stats());
         let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
         let refused = change(&mut batch);
-        if let Some(error) = refused.first() {
-            let count = refused.len();
-            tracing::error!(count, %error, "flows of logical networks are left out, the first for this");
+        if let Some(first) = refused.first() {
+            tracing::error!(count = refused.len(), "logical networks lack something: {first}");
         }
-        self.publish_batch(batch);
+        let displaced = self.publish_batch(batch).displaced;
+        for flow in displaced.iter().take(MAX_NAMED) {
+            let (table, cookie) = (flow.table, flow.options.cookie);
+            let matcher = print_match(&flow.matcher(), flow.priority, &());
+            tracing::warn!("the flow cookie={cookie:#x},table={table},{matcher} gave way to one of rows");
+        }
+        if displaced.len() > MAX_NAMED {
+            tracing::warn!("and so did {} more", displaced.len() - MAX_NAMED);
+        }
+        refused
     }
 
     /// What is to be changed of the port bindings, so that they say which are here.
     fn claims(&self) -> Option<Transaction> {
         let store = self.logical.rows.snapshot();
         let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
         // Ports of other kinds are no chassis's, or that of whom the rows name.
-        changed(store, |name, row| match (here.contains_key(name), row.chassis == Some(own)) {
+        changed(store, |row| match (self.is_here(row), row.chassis == Some(own)) {
             _ if !row.kind.is_empty() => None,
             (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
             (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
@@ -176,29 +186,22 @@ impl State {
     fn ups(&self) -> Option<Transaction> {
         let store = self.logical.rows.snapshot();
         let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
-        changed(store, |name, row| {
-            let comes_up = here.contains_key(name) && row.chassis == Some(own) && row.up != Some(true);
+        changed(store, |row| {
+            let comes_up = self.is_here(row) && row.chassis == Some(own) && row.up != Some(true);
             comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
         })
     }
 
-    /// The logical ports that were bound when rows were last followed.
-    fn here(&self) -> BTreeMap<&str, PortNo> {
-        let following = self.logical.following.iter();
-        following
-            .flat_map(|following| &following.bindings.ports)
-            .map(|(name, port)| (&**name, *port))
-            .collect()
+    /// Whether a logical port was here when rows were last followed.
+    fn is_here(&self, port: &PortBinding) -> bool {
+        self.logical.following.as_ref().is_some_and(|following| following.lowering.is_here(port))
     }
 }
 
 /// A transaction with the port bindings that are to be another; none if none is.
-fn changed(store: &Store, change: impl Fn(&str, &PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
-    let rows: Vec<(Uuid, PortBinding)> = store
-        .iter::<PortBinding>()
-        .filter_map(|(uuid, row)| Some((uuid, change(&row.logical_port, row)?)))
-        .collect();
+fn changed(store: &Store, change: impl Fn(&PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
+    let rows: Vec<(Uuid, PortBinding)> =
+        store.iter::<PortBinding>().filter_map(|(uuid, row)| Some((uuid, change(row)?))).collect();
     if rows.is_empty() {
         return None;
     }
@@ -207,8 +210,9 @@ fn changed(store: &Store, change: impl Fn(&str, &PortBinding) -> Option<PortBind
     Some(transaction)
 }
 
-fn everything_lowered() -> FlowMod {
-    FlowMod {
+/// Takes out all that rows had asked for.
+fn take_out_lowered(batch: &mut Batch<'_>) -> Vec<Refused> {
+    let flows = FlowMod {
         command: Command::Delete,
         table: None,
         priority: 0,
@@ -217,5 +221,10 @@ fn everything_lowered() -> FlowMod {
         out_port: None,
         actions: Arc::default(),
         options: FlowOptions { lowered: true, ..FlowOptions::default() },
-    }
+    };
+    // To delete is never refused.
+    let _ = batch.apply(&flows);
+    let _ = batch.apply_lowered_group(&GroupMod::Delete(None));
+    let _ = batch.apply_lowered_meter(&MeterMod::Delete(None));
+    Vec::new()
 }

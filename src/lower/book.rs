@@ -5,18 +5,20 @@
 //! [`Book::finish`] and [`Book::finish`] the book remembers what was installed before, so that what was taken out and
 //! put in again costs nobody anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::objects::ObjectChanges;
 use super::packed::{Layout, Masks, Packed, unpack};
+use super::refused::Refused;
 use crate::action::Action;
 use crate::logical::rows::{Table, Uuid};
 use crate::pipeline::flow::FlowOptions;
-use crate::pipeline::flowmod::{Command, FlowMod, FlowModError};
+use crate::pipeline::flowmod::{Command, FlowMod};
 use crate::pipeline::objectmod::ObjectError;
+use crate::pipeline::objects::Named;
 use crate::pipeline::{Batch, Match};
 
 /// What makes flows: a row, and for a logical flow the datapath that it is made for.
@@ -28,6 +30,13 @@ pub(super) struct Unit {
     pub table: Table,
     /// Key of the datapath of a logical flow; else 0.
     pub datapath: u32,
+}
+
+impl Unit {
+    /// The row; none for what no row asks for.
+    fn row(&self) -> Option<(Table, Uuid)> {
+        (self.uuid != Uuid(0)).then_some((self.table, self.uuid))
+    }
 }
 
 /// A unit by its number.
@@ -66,10 +75,23 @@ struct Slot {
 }
 
 /// What is installed of a flow.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Installed {
-    cookie: u64,
+    unit: Unit,
     actions: Arc<[Action]>,
+}
+
+/// By what stands in the tables.
+impl PartialEq for Installed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cookie() == other.cookie() && self.actions == other.actions
+    }
+}
+
+impl Installed {
+    fn cookie(&self) -> u64 {
+        self.unit.uuid.first_word().into()
+    }
 }
 
 /// All flows.
@@ -84,14 +106,14 @@ pub(super) struct Book {
 }
 
 impl Slot {
-    fn installed(&self, unit: impl Fn(UnitId) -> Uuid) -> Option<Installed> {
-        let lowest = self.makers.iter().map(|(id, _)| unit(*id)).min()?;
+    fn installed(&self, unit: impl Fn(UnitId) -> Unit) -> Option<Installed> {
+        let lowest = self.makers.iter().map(|(id, _)| unit(*id)).min_by_key(|unit| unit.uuid)?;
         let plain = self.makers.iter().filter_map(|(id, body)| match body {
             Body::Actions(actions) => Some((unit(*id), actions)),
             Body::Clause { .. } => None,
         });
-        if let Some((uuid, actions)) = plain.min_by_key(|(uuid, _)| *uuid) {
-            return Some(Installed { cookie: uuid.first_word().into(), actions: Arc::clone(actions) });
+        if let Some((unit, actions)) = plain.min_by_key(|(unit, _)| unit.uuid) {
+            return Some(Installed { unit, actions: Arc::clone(actions) });
         }
         let mut clauses: SmallVec<[(u32, u8, u8); 4]> = SmallVec::new();
         for (_, body) in &self.makers {
@@ -101,7 +123,7 @@ impl Slot {
         }
         clauses.sort_unstable();
         let actions = clauses.into_iter().map(|(id, clause, of)| Action::Conjunction { id, clause, of });
-        Some(Installed { cookie: lowest.first_word().into(), actions: actions.collect() })
+        Some(Installed { unit: lowest, actions: actions.collect() })
     }
 }
 
@@ -119,7 +141,7 @@ impl Book {
         priority: u16,
         matcher: Packed,
         body: Body,
-        units: impl Fn(UnitId) -> Uuid,
+        units: impl Fn(UnitId) -> Unit,
     ) -> Option<FlowId> {
         let place = Place { table, priority, matcher };
         let id = match self.places.get(&place) {
@@ -152,14 +174,14 @@ impl Book {
     }
 
     /// A unit makes that flow no longer.
-    pub fn unmake(&mut self, id: FlowId, unit: UnitId, units: impl Fn(UnitId) -> Uuid) {
+    pub fn unmake(&mut self, id: FlowId, unit: UnitId, units: impl Fn(UnitId) -> Unit) {
         self.touch(id, units);
         if let Some(slot) = self.slots.get_mut(id as usize) {
             slot.makers.retain(|(maker, _)| *maker != unit);
         }
     }
 
-    fn touch(&mut self, id: FlowId, units: impl Fn(UnitId) -> Uuid) {
+    fn touch(&mut self, id: FlowId, units: impl Fn(UnitId) -> Unit) {
         if let Some(slot) = self.slots.get_mut(id as usize)
             && !slot.touched
         {
@@ -169,7 +191,7 @@ impl Book {
     }
 
     /// What has changed since the last time.
-    pub fn finish(&mut self, units: impl Fn(UnitId) -> Uuid) -> Changes {
+    pub fn finish(&mut self, units: impl Fn(UnitId) -> Unit) -> Changes {
         let mut changes = Changes::default();
         for (id, before) in std::mem::take(&mut self.touched) {
             let Some(slot) = self.slots.get_mut(id as usize) else { continue };
@@ -190,7 +212,7 @@ impl Book {
     }
 
     /// All flows as they are installed, in no order.
-    pub fn flows(&self, units: impl Fn(UnitId) -> Uuid) -> impl Iterator<Item = LoweredFlow> {
+    pub fn flows(&self, units: impl Fn(UnitId) -> Unit) -> impl Iterator<Item = LoweredFlow> {
         self.places.values().filter_map(move |id| {
             let slot = self.slots.get(*id as usize)?;
             lowered(&self.masks, &slot.place, slot.installed(&units).as_ref())
@@ -203,7 +225,8 @@ fn lowered(masks: &Masks, place: &Place, installed: Option<&Installed>) -> Optio
     Some(LoweredFlow {
         table: place.table,
         priority: place.priority,
-        cookie: installed.cookie,
+        row: installed.unit.row(),
+        cookie: installed.cookie(),
         actions: Arc::clone(&installed.actions),
         layout: Arc::clone(masks.layout(&place.matcher)?),
         words: SmallVec::from_slice(place.matcher.words()),
@@ -217,7 +240,9 @@ pub struct LoweredFlow {
     pub table: u8,
     /// Its priority.
     pub priority: u16,
-    /// First 32 bits of the uuid of the row that it belongs to; 0 if none.
+    /// The row that it belongs to, if it does to any.
+    pub row: Option<(Table, Uuid)>,
+    /// First 32 bits of the uuid of that row; 0 if none.
     pub cookie: u64,
     /// What is done.
     pub actions: Arc<[Action]>,
@@ -254,32 +279,23 @@ pub struct Changes {
     pub(super) objects: ObjectChanges,
 }
 
-/// Why a part of a change is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// A flow.
-    #[error(transparent)]
-    Flow(#[from] FlowModError),
-    /// A group or a meter.
-    #[error(transparent)]
-    Object(#[from] ObjectError),
-}
-
 impl Changes {
     /// Puts all of it into a batch: groups and meters before the flows that name them. What is refused is left out and
-    /// given back.
+    /// given back. A user's flow gives way to one with the same match and priority, which the batch tells of.
     pub fn apply(&self, batch: &mut Batch<'_>) -> Vec<Refused> {
         let ObjectChanges { groups, meters, groups_after, meters_after } = &self.objects;
-        let mut refused: Vec<Refused> = Vec::new();
-        refused.extend(groups.iter().filter_map(|group| batch.apply_group(group).err()).map(Refused::from));
-        refused.extend(meters.iter().filter_map(|meter| batch.apply_meter(meter).err()).map(Refused::from));
-        refused.extend(self.flow_mods().filter_map(|flow| batch.apply(&flow).err()).map(Refused::from));
-        refused.extend(
-            groups_after.iter().filter_map(|group| batch.apply_group(group).err()).map(Refused::from),
-        );
-        refused.extend(
-            meters_after.iter().filter_map(|meter| batch.apply_meter(meter).err()).map(Refused::from),
-        );
+        let mut refused = Vec::new();
+        refused.extend(groups.iter().filter_map(|group| Refused::group(batch, group)));
+        refused.extend(meters.iter().filter_map(|meter| Refused::meter(batch, meter)));
+        let objects: BTreeMap<Named, ObjectError> = refused.iter().filter_map(Refused::object).collect();
+        let taken = self.taken.iter().map(|flow| (flow, Command::DeleteStrict));
+        for (flow, command) in taken.chain(self.put.iter().map(put)) {
+            if let Err(why) = batch.apply(&flow.as_mod(command)) {
+                refused.push(Refused::flow(flow, why, &objects));
+            }
+        }
+        refused.extend(groups_after.iter().filter_map(|group| Refused::group(batch, group)));
+        refused.extend(meters_after.iter().filter_map(|meter| Refused::meter(batch, meter)));
         refused
     }
 
@@ -306,10 +322,11 @@ impl Changes {
     /// The changes of flows, each made when it is asked for. A flow that was there keeps its counters.
     pub fn flow_mods(&self) -> impl Iterator<Item = FlowMod> {
         let taken = self.taken.iter().map(|flow| flow.as_mod(Command::DeleteStrict));
-        let put = self
-            .put
-            .iter()
-            .map(|(flow, is_new)| flow.as_mod(if *is_new { Command::Add } else { Command::ModifyStrict }));
-        taken.chain(put)
+        taken.chain(self.put.iter().map(put).map(|(flow, command)| flow.as_mod(command)))
     }
+}
+
+/// How a flow is put in.
+fn put((flow, is_new): &(LoweredFlow, bool)) -> (&LoweredFlow, Command) {
+    (flow, if *is_new { Command::Add } else { Command::ModifyStrict })
 }

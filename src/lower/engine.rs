@@ -4,7 +4,7 @@
 //! what it referred to. An update collects the units whose row changed, whose datapath came or went, or which referred
 //! to something that changed; takes back what they made; and lowers them from the rows as they are now.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -16,7 +16,8 @@ use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Asked, Object, Objects};
 use super::packed::Packed;
-use super::physical::{Base, Flow, zone_names};
+use super::physical::{Base, Flow, Notes, zone_names};
+use super::refused::{LeftOut, Refused};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
 use crate::logical::action::Kind;
@@ -79,6 +80,7 @@ pub struct Lowering {
     conjunctions: Conjunctions,
     objects: Objects,
     book: Book,
+    left_out: LeftOut,
     /// Datapaths by key, and whether they are switches: for the time of an update.
     datapaths: HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>,
 }
@@ -91,8 +93,8 @@ impl Units {
         self.list.get(id as usize)
     }
 
-    fn uuid(&self, id: UnitId) -> Uuid {
-        self.get(id).map_or(Uuid(0), |made| made.unit.uuid)
+    fn unit(&self, id: UnitId) -> Unit {
+        self.get(id).map_or(NOBODY, |made| made.unit)
     }
 
     fn enter(&mut self, made: Made) -> UnitId {
@@ -188,6 +190,7 @@ impl Lowering {
             conjunctions: Conjunctions::default(),
             objects: Objects::default(),
             book: Book::default(),
+            left_out: LeftOut::default(),
             datapaths: HashMap::default(),
         }
     }
@@ -214,7 +217,7 @@ impl Lowering {
 
     /// All flows, in no order.
     pub fn flows(&self) -> impl Iterator<Item = LoweredFlow> {
-        self.book.flows(|id| self.units.uuid(id))
+        self.book.flows(|id| self.units.unit(id))
     }
 
     /// All groups that flows name, in no order.
@@ -229,19 +232,27 @@ impl Lowering {
 
     /// Rows that were not lowered, or only in part, by table and uuid; a row at most once.
     pub fn troubles(&self) -> Vec<Trouble> {
-        let all = self.units.list.iter().filter(|made| made.trouble.is_some());
-        let mut found: Vec<Trouble> = all
-            .map(|made| Trouble {
-                table: made.unit.table,
-                uuid: made.unit.uuid,
-                sentence: made.trouble.as_deref().unwrap_or_default().to_owned(),
-            })
-            .collect();
-        found.sort_by(|one, other| {
-            (one.table, one.uuid, &one.sentence).cmp(&(other.table, other.uuid, &other.sentence))
-        });
-        found.dedup_by(|one, other| (one.table, one.uuid) == (other.table, other.uuid));
-        found
+        let mut found: BTreeMap<(Table, Uuid), String> = self.left_out.by_row();
+        let mut own: Vec<(Unit, &str)> =
+            self.units.list.iter().filter_map(|made| Some((made.unit, made.trouble.as_deref()?))).collect();
+        own.sort_unstable_by_key(|(unit, sentence)| (unit.table, unit.uuid, *sentence));
+        own.dedup_by_key(|(unit, _)| (unit.table, unit.uuid));
+        for (unit, sentence) in own {
+            let all = found.entry((unit.table, unit.uuid)).or_default();
+            *all = if all.is_empty() { sentence.to_owned() } else { format!("{sentence}; {all}") };
+        }
+        let trouble = |((table, uuid), sentence)| Trouble { table, uuid, sentence };
+        found.into_iter().map(trouble).collect()
+    }
+
+    /// Takes note of what the tables refused of a change, so that it is among the troubles until they take it.
+    pub fn note(&mut self, changes: &Changes, refused: Vec<Refused>) {
+        self.left_out.note(changes, refused);
+    }
+
+    /// Whether a port is bound here, or inside one that is.
+    pub fn is_here(&self, port: &PortBinding) -> bool {
+        self.local.plug(port).is_some()
     }
 
     /// Whether this chassis has a datapath: flows that concern it are here.
@@ -273,7 +284,7 @@ impl Lowering {
             let numbers = self.take_back(*unit);
             self.lower(*unit, &delta.after, numbers);
         }
-        let mut changes = self.book.finish(|id| self.units.uuid(id));
+        let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes
     }
@@ -282,30 +293,40 @@ impl Lowering {
     fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
         let is_renamed = self.local.chassis_name() != bindings.chassis;
         for name in self.local.bind(bindings) {
-            match self.local.bound(&name) {
-                Some(_) => self.zones.need(name.clone()),
-                None => self.zones.release(&name),
+            for name in self.local.nested_in(&name).into_iter().chain([name]) {
+                self.local.note(&name, &delta.after);
+                self.settle_zone(&name);
+                stale.refs.insert(Ref::Port(name.into()));
             }
-            self.local.note(&name, &delta.after);
-            stale.refs.insert(Ref::Port(name.into()));
         }
         let is_moved = self.local.find_chassis(&delta.after);
         let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);
         if is_renamed || is_moved || delta.changes.iter().any(of_gateways) {
             for (_, port) in delta.after.iter::<PortBinding>() {
                 if matches!(port.kind.as_str(), "l3gateway" | "chassisredirect") {
-                    self.note(port, &delta.after);
+                    self.note_port(port, &delta.after);
                     stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                 }
             }
         }
     }
 
-    fn note(&mut self, port: &PortBinding, store: &Store) {
+    fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
+        if port.parent_port.is_some() {
+            self.settle_zone(&port.logical_port);
+        }
         // Where its gateway is may decide where a router's port leads.
         if let Some(distributed) = port.options.get("distributed-port") {
             self.local.note(distributed, store);
+        }
+    }
+
+    /// Ports that are here have a zone each.
+    fn settle_zone(&mut self, name: &str) {
+        match self.local.bound(name).is_some() || self.local.is_nested_here(name) {
+            true => self.zones.need(name.to_owned()),
+            false => self.zones.release(name),
         }
     }
 
@@ -325,7 +346,7 @@ impl Lowering {
                     }
                     stale.row(change.table, uuid);
                     for port in rows.into_iter().flatten() {
-                        self.note(port, after);
+                        self.note_port(port, after);
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                     }
                 }
@@ -364,6 +385,7 @@ impl Lowering {
     /// Datapaths that came or went, and the logical flows that changed, which only local datapaths have.
     fn gather_datapaths(&mut self, delta: &Delta, stale: &mut Stale) {
         let (before, after) = (&delta.before, &delta.after);
+        stale.refs.extend(self.local.rewired().into_iter().map(Ref::Wire));
         for datapath in self.local.settle() {
             stale.refs.insert(Ref::Datapath(datapath));
             stale.flows_of(delta, datapath);
@@ -408,7 +430,7 @@ impl Lowering {
         let objects = std::mem::take(&mut made.objects);
         objects.into_iter().for_each(|object| self.objects.release(object));
         for flow in flows {
-            self.book.unmake(flow, id, |id| self.units.uuid(id));
+            self.book.unmake(flow, id, |id| self.units.unit(id));
         }
         for asked in refs {
             if let Some(referring) = self.units.referring.get_mut(&asked) {
@@ -438,7 +460,7 @@ impl Lowering {
         let id = self.units.enter(made);
         let mut flows = SmallVec::with_capacity(output.flows.len());
         for (table, priority, matcher, body) in output.flows {
-            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.uuid(id));
+            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.unit(id));
             flows.extend(flow);
         }
         if let Some(made) = self.units.list.get_mut(id as usize) {
@@ -507,22 +529,24 @@ impl Lowering {
     fn physical(&mut self, unit: Unit, store: &Store) -> Option<Output> {
         let base = Base { store, local: &self.local, zones: &self.zones, numbers: &self.numbers };
         let mut output = Output::default();
-        let refs = &mut output.refs;
+        let mut notes = Notes::default();
         let flows: Vec<Flow> = match unit.table {
             Table::PortBinding => {
                 let port = store.get::<PortBinding>(unit.uuid)?;
-                let mut flows = base.port(port, refs);
-                flows.extend(base.security(port));
+                let mut flows = base.port(port, &mut notes);
+                flows.extend(base.security(port, &mut notes));
                 flows
             }
-            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, refs),
-            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, refs),
-            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, refs),
-            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, refs),
+            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, &mut notes),
+            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, &mut notes),
+            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, &mut notes),
+            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, &mut notes),
             _ => base.fixed(),
         };
-        refs.sort_unstable();
-        refs.dedup();
+        output.refs = notes.refs;
+        output.trouble = notes.trouble;
+        output.refs.sort_unstable();
+        output.refs.dedup();
         output.flows.extend(flows.into_iter().map(|flow| {
             let matcher = self.book.masks.pack(&flow.matcher);
             (flow.table, flow.priority, matcher, Body::Actions(flow.actions.into()))
@@ -547,6 +571,8 @@ fn is_same_port(old: &PortBinding, new: &PortBinding) -> bool {
     of(old) == of(new)
         && old.logical_port == new.logical_port
         && old.kind == new.kind
+        && old.parent_port == new.parent_port
+        && old.additional_chassis.is_empty() == new.additional_chassis.is_empty()
         && old.options == new.options
         && old.port_security == new.port_security
         && (old.chassis == new.chassis || old.kind != "chassisredirect")

@@ -21,7 +21,7 @@
 //! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows; `objects` has the
 //! groups and meters that flows name; `physical`, `multicast`, `learned` and `security` make the flows of ports, groups,
 //! neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
-//! them, `book` which flow belongs to whom, and `engine` what is to be made anew when a row changes.
+//! them, `book` which flow belongs to whom, `refused` what of it the tables do not take, and `engine` what is to be made anew when a row changes.
 
 mod actions;
 mod book;
@@ -35,15 +35,17 @@ pub mod numbers;
 mod objects;
 mod packed;
 mod physical;
+mod refused;
 mod security;
 #[cfg(test)]
 mod tests;
 mod view;
 mod zones;
 
-pub use book::{Changes, LoweredFlow, Refused};
+pub use book::{Changes, LoweredFlow};
 pub use engine::{Lowering, Trouble};
 pub use numbers::Numbers;
+pub use refused::{Refused, Why};
 pub use zones::Zones;
 
 use std::collections::BTreeMap;

@@ -31,6 +31,7 @@ const MATCHES: &[&str] = &[
     r#"outport == {"a", "b", "c"} && tcp.dst == {1, 2, 4, 8}"#,
     r#"inport == @pg && ip4.src == $as"#,
     r#"inport == @pg && ip4.src == $as && ip4.dst == $as && udp.dst == {1, 2, 3}"#,
+    "ip4.src == {10.0.0.1, 10.0.0.2, 10.0.0.9} && tcp.dst == {1, 2, 4}",
     "ip4.src == $as",
     "ip4.src != $as",
     "ip4.src == $as && ip4.dst == $other",
@@ -54,7 +55,7 @@ const ACTIONS: &[&str] = &[
     "set_meter(100); next;",
     "no action",
 ];
-const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw"];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in"];
 const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what"];
 const CHASSIS: Uuid = Uuid(1 << 100);
 
@@ -117,8 +118,18 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 "p2" => ("patch", pairs(&[("peer", "p1")])),
                 "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
+                "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
+                "ln" => ("localnet", pairs(&[("network_name", "x"), ("vlan-passthru", "true")])),
                 _ => ("", Pairs::new()),
             };
+            // One inside this port or that, or without a VLAN.
+            let parent = match logical_port.as_str() {
+                "in" if is_here => Some("a"),
+                "in" => Some("b"),
+                _ => None,
+            };
+            let parent_port = parent.map(str::to_owned);
+            let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key);
             row(PortBinding {
                 chassis: is_here.then_some(CHASSIS),
                 logical_port,
@@ -126,6 +137,8 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 tunnel_key,
                 kind: kind.to_owned(),
                 options,
+                parent_port,
+                tag,
                 port_security: security.into_iter().map(str::to_owned).collect(),
                 ..PortBinding::default()
             })
@@ -216,6 +229,13 @@ fn beginning() -> Transaction {
         };
         rows.put(uuid(Table::LogicalFlow, 100 + n), flow);
     }
+    let port = PortBinding {
+        logical_port: "here".to_owned(),
+        datapath: uuid(Table::DatapathBinding, 0),
+        tunnel_key: 7,
+        ..Default::default()
+    };
+    rows.put(uuid(Table::PortBinding, 100), port);
     let ip = "192.0.2.1".to_owned();
     rows.put(
         uuid(Table::Encap, 0),
@@ -348,6 +368,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         if let Some(ports) = &step.ports {
             let number = |n: usize| PortNo(1 + ((n + step.number.index(3)) as u16));
             bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
+            bindings.ports.insert("here".to_owned(), PortNo(60));
         }
         let changes = lowering.update(&cursor.poll(&database), &bindings);
         let mut batch = Batch::new(&published, &stats, Instant::now());
@@ -377,8 +398,10 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         let there: BTreeMap<u32, GroupSpec> =
             published.objects().groups().map(|group| (group.id, group.spec())).collect();
         assert_eq!(groups, there);
+        assert_eq!(groups.len(), lowering.groups().count(), "two groups of one number");
         let meters: BTreeMap<u32, MeterSpec> = lowering.meters().map(|meter| (meter.id, meter)).collect();
         assert!(published.objects().meters().iter().map(|meter| meter.spec.id).eq(meters.keys().copied()));
+        assert_eq!(meters.len(), lowering.meters().count(), "two meters of one number");
         let zones = Zones::restored(lowering.zones().iter());
         let mut anew = Lowering::new(Numbers::default(), zones);
         anew.update(&from_nothing(database.snapshot()), &bindings);
@@ -452,4 +475,62 @@ fn gateways_are_ready_before_they_are_needed() {
     claimed.put(uuid(Table::PortBinding, 0), gateway);
     database.commit(claimed).unwrap();
     assert_eq!(leads(&lowering.update(&cursor.poll(&database), &bindings)), 1);
+}
+
+#[test]
+fn rows_that_say_nothing_are_named() {
+    let port = |name: &str, kind: &str, n: u8| PortBinding {
+        logical_port: name.to_owned(),
+        kind: kind.to_owned(),
+        datapath: uuid(Table::DatapathBinding, n),
+        tunnel_key: 1,
+        chassis: Some(CHASSIS),
+        ..PortBinding::default()
+    };
+    let at = |n: u8| uuid(Table::PortBinding, n);
+    let mut rows = beginning();
+    let security = ["nobody 10.0.0.1".to_owned(), "02:00:00:00:00:01".to_owned()].into();
+    rows.put(at(0), PortBinding { port_security: security, ..port("a", "", 0) });
+    let inside = PortBinding { parent_port: Some("a".to_owned()), tunnel_key: 2, ..port("in", "", 0) };
+    rows.put(at(1), inside);
+    let options = pairs(&[("distributed-port", "a")]);
+    rows.put(at(2), PortBinding { options, ..port("cr", "chassisredirect", 2) });
+    let datapath = uuid(Table::DatapathBinding, 0);
+    let group = MulticastGroup {
+        datapath,
+        name: "_MC_flood".to_owned(),
+        tunnel_key: 0x8000,
+        ports: [at(0), at(2)].into(),
+    };
+    rows.put(uuid(Table::MulticastGroup, 0), group);
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let bindings = Bindings { chassis: "me".to_owned(), ports: [("a".to_owned(), PortNo(1))].into() };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    let mut told: Vec<(Table, Uuid, String)> = lowering
+        .troubles()
+        .into_iter()
+        .map(|Trouble { table, uuid, sentence }| (table, uuid, sentence))
+        .collect();
+    told.sort();
+    let mut expected = vec![
+        (
+            Table::MulticastGroup,
+            uuid(Table::MulticastGroup, 0),
+            "its port \"cr\" is in another datapath and left out",
+        ),
+        (
+            Table::PortBinding,
+            at(0),
+            "port security \"nobody 10.0.0.1\" names no Ethernet address and counts for nothing",
+        ),
+        (Table::PortBinding, at(1), "it is inside \"a\" and has no tag, so that nothing finds it"),
+        (Table::PortBinding, at(2), "its router has no port \"a\", so that nothing passes"),
+    ];
+    expected.sort();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
+    assert_eq!(told, expected);
 }

@@ -25,6 +25,8 @@ pub(super) enum Ref {
     Multicast(Uuid, Box<str>),
     /// Whether a datapath is here, its key and its zones.
     Datapath(Uuid),
+    /// By which port the physical network of a datapath is reached.
+    Wire(Uuid),
     /// A datapath by its key.
     Key(u32),
     /// The options that DHCP actions may name.

@@ -582,5 +582,6 @@ mod chassis;
 mod inspection;
 mod objects;
 mod ofproto;
+mod rows;
 mod sbctl;
 mod trace;
