@@ -13,7 +13,7 @@ use std::iter::{once, repeat};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace::logical::rows::tables::{
     AddressSet, DatapathBinding, LogicalDpGroup, LogicalFlow, MulticastGroup, Pairs, PortBinding,
@@ -143,6 +143,31 @@ impl Switch {
 
     /// Follows the rows and says what it took.
     fn follow(&mut self, what: &str) {
+        let Took { rows, flows, polled, lowered, applied, grown, lowering } = self.step();
+        println!(
+            "{what}: {rows} rows, {flows} flows: polled {polled:.1?}, lowered {lowered:.1?}, applied {applied:.1?}; \
+             {} MiB more, {} MiB while lowering",
+            grown >> 20,
+            lowering >> 20
+        );
+    }
+
+    /// A port goes and comes, often; what its coming takes, in the middle.
+    fn go_and_come(&mut self) {
+        let Some((name, number)) = self.bindings.ports.pop_last() else { return };
+        let mut all: Vec<Took> = Vec::new();
+        for _ in 0..101 {
+            self.bindings.ports.remove(&name);
+            self.step();
+            self.bindings.ports.insert(name.clone(), number);
+            all.push(self.step());
+        }
+        all.sort_by_key(|took| took.lowered + took.applied);
+        let Took { flows, lowered, applied, .. } = &all[50];
+        println!("one port more, 50th of 101: {flows} flows: lowered {lowered:.1?}, applied {applied:.1?}");
+    }
+
+    fn step(&mut self) -> Took {
         let before = IN_USE.load(Relaxed);
         let began = Instant::now();
         let delta = self.cursor.poll(&self.database);
@@ -158,13 +183,21 @@ impl Switch {
         let applied = began.elapsed();
         let (rows, flows) = (delta.changes.len(), changes.len());
         drop((delta, changes));
-        let grown = IN_USE.load(Relaxed).saturating_sub(before) >> 10;
-        let (mib, lowering) = (grown >> 10, of_lowering.saturating_sub(before) >> 20);
-        println!(
-            "{what}: {rows} rows, {flows} flows: polled {polled:.1?}, lowered {lowered:.1?}, applied {applied:.1?}; \
-             {mib} MiB more, {lowering} MiB while lowering"
-        );
+        let grown = IN_USE.load(Relaxed).saturating_sub(before);
+        let lowering = of_lowering.saturating_sub(before);
+        Took { rows, flows, polled, lowered, applied, grown, lowering }
     }
+}
+
+/// What following takes: time, and bytes more than before.
+struct Took {
+    rows: usize,
+    flows: usize,
+    polled: Duration,
+    lowered: Duration,
+    applied: Duration,
+    grown: usize,
+    lowering: usize,
 }
 
 /// Rows of a dump, and then those of another one.
@@ -187,11 +220,7 @@ fn of_dumps(files: &[String]) {
             switch.bindings.ports = names.zip((1..).map(PortNo)).collect();
         }
         switch.follow("all of it");
-        if let Some((name, number)) = switch.bindings.ports.pop_last() {
-            switch.follow("one port less");
-            switch.bindings.ports.insert(name, number);
-            switch.follow("one port more");
-        }
+        switch.go_and_come();
     }
 }
 
