@@ -58,16 +58,21 @@ impl Switch {
     /// that.
     pub async fn follow(&self) -> Published {
         let _turn = self.following_turn().await;
+        let began = Instant::now();
         let mut generation = self.step().await;
+        let changed = began.elapsed();
         let claims = self.state().claims();
         if self.commit(claims) {
             generation = self.step().await;
         }
+        let claimed = began.elapsed();
         let published = self.settle(generation).await;
+        let settled = began.elapsed();
         let up = self.state().ups();
         if self.commit(up) {
             self.step().await;
         }
+        tracing::debug!(?changed, ?claimed, ?settled, up = ?began.elapsed(), "rows and ports followed");
         published
     }
 

@@ -133,7 +133,7 @@ impl Book {
         self.places.len()
     }
 
-    /// A unit makes a flow. Its number, or none if the unit has made the very same one before.
+    /// A unit makes a flow. Its number, or none if the unit has just made the very same one.
     pub fn make(
         &mut self,
         unit: UnitId,
@@ -166,7 +166,9 @@ impl Book {
         };
         self.touch(id, units);
         let slot = self.slots.get_mut(id as usize)?;
-        if slot.makers.iter().any(|(maker, made)| *maker == unit && *made == body) {
+        // A unit is lowered in one go, so what it has made of this stands at the end, behind what hundreds of others may have.
+        let just_before = slot.makers.iter().rev().take_while(|(maker, _)| *maker == unit);
+        if just_before.into_iter().any(|(_, made)| *made == body) {
             return None;
         }
         slot.makers.push((unit, body));
@@ -179,6 +181,32 @@ impl Book {
         if let Some(slot) = self.slots.get_mut(id as usize) {
             slot.makers.retain(|(maker, _)| *maker != unit);
         }
+    }
+
+    /// A unit makes a flow no longer with that body. Its number, if it did.
+    pub fn unmake_one(
+        &mut self,
+        unit: UnitId,
+        table: u8,
+        priority: u16,
+        matcher: Packed,
+        body: &Body,
+        units: impl Fn(UnitId) -> Unit,
+    ) -> Option<FlowId> {
+        let id = *self.places.get(&Place { table, priority, matcher })?;
+        self.touch(id, units);
+        let slot = self.slots.get_mut(id as usize)?;
+        let place = slot.makers.iter().position(|(maker, made)| *maker == unit && made == body)?;
+        slot.makers.remove(place);
+        Some(id)
+    }
+
+    /// The actions with which a unit makes a flow.
+    pub fn actions(&self, id: FlowId, unit: UnitId) -> Option<&Arc<[Action]>> {
+        self.slots.get(id as usize)?.makers.iter().find_map(|(maker, body)| match body {
+            Body::Actions(actions) if *maker == unit => Some(actions),
+            _ => None,
+        })
     }
 
     fn touch(&mut self, id: FlowId, units: impl Fn(UnitId) -> Unit) {

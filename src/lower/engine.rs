@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::Bindings;
 use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
 use super::flow::Reader;
+use super::grown::Resized;
 use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Asked, Object, Objects};
@@ -21,8 +22,9 @@ use super::refused::{LeftOut, Refused};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
 use crate::logical::action::Kind;
+use crate::logical::names::AddressSet;
 use crate::logical::rows::tables::{
-    AddressSet, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
+    self, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
     PortGroup, StaticMacBinding,
 };
 use crate::logical::rows::{Change, Delta, Pipeline, Store, Table, Uuid};
@@ -81,8 +83,11 @@ pub struct Lowering {
     objects: Objects,
     book: Book,
     left_out: LeftOut,
-    /// Datapaths by key, and whether they are switches: for the time of an update.
-    datapaths: HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>,
+    /// For the time of an update.
+    datapaths: ByKey,
+    /// How often a unit was lowered from its row, and how often only members of sets came and went.
+    #[cfg(test)]
+    pub(super) work: (usize, usize),
 }
 
 /// The row that flows belong to which no row asks for.
@@ -95,6 +100,20 @@ impl Units {
 
     fn unit(&self, id: UnitId) -> Unit {
         self.get(id).map_or(NOBODY, |made| made.unit)
+    }
+
+    /// Takes units that were taken back out of the lists of who refers to what.
+    fn forget(&mut self, mut left: Left) {
+        left.ids.sort_unstable();
+        for asked in left.refs {
+            if let Some(referring) = self.referring.get_mut(&asked) {
+                referring.retain(|id| left.ids.binary_search(id).is_err());
+                if referring.is_empty() {
+                    self.referring.remove(&asked);
+                }
+            }
+        }
+        self.free.extend(left.ids);
     }
 
     fn enter(&mut self, made: Made) -> UnitId {
@@ -114,6 +133,13 @@ impl Units {
         self.ids.insert(unit, id);
         id
     }
+}
+
+/// Units that were taken back, and what they referred to: all at once, since much may be referred to by many.
+#[derive(Default)]
+struct Left {
+    ids: Vec<UnitId>,
+    refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
 
 impl Conjunctions {
@@ -141,7 +167,7 @@ struct Output {
 /// What is to be lowered anew.
 #[derive(Default)]
 struct Stale {
-    /// In no order, and some more than once.
+    /// In no order, and some more than once, until they are tidied.
     units: Vec<Unit>,
     refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
@@ -154,6 +180,12 @@ impl Stale {
     /// A logical flow in one datapath.
     fn flow(&mut self, uuid: Uuid, datapath: u32) {
         self.units.push(Unit { uuid, table: Table::LogicalFlow, datapath });
+    }
+
+    /// Puts the units in order, each once.
+    fn tidy(&mut self) {
+        self.units.sort_unstable();
+        self.units.dedup();
     }
 
     /// All logical flows that a datapath had or has.
@@ -192,6 +224,8 @@ impl Lowering {
             book: Book::default(),
             left_out: LeftOut::default(),
             datapaths: HashMap::default(),
+            #[cfg(test)]
+            work: (0, 0),
         }
     }
 
@@ -270,23 +304,110 @@ impl Lowering {
         self.gather_rows(delta, &mut stale);
         self.gather_datapaths(delta, &mut stale);
 
-        self.reader.forget(&|asked| stale.refs.contains(asked));
-        self.sets.get_mut().retain(|name, _| !stale.refs.contains(&Ref::Set(name.clone())));
+        if stale.refs.contains(&Ref::Options) {
+            self.reader.forget_options();
+        }
+        let mut resized = self.forget_sets(delta, &stale);
+        for name in resized.names() {
+            stale.refs.remove(&Ref::Set(name.into()));
+        }
         for asked in &stale.refs {
             let referring = self.units.referring.get(asked).into_iter().flatten();
             stale.units.extend(referring.filter_map(|id| self.units.get(*id)).map(|made| made.unit));
         }
-        stale.units.sort_unstable();
-        stale.units.dedup();
+        stale.tidy();
         self.datapaths.clear();
-        for unit in &stale.units {
-            // Its conjunctions keep their numbers, so that what is made again as it was costs nothing.
-            let numbers = self.take_back(*unit);
+        let anew = self.resize(&delta.after, &mut resized, &stale);
+        stale.units.extend(anew);
+        stale.tidy();
+        // Conjunctions keep their numbers, so that what is made again as it was costs nothing.
+        let mut left = Left::default();
+        let numbers: Vec<Numbered> =
+            stale.units.iter().map(|unit| self.take_back(*unit, &mut left)).collect();
+        self.units.forget(left);
+        for (unit, numbers) in stale.units.iter().zip(numbers) {
             self.lower(*unit, &delta.after, numbers);
         }
         let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes
+    }
+
+    /// Forgets what sets were that change, and says which of them only have other members now.
+    fn forget_sets(&mut self, delta: &Delta, stale: &Stale) -> Resized {
+        let mut resized = Resized::default();
+        let changed = stale.refs.iter().filter_map(|asked| match asked {
+            Ref::Set(name) => Some(name),
+            _ => None,
+        });
+        let mut is_one = false;
+        for name in changed {
+            is_one = true;
+            let made = |store: &Store| {
+                let (_, row) = store.address_set(name)?;
+                Some(Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str))))
+            };
+            let before = self.sets.get_mut().remove(name).or_else(|| made(&delta.before));
+            if let (Some(before), Some(after)) = (before, made(&delta.after)) {
+                self.sets.get_mut().insert(name.clone(), Arc::clone(&after));
+                resized.insert(name, before, after);
+            }
+        }
+        if is_one {
+            self.reader.forget_sets(&|asked| stale.refs.contains(asked));
+        }
+        resized
+    }
+
+    /// Adds and takes the flows of members that came to sets and went from them. The units for which that does not do.
+    fn resize(&mut self, store: &Store, resized: &mut Resized, stale: &Stale) -> Vec<Unit> {
+        let referring = resized.names().filter_map(|name| self.units.referring.get(&Ref::Set(name.into())));
+        let mut ids: Vec<UnitId> = referring.flatten().copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut anew = Vec::new();
+        for id in ids {
+            let Some(unit) = self.units.get(id).map(|made| made.unit) else { continue };
+            let is_stale = stale.units.binary_search(&unit).is_ok();
+            if !is_stale && self.resize_one(id, unit, store, resized).is_none() {
+                anew.push(unit);
+            }
+        }
+        anew
+    }
+
+    fn resize_one(&mut self, id: UnitId, unit: Unit, store: &Store, resized: &mut Resized) -> Option<()> {
+        let row = store.get::<LogicalFlow>(unit.uuid)?;
+        let rows = (&self.local, &self.sets, store);
+        let view = view(rows, &mut self.datapaths, row, unit.datapath)?;
+        let growth = self.reader.growth(row, &view, &self.numbers, resized)?;
+        let made = self.units.list.get(id as usize)?;
+        let numbers = made.conjunctions.iter().copied();
+        let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
+        if came.is_empty() && went.is_empty() {
+            return Some(());
+        }
+        #[cfg(test)]
+        {
+            self.work.1 += 1;
+        }
+        let actions = made.flows.iter().find_map(|flow| self.book.actions(*flow, id)).cloned()?;
+        let table = self.table(row);
+        for wanted in went {
+            let body = wanted.body(&actions);
+            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
+            let flow = self.book.unmake_one(id, table, row.priority, matcher, &body, uuid)?;
+            let flows = &mut self.units.list.get_mut(id as usize)?.flows;
+            let place = flows.iter().position(|one| *one == flow)?;
+            flows.swap_remove(place);
+        }
+        for wanted in came {
+            let body = wanted.body(&actions);
+            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
+            let flow = self.book.make(id, table, row.priority, matcher, body, uuid);
+            self.units.list.get_mut(id as usize)?.flows.extend(flow);
+        }
+        Some(())
     }
 
     /// What bindings and the row of this chassis change.
@@ -357,7 +478,8 @@ impl Lowering {
                     }
                 }
                 Table::AddressSet => {
-                    for set in [before.get::<AddressSet>(uuid), after.get(uuid)].into_iter().flatten() {
+                    for set in [before.get::<tables::AddressSet>(uuid), after.get(uuid)].into_iter().flatten()
+                    {
                         stale.refs.insert(Ref::Set(set.name.as_str().into()));
                     }
                 }
@@ -421,7 +543,7 @@ impl Lowering {
     }
 
     /// Takes back what a unit made; the numbers of its conjunctions.
-    fn take_back(&mut self, unit: Unit) -> Numbered {
+    fn take_back(&mut self, unit: Unit, left: &mut Left) -> Numbered {
         let Some(id) = self.units.ids.remove(&unit) else { return Numbered::default() };
         let Some(made) = self.units.list.get_mut(id as usize) else { return Numbered::default() };
         let (flows, refs) = (std::mem::take(&mut made.flows), std::mem::take(&mut made.refs));
@@ -432,20 +554,17 @@ impl Lowering {
         for flow in flows {
             self.book.unmake(flow, id, |id| self.units.unit(id));
         }
-        for asked in refs {
-            if let Some(referring) = self.units.referring.get_mut(&asked) {
-                referring.retain(|other| *other != id);
-                if referring.is_empty() {
-                    self.units.referring.remove(&asked);
-                }
-            }
-        }
-        self.units.free.push(id);
+        left.ids.push(id);
+        left.refs.extend(refs);
         numbers
     }
 
     /// Lowers a unit from the rows as they are now.
     fn lower(&mut self, unit: Unit, store: &Store, mut numbers: Numbered) {
+        #[cfg(test)]
+        {
+            self.work.0 += 1;
+        }
         let made = match unit.table {
             Table::LogicalFlow => self.logical(unit, store, &mut numbers),
             _ => self.physical(unit, store),
@@ -456,7 +575,7 @@ impl Lowering {
         let refs = std::mem::take(&mut output.refs);
         let objects = std::mem::take(&mut output.objects);
         let trouble = output.trouble.take();
-        let made = Made { unit, flows: SmallVec::new(), refs, conjunctions, objects, trouble };
+        let made = Made { unit, flows: SmallVec::new(), refs: refs.clone(), conjunctions, objects, trouble };
         let id = self.units.enter(made);
         let mut flows = SmallVec::with_capacity(output.flows.len());
         for (table, priority, matcher, body) in output.flows {
@@ -466,28 +585,24 @@ impl Lowering {
         if let Some(made) = self.units.list.get_mut(id as usize) {
             made.flows = flows;
         }
-        let refs = self.units.get(id).map(|made| made.refs.clone()).unwrap_or_default();
         for asked in refs {
             self.units.referring.entry(asked).or_default().push(id);
         }
     }
 
+    /// The table of a logical flow.
+    fn table(&self, row: &LogicalFlow) -> u8 {
+        let first = match row.pipeline {
+            Pipeline::Ingress => self.numbers.ingress,
+            Pipeline::Egress => self.numbers.egress,
+        };
+        first.saturating_add(row.table_id)
+    }
+
     fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
         let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let find = || {
-            let (uuid, row) = store.datapath_by_key(unit.datapath)?;
-            Some((uuid, is_switch(row)))
-        };
-        let (uuid, is_switch) = (*self.datapaths.entry(unit.datapath).or_insert_with(find))?;
-        if !self.local.has(uuid) || !is_of(store, row, uuid) {
-            return None;
-        }
-        let datapath = Datapath { uuid, key: unit.datapath };
-        let mut view = View::new(store, &self.local, &self.sets, datapath);
-        view.own_port = is_switch.then_some(match row.pipeline {
-            Pipeline::Ingress => INPORT,
-            Pipeline::Egress => OUTPORT,
-        });
+        let rows = (&self.local, &self.sets, store);
+        let view = view(rows, &mut self.datapaths, row, unit.datapath)?;
         let mut output = Output::default();
         let is_about_another =
             row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
@@ -497,11 +612,7 @@ impl Lowering {
             match read {
                 Ok((template, lowered, asked)) => {
                     output.objects = asked;
-                    let first = match row.pipeline {
-                        Pipeline::Ingress => self.numbers.ingress,
-                        Pipeline::Egress => self.numbers.egress,
-                    };
-                    let table = first.saturating_add(row.table_id);
+                    let table = self.table(row);
                     let conjunctions = &mut output.conjunctions;
                     let mut number = || {
                         let number =
@@ -511,10 +622,7 @@ impl Lowering {
                     };
                     let wanted = template.matches(&view, &mut self.book.masks, &mut number);
                     output.flows.extend(wanted.into_iter().map(|wanted| {
-                        let body = match wanted.clause {
-                            Some((id, clause, of)) => Body::Clause { id, clause, of },
-                            None => Body::Actions(Arc::clone(&lowered.actions)),
-                        };
+                        let body = wanted.body(&lowered.actions);
                         (table, row.priority, wanted.matcher, body)
                     }));
                     output.trouble = missing(&lowered.missing);
@@ -553,6 +661,32 @@ impl Lowering {
         }));
         Some(output)
     }
+}
+
+/// Datapaths by key, and whether they are switches.
+type ByKey = HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>;
+
+/// The rows as the datapath of a logical flow sees them, if that is here and has the flow.
+fn view<'a>(
+    (local, sets, store): (&'a Local, &'a Sets, &'a Store),
+    datapaths: &mut ByKey,
+    row: &LogicalFlow,
+    key: u32,
+) -> Option<View<'a>> {
+    let find = || {
+        let (uuid, row) = store.datapath_by_key(key)?;
+        Some((uuid, is_switch(row)))
+    };
+    let (uuid, is_switch) = (*datapaths.entry(key).or_insert_with(find))?;
+    if !local.has(uuid) || !is_of(store, row, uuid) {
+        return None;
+    }
+    let mut view = View::new(store, local, sets, Datapath { uuid, key });
+    view.own_port = is_switch.then_some(match row.pipeline {
+        Pipeline::Ingress => INPORT,
+        Pipeline::Egress => OUTPORT,
+    });
+    Some(view)
 }
 
 fn is_switch(datapath: &DatapathBinding) -> bool {

@@ -63,17 +63,20 @@ impl<'a> View<'a> {
         Self { store, local, sets, datapath, own_port: None, refs: RefCell::default() }
     }
 
-    /// What was asked for up to now.
+    /// What was asked for up to now, each once.
     pub fn into_refs(self) -> Refs {
-        self.refs.into_inner()
+        let mut refs = self.refs.into_inner();
+        refs.sort_unstable();
+        refs.dedup();
+        refs
     }
 
-    /// How many things were asked for up to now.
+    /// How often something was asked for up to now.
     pub fn asked(&self) -> usize {
         self.refs.borrow().len()
     }
 
-    /// What was asked for after the first so many things.
+    /// What was asked for after the first so many times.
     pub fn asked_since(&self, before: usize) -> Refs {
         self.refs.borrow().get(before..).unwrap_or_default().iter().cloned().collect()
     }
@@ -84,10 +87,7 @@ impl<'a> View<'a> {
     }
 
     pub fn refer(&self, to: Ref) {
-        let mut refs = self.refs.borrow_mut();
-        if !refs.contains(&to) {
-            refs.push(to);
-        }
+        self.refs.borrow_mut().push(to);
     }
 
     /// The key of a port of this datapath, if flows about it are needed here.
