@@ -13,7 +13,7 @@ use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
-use crate::logical::rows::{NoRows, Store, Transaction};
+use crate::logical::rows::{NoRows, Store};
 
 #[derive(Serialize)]
 struct Received {
@@ -175,24 +175,17 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         let Upload { text, turn } = upload;
         (dump::read_whole(&text), turn)
     });
-    let (dump, mut turn) = read.await?;
+    let (dump, turn) = read.await?;
     let dump = dump.map_err(|bad| CommandError::Argument(bad.to_string()))?;
-    let (lacks, mut rows) = (dump.lacks(), dump.rows);
-    let (changed, old) = loop {
-        let draft = switch.state().logical.rows.draft();
-        let prepared = tokio::task::spawn_blocking(move || {
-            let transaction = Transaction::replacing(draft.base(), rows.iter().cloned());
-            (draft.prepare(transaction), draft, rows, turn)
-        });
-        let (prepared, draft, same_rows, same_turn) = prepared.await?;
-        (rows, turn) = (same_rows, same_turn);
-        let prepared = prepared
-            .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
+    let (lacks, rows) = (dump.lacks(), dump.rows);
+    let draft = switch.state().logical.rows.draft();
+    let prepared = tokio::task::spawn_blocking(move || (draft.replace(rows), draft, turn));
+    let (prepared, draft, turn) = prepared.await?;
+    let prepared = prepared
+        .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
+    let (changed, old) = {
         let logical = &mut switch.state_mut().logical;
-        // None if something was committed meanwhile: the same again, on what there is now.
-        if let Some(changed) = logical.rows.adopt(prepared) {
-            break (changed, (draft, logical.forget(), rows));
-        }
+        (logical.rows.adopt(prepared), (draft, logical.forget()))
     };
     tokio::task::spawn_blocking(move || drop(old));
     switch.state_mut().logical.chassis = chassis.clone();
