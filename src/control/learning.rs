@@ -50,7 +50,8 @@ pub async fn learn(switch: Rc<Switch>) {
             switch.state_mut().age_neighbours(now_ms())
         };
         if switch.state_mut().take_in(&told, now_ms()) || has_aged {
-            switch.follow().await;
+            // What goes wrong is in the log, and tried again with the next thing that is learned.
+            let _ = switch.follow().await;
         }
     }
 }
@@ -75,10 +76,7 @@ impl State {
         for told in told {
             match told.intent {
                 Intent::Neighbour(neighbour, mac) => {
-                    // Who waits for one that is known already goes on with the publication that made it known.
-                    if learned.neighbour(self.logical.rows.snapshot(), neighbour, mac, now_ms) {
-                        self.datapath.neighbour_learned(neighbour, mac);
-                    }
+                    learned.neighbour(self.logical.rows.snapshot(), neighbour, mac, now_ms);
                 }
                 Intent::Fdb { datapath, port, mac } => {
                     learned.address(self.logical.rows.snapshot(), datapath, port, mac);
@@ -173,31 +171,29 @@ struct Learned {
 }
 
 impl Learned {
-    /// True if that is new.
-    fn neighbour(&mut self, store: &Store, neighbour: Neighbour, mac: Mac, timestamp: i64) -> bool {
+    fn neighbour(&mut self, store: &Store, neighbour: Neighbour, mac: Mac, timestamp: i64) {
         let datapath = u32::try_from(neighbour.datapath).ok().and_then(|key| store.datapath_by_key(key));
-        let Some((datapath, _)) = datapath else { return false };
+        let Some((datapath, _)) = datapath else { return };
         let port = u16::try_from(neighbour.port).ok().and_then(|key| store.port_by_key(datapath, key));
-        let Some((_, port)) = port else { return false };
+        let Some((_, port)) = port else { return };
         let ip = neighbour.ip.to_canonical();
         let logical_port = port.logical_port.clone();
         let known = store.mac_binding(&logical_port, ip);
         let mac = mac.to_string();
         if known.is_some_and(|(_, row)| row.mac == mac && row.datapath == datapath) {
-            return false;
+            return;
         }
         let key = (logical_port.clone(), ip);
         let uuid = self.neighbours.get(&key).copied().or(known.map(|(uuid, _)| uuid));
         let count = || store.iter::<MacBinding>().filter(|(_, row)| row.datapath == datapath).count();
         let Some(uuid) = uuid.or_else(|| room(&mut self.counts, (Table::MacBinding, datapath), count)) else {
             self.refused += 1;
-            return false;
+            return;
         };
         self.neighbours.insert(key, uuid);
         self.rows += 1;
         let row = MacBinding { datapath, ip: ip.to_string(), logical_port, mac, timestamp };
         self.transaction.put(uuid, row);
-        true
     }
 
     fn address(&mut self, store: &Store, datapath: u64, port_key: u32, mac: Mac) {

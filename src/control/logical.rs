@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use super::chassis::Following;
+use super::bound::Bound;
+use super::chassis::{self, Following, Lower};
 use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
 
 /// What commands know of logical networks.
-#[derive(Default)]
 pub struct Logical {
     /// The rows.
     pub rows: Database,
@@ -20,6 +20,12 @@ pub struct Logical {
     pub chassis: Option<String>,
     /// How far rows have become flows; none at first, and while it is taken out to be carried on.
     pub following: Option<Box<Following>>,
+    /// Which ports are which logical ports.
+    pub bound: Bound,
+    /// How rows become flows.
+    pub lower: Lower,
+    /// How long the control thread was busy making flows of rows, so far.
+    pub busy: Duration,
     /// Rows that were not learned, for their datapath has too many.
     pub not_learned: u64,
     /// What the last trace left behind.
@@ -34,6 +40,20 @@ pub struct Tracing {
 }
 
 impl Logical {
+    /// Without rows.
+    pub fn new(bound: Bound) -> Self {
+        Self {
+            rows: Database::default(),
+            chassis: None,
+            following: None,
+            bound,
+            lower: chassis::lower,
+            busy: Duration::ZERO,
+            not_learned: 0,
+            kept: None,
+        }
+    }
+
     /// A tracer through the rows as they are: the one that was kept, if nothing changed since. Whoever has it keeps it
     /// when done; who asks meanwhile gets another one.
     pub fn tracing(&mut self) -> Tracing {

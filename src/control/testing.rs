@@ -10,7 +10,7 @@ use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::action::intent::Neighbour;
 use crate::config::PortSpec;
-use crate::config::conflict::iface_conflict;
+use crate::config::conflict::{conflict, iface_conflict};
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
@@ -146,6 +146,9 @@ impl Datapath for MemoryDatapath {
         }
         if self.ports.len() == 64 {
             return Err(PortError::TooManyPorts(64));
+        }
+        if let Some(sentence) = conflict(spec, self.ports.iter().map(|port| &port.1)) {
+            return Err(PortError::Device(sentence));
         }
         let free = (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
         let number = spec.number.or(free).ok_or(PortError::TooManyPorts(64))?;

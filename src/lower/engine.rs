@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Bindings;
 use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
 use super::flow::Reader;
 use super::local::Local;
@@ -19,6 +18,7 @@ use super::packed::Packed;
 use super::physical::{Base, Flow, zone_names};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
+use super::{Bindings, Rebound};
 use crate::logical::action::Kind;
 use crate::logical::rows::tables::{
     AddressSet, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
@@ -251,11 +251,16 @@ impl Lowering {
 
     /// Takes over what changed in rows and bindings and says what changes in the tables.
     pub fn update(&mut self, delta: &Delta, bindings: &Bindings) -> Changes {
+        self.follow(delta, &self.local.bindings().changes_to(bindings))
+    }
+
+    /// The same for whoever knows which bindings change: it costs what changes, however many there are.
+    pub fn follow(&mut self, delta: &Delta, rebound: &Rebound) -> Changes {
         let mut stale = Stale::default();
         if self.is_empty() {
             stale.units.push(NOBODY);
         }
-        self.gather_bindings(delta, bindings, &mut stale);
+        self.gather_bindings(delta, rebound, &mut stale);
         self.gather_rows(delta, &mut stale);
         self.gather_datapaths(delta, &mut stale);
 
@@ -279,15 +284,16 @@ impl Lowering {
     }
 
     /// What bindings and the row of this chassis change.
-    fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
-        let is_renamed = self.local.chassis_name() != bindings.chassis;
-        for name in self.local.bind(bindings) {
-            match self.local.bound(&name) {
+    fn gather_bindings(&mut self, delta: &Delta, rebound: &Rebound, stale: &mut Stale) {
+        let is_renamed = self.local.chassis_name() != rebound.chassis;
+        self.local.bind(rebound);
+        for (name, port) in &rebound.ports {
+            match port {
                 Some(_) => self.zones.need(name.clone()),
-                None => self.zones.release(&name),
+                None => self.zones.release(name),
             }
-            self.local.note(&name, &delta.after);
-            stale.refs.insert(Ref::Port(name.into()));
+            self.local.note(name, &delta.after);
+            stale.refs.insert(Ref::Port(name.as_str().into()));
         }
         let is_moved = self.local.find_chassis(&delta.after);
         let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::Bindings;
+use super::{Bindings, Rebound};
 use crate::logical::rows::tables::{Chassis, HaChassis, HaChassisGroup, PortBinding};
 use crate::logical::rows::{Store, Uuid};
 use crate::packet::PortNo;
@@ -38,21 +38,14 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Takes over new bindings and says of which ports the binding changed.
-    pub fn bind(&mut self, bindings: &Bindings) -> BTreeSet<String> {
-        let mut changed = BTreeSet::new();
-        let (old, new) = (&self.bindings.ports, &bindings.ports);
-        changed
-            .extend(old.iter().filter(|(name, port)| new.get(*name) != Some(port)).map(|(n, _)| n.clone()));
-        changed.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
-        self.bindings.chassis.clone_from(&bindings.chassis);
-        for name in &changed {
-            match bindings.ports.get(name) {
-                Some(port) => self.bindings.ports.insert(name.clone(), *port),
-                None => self.bindings.ports.remove(name),
-            };
-        }
-        changed
+    /// Which switch ports are which logical ports.
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// Takes over other bindings.
+    pub fn bind(&mut self, rebound: &Rebound) {
+        self.bindings.change(rebound);
     }
 
     /// Name of this chassis.

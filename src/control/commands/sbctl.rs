@@ -13,7 +13,7 @@ use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
-use crate::logical::rows::{NoRows, Store};
+use crate::logical::rows::{NoRows, Store, Table};
 
 #[derive(Serialize)]
 struct Received {
@@ -94,27 +94,40 @@ struct Troubles(Vec<ShownTrouble>);
 #[derive(Serialize)]
 struct ShownTrouble {
     table: &'static str,
-    uuid: String,
+    /// None for what no row is to blame for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
     sentence: String,
 }
 
 impl fmt::Display for Troubles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut troubles = self.0.iter();
-        troubles
-            .try_for_each(|ShownTrouble { table, uuid, sentence }| writeln!(f, "{table} {uuid}: {sentence}"))
+        self.0.iter().try_for_each(|ShownTrouble { table, uuid, sentence }| match uuid {
+            Some(uuid) => writeln!(f, "{table} {uuid}: {sentence}"),
+            None => writeln!(f, "{table}: {sentence}"),
+        })
     }
 }
 
-pub fn troubles(switch: &Switch, _: &[String]) -> Outcome {
-    let state = switch.state();
-    let troubles = state.logical.following.as_ref().map(|following| following.extent().troubles);
-    let shown = troubles.unwrap_or_default().into_iter().map(|trouble| ShownTrouble {
-        table: trouble.table.def().name,
-        uuid: trouble.uuid.to_string(),
-        sentence: trouble.sentence,
-    });
-    done(Troubles(shown.collect()))
+pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        // Rows that are being made flows have their troubles afterwards.
+        let _turn = switch.following_turn().await;
+        let state = switch.state();
+        let chassis = state.logical.chassis.as_ref();
+        let unknown = chassis.filter(|name| state.logical.rows.snapshot().chassis(name).is_none());
+        let unknown = unknown.map(|name| ShownTrouble {
+            table: Table::Chassis.def().name,
+            uuid: None,
+            sentence: format!("no row has the name \"{name}\" of this chassis, so it can claim no port"),
+        });
+        let shown = state.extent().troubles.into_iter().map(|trouble| ShownTrouble {
+            table: trouble.table.def().name,
+            uuid: Some(trouble.uuid.to_string()),
+            sentence: trouble.sentence,
+        });
+        done(Troubles(unknown.into_iter().chain(shown).collect()))
+    })
 }
 
 /// `sbctl/load [--chassis=NAME] [--part] TEXT`: what comes with `--part` is kept until the rest comes without.
@@ -185,18 +198,17 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
     let (changed, old) = {
         let logical = &mut switch.state_mut().logical;
+        logical.chassis.clone_from(&chassis);
         (logical.rows.adopt(prepared), (draft, logical.forget()))
     };
     tokio::task::spawn_blocking(move || drop(old));
-    switch.state_mut().logical.chassis = chassis.clone();
     drop(turn);
-    let published = switch.follow().await;
-    let logical = &switch.state().logical;
-    let (tables, rows) = logical.size();
-    let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
+    let published = switch.follow().await?;
+    let state = switch.state();
+    let (tables, rows) = state.logical.size();
+    let known = |name: &String| state.logical.rows.snapshot().chassis(name).is_some();
     let chassis_known = chassis.as_ref().is_some_and(known);
-    let extent = logical.following.as_ref().map(|following| following.extent()).unwrap_or_default();
-    let Extent { flows, bound, troubles } = extent;
+    let Extent { flows, bound, troubles } = state.extent();
     let troubles = troubles.len();
     done(Loaded { rows, tables, changed, chassis, chassis_known, lacks, bound, flows, troubles, published })
 }
