@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::learning::Counts;
 use super::switch::{Published, State, Switch};
 use crate::action::intent::Neighbour;
 use crate::datapath::Generation;
@@ -97,11 +98,13 @@ impl Switch {
                 Some(following) => following,
                 None => {
                     state.logical.bound.look_at_all();
+                    state.logical.learned = Counts::default();
                     state.start_over()
                 }
             };
             let logical = &mut state.logical;
             let delta = following.cursor.poll(&logical.rows);
+            logical.learned.follow(&delta);
             let chassis = logical.chassis.as_deref().unwrap_or_default();
             let rebound = logical.bound.rebind(&following.bindings, chassis, &delta);
             let is_renamed = rebound.chassis != following.bindings.chassis;

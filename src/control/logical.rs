@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::bound::Bound;
 use super::chassis::{self, Following, Lower};
+use super::learning::{Counts, NotLearned};
+use super::logs::Logs;
 use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
 
@@ -26,8 +28,12 @@ pub struct Logical {
     pub lower: Lower,
     /// How long the control thread was busy making flows of rows, so far.
     pub busy: Duration,
-    /// Rows that were not learned, for their datapath has too many.
-    pub not_learned: u64,
+    /// How many rows of neighbours and addresses there are.
+    pub learned: Counts,
+    /// What was not learned.
+    pub not_learned: NotLearned,
+    /// What is known of the logs that flows write.
+    pub logs: Logs,
     /// What the last trace left behind.
     kept: Option<Tracing>,
 }
@@ -49,7 +55,9 @@ impl Logical {
             bound,
             lower: chassis::lower,
             busy: Duration::ZERO,
-            not_learned: 0,
+            learned: Counts::default(),
+            not_learned: NotLearned::default(),
+            logs: Logs::default(),
             kept: None,
         }
     }

@@ -9,8 +9,8 @@
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
 //! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, [`bound`] the ports that are
-//! logical ones, [`chassis`] the flows of both, `learning` what packets teach, `dpflow` megaflows as Open vSwitch
-//! prints them.
+//! logical ones, [`chassis`] the flows of both, [`learning`] what packets teach, [`logs`] what they are logged as,
+//! `dpflow` megaflows as Open vSwitch prints them.
 
 pub mod bound;
 mod changes;
@@ -20,8 +20,9 @@ mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
-mod learning;
+pub mod learning;
 pub mod logical;
+pub mod logs;
 pub mod server;
 pub mod socket;
 pub mod switch;

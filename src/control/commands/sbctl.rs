@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, Session, done};
 use crate::control::chassis::Extent;
-use crate::control::logical::{TooLate, Upload};
+use crate::control::learning::{MAX_LEARNED, OF_PORT};
+use crate::control::logical::{Logical, TooLate, Upload};
 use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
@@ -126,7 +127,25 @@ pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
             uuid: Some(trouble.uuid.to_string()),
             sentence: trouble.sentence,
         });
-        done(Troubles(unknown.into_iter().chain(shown).collect()))
+        let Logical { not_learned, logs, .. } = &state.logical;
+        let full = format!("since a datapath has at most {MAX_LEARNED} and a port {OF_PORT}");
+        let counts = [
+            (Table::MacBinding, not_learned.neighbours, "neighbours were not learned", &*full),
+            (Table::Fdb, not_learned.addresses, "addresses were not learned", &*full),
+            (
+                Table::LogicalFlow,
+                logs.unwritten,
+                "logs were not written",
+                "since there were too many at once",
+            ),
+        ];
+        let counted = counts.into_iter().filter(|(_, count, ..)| *count > 0);
+        let counted = counted.map(|(table, count, what, why)| ShownTrouble {
+            table: table.def().name,
+            uuid: None,
+            sentence: format!("{count} {what}, {why}"),
+        });
+        done(Troubles(unknown.into_iter().chain(counted).chain(shown).collect()))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::action::intent::{Intent, Neighbour};
-use crate::control::learning::{self, MAX_LEARNED};
+use crate::control::learning::{self, MAX_LEARNED, OF_PORT};
 use crate::datapath::Told;
 use crate::logical::rows::tables::{MacBinding, StaticMacBinding};
 use crate::logical::rows::{Transaction, Uuid};
@@ -266,20 +266,56 @@ fn addresses_become_rows_up_to_a_number() {
         bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
         let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
         let fdb =
-            |datapath, n: u64| Intent::Fdb { datapath, port: 1, mac: Mac::from_u64(0x0200_0000_0000 + n) };
-        let many = MAX_LEARNED as u64;
-        bench.tell((0..many + 10).map(|n| fdb(1, n)));
+            |datapath, port, n: u64| Intent::Fdb { datapath, port, mac: Mac::from_u64(0x0200_0000_0000 + n) };
+        // One port cannot have all of the room; all of them together cannot have more.
+        let share = OF_PORT as u64;
+        bench.tell((0..share + 10).map(|n| fdb(1, 1, n)));
+        bench.rows_of("FDB", "mac", OF_PORT).await;
+        bench.tell((0..share - 5).map(|n| fdb(1, 2, 10_000 + n)));
+        bench.tell((0..10).map(|n| fdb(1, 3, 20_000 + n)));
         // Another datapath has room of its own.
-        bench.tell([fdb(2, 0)]);
+        bench.tell([fdb(2, 1, 0)]);
         bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
-        assert_eq!(bench.switch.state().logical.not_learned, 10);
-        // What is known may move still.
-        bench.tell([Intent::Fdb { datapath: 1, port: 2, mac: Mac::from_u64(0x0200_0000_0003) }]);
+        let not_learned = |bench: &Bench| bench.switch.state().logical.not_learned.addresses;
+        assert_eq!(not_learned(&bench), 15);
+        let said = "FDB: 15 addresses were not learned, since a datapath has at most 8192 and a port 4096\n";
+        assert!(bench.ok("sbctl/troubles", &[]).await.starts_with(said));
+        // What is known may move still, where the port has room.
+        bench.tell([fdb(1, 2, 3), fdb(1, 1, 10_003)]);
         bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let row = ["--bare", "--columns=port_key", "FDB", "dp_key=1", "mac=\"02:00:00:00:00:03\""];
         assert_eq!(bench.ok("sbctl/find", &row).await, "2\n");
-        assert_eq!(bench.switch.state().logical.not_learned, 10);
+        assert_eq!(not_learned(&bench), 16, "the first port was full");
+        // And now it is not.
+        bench.tell([fdb(1, 1, 10_003)]);
+        let row = ["--bare", "--columns=port_key", "FDB", "dp_key=1", "mac=\"02:00:00:00:27:13\""];
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if bench.ok("sbctl/find", &row).await == "1\n" {
+                learning.abort();
+                return;
+            }
+        }
+        panic!("{}", bench.ok("sbctl/find", &row).await);
+    });
+}
+
+#[test]
+fn neighbours_become_rows_up_to_a_number() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        let ip = |n: usize| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+        bench.tell((0..OF_PORT + 10).map(|n| neighbour(&ip(n), 2, 1)));
+        bench.tell([neighbour("10.9.9.9", 1, 1)]);
+        bench.rows_of("MAC_Binding", "ip", OF_PORT + 1).await;
+        assert_eq!(bench.switch.state().logical.not_learned.neighbours, 10);
+        // Rows that go leave room.
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        bench.tell([neighbour("10.0.0.1", 2, 1)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
         learning.abort();
     });
 }
