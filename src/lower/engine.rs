@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Bindings;
 use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
 use super::flow::Reader;
 use super::grown::Resized;
@@ -21,6 +20,7 @@ use super::physical::{Base, Flow, Notes, zone_names};
 use super::refused::{LeftOut, Refused};
 use super::view::{Datapath, Ref, Refs, Sets, View};
 use super::zones::Zones;
+use super::{Bindings, Rebound};
 use crate::logical::action::Kind;
 use crate::logical::names::AddressSet;
 use crate::logical::rows::tables::{
@@ -284,9 +284,9 @@ impl Lowering {
         self.left_out.note(changes, refused);
     }
 
-    /// Whether a port is bound here, or inside one that is.
-    pub fn is_here(&self, port: &PortBinding) -> bool {
-        self.local.plug(port).is_some()
+    /// The ports inside a port.
+    pub fn nested_in(&self, name: &str) -> Vec<String> {
+        self.local.nested_in(name)
     }
 
     /// Whether this chassis has a datapath: flows that concern it are here.
@@ -296,11 +296,16 @@ impl Lowering {
 
     /// Takes over what changed in rows and bindings and says what changes in the tables.
     pub fn update(&mut self, delta: &Delta, bindings: &Bindings) -> Changes {
+        self.follow(delta, &self.local.bindings().changes_to(bindings))
+    }
+
+    /// The same for whoever knows which bindings change: it costs what changes, however many there are.
+    pub fn follow(&mut self, delta: &Delta, rebound: &Rebound) -> Changes {
         let mut stale = Stale::default();
         if self.is_empty() {
             stale.units.push(NOBODY);
         }
-        self.gather_bindings(delta, bindings, &mut stale);
+        self.gather_bindings(delta, rebound, &mut stale);
         self.gather_rows(delta, &mut stale);
         self.gather_datapaths(delta, &mut stale);
 
@@ -411,10 +416,11 @@ impl Lowering {
     }
 
     /// What bindings and the row of this chassis change.
-    fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
-        let is_renamed = self.local.chassis_name() != bindings.chassis;
-        for name in self.local.bind(bindings) {
-            for name in self.local.nested_in(&name).into_iter().chain([name]) {
+    fn gather_bindings(&mut self, delta: &Delta, rebound: &Rebound, stale: &mut Stale) {
+        let is_renamed = self.local.chassis_name() != rebound.chassis;
+        self.local.bind(rebound);
+        for name in rebound.ports.keys() {
+            for name in self.local.nested_in(name).into_iter().chain([name.clone()]) {
                 self.local.note(&name, &delta.after);
                 self.settle_zone(&name);
                 stale.refs.insert(Ref::Port(name.into()));

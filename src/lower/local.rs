@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use super::Bindings;
+use super::{Bindings, Rebound};
 use crate::logical::rows::tables::{Chassis, HaChassis, HaChassisGroup, PortBinding};
 use crate::logical::rows::{Store, Uuid};
 use crate::packet::PortNo;
@@ -73,22 +73,32 @@ fn take_out<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Box<str>>>, key: &K, na
     }
 }
 
-impl Local {
-    /// Takes over new bindings and says of which ports the binding changed.
-    pub fn bind(&mut self, bindings: &Bindings) -> BTreeSet<String> {
-        let mut changed = BTreeSet::new();
-        let (old, new) = (&self.bindings.ports, &bindings.ports);
-        changed
-            .extend(old.iter().filter(|(name, port)| new.get(*name) != Some(port)).map(|(n, _)| n.clone()));
-        changed.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
-        self.bindings.chassis.clone_from(&bindings.chassis);
-        for name in &changed {
-            match bindings.ports.get(name) {
-                Some(port) => self.bindings.ports.insert(name.clone(), *port),
-                None => self.bindings.ports.remove(name),
-            };
+impl Bindings {
+    /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN.
+    pub(super) fn plug(&self, port: &PortBinding) -> Option<Plug> {
+        let tag = port.tag.filter(|tag| *tag != 0);
+        if let Some(parent) = parent(port) {
+            return Some(Plug { number: *self.ports.get(parent)?, tag: Some(tag?) });
         }
-        changed
+        let is_wire = matches!(port.kind.as_str(), "localnet" | "l2gateway");
+        Some(Plug { number: *self.ports.get(&port.logical_port)?, tag: tag.filter(|_| is_wire) })
+    }
+
+    /// Whether a logical port is here: bound, or inside one that is.
+    pub fn has(&self, port: &PortBinding) -> bool {
+        self.plug(port).is_some()
+    }
+}
+
+impl Local {
+    /// Which switch ports are which logical ports.
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// Takes over other bindings.
+    pub fn bind(&mut self, rebound: &Rebound) {
+        self.bindings.change(rebound);
     }
 
     /// Name of this chassis.
@@ -108,14 +118,9 @@ impl Local {
         self.bindings.ports.get(name).copied()
     }
 
-    /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN.
+    /// See [`Bindings::plug`].
     pub fn plug(&self, port: &PortBinding) -> Option<Plug> {
-        let tag = port.tag.filter(|tag| *tag != 0);
-        if let Some(parent) = parent(port) {
-            return Some(Plug { number: self.bound(parent)?, tag: Some(tag?) });
-        }
-        let is_wire = matches!(port.kind.as_str(), "localnet" | "l2gateway");
-        Some(Plug { number: self.bound(&port.logical_port)?, tag: tag.filter(|_| is_wire) })
+        self.bindings.plug(port)
     }
 
     /// The ports inside a port.

@@ -61,3 +61,34 @@ pub struct Bindings {
     /// Switch ports by the names of the logical ports that they are.
     pub ports: BTreeMap<String, PortNo>,
 }
+
+/// What changes of [`Bindings`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebound {
+    /// The name of the chassis from now on.
+    pub chassis: String,
+    /// Logical ports that are another switch port, or none, from now on.
+    pub ports: BTreeMap<String, Option<PortNo>>,
+}
+
+impl Bindings {
+    /// What makes other bindings of these.
+    pub fn changes_to(&self, other: &Bindings) -> Rebound {
+        let gone = self.ports.keys().filter(|name| !other.ports.contains_key(*name));
+        let new = other.ports.iter().filter(|(name, port)| self.ports.get(*name) != Some(*port));
+        let ports = gone.map(|name| (name.clone(), None));
+        let ports = ports.chain(new.map(|(name, port)| (name.clone(), Some(*port)))).collect();
+        Rebound { chassis: other.chassis.clone(), ports }
+    }
+
+    /// Makes that change.
+    pub fn change(&mut self, rebound: &Rebound) {
+        self.chassis.clone_from(&rebound.chassis);
+        for (name, port) in &rebound.ports {
+            match port {
+                Some(port) => self.ports.insert(name.clone(), *port),
+                None => self.ports.remove(name),
+            };
+        }
+    }
+}

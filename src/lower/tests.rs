@@ -549,6 +549,7 @@ fn rows_that_say_nothing_are_named() {
         .into_iter()
         .map(|Trouble { table, uuid, sentence }| (table, uuid, sentence))
         .collect();
+    told.retain(|(table, ..)| *table != Table::LogicalFlow);
     told.sort();
     let mut expected = vec![
         (

@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::{COMMANDS, Outcome, done};
 use crate::control::chassis::Extent;
 use crate::control::format::{columns, count, duration, link};
-use crate::control::logical::Logical;
-use crate::control::switch::Switch;
+use crate::control::switch::{State, Switch};
 use crate::datapath::{PortCounters, PortStatus, Totals};
 
 #[derive(Serialize)]
@@ -108,10 +107,10 @@ struct Networks {
 }
 
 impl Networks {
-    fn of(logical: &Logical) -> Option<Self> {
+    fn of(state: &State) -> Option<Self> {
+        let logical = &state.logical;
         let (_, rows) = logical.size();
-        let extent = logical.following.as_ref().map(|following| following.extent()).unwrap_or_default();
-        let Extent { flows, bound, troubles } = extent;
+        let Extent { flows, bound, troubles } = state.extent();
         let chassis = logical.chassis.clone();
         let known = chassis.as_ref().is_some_and(|name| logical.rows.snapshot().chassis(name).is_some());
         let networks = Self { chassis, known, rows, bound, flows, troubles: troubles.len() };
@@ -182,7 +181,7 @@ pub fn show(switch: &Switch, _: &[String]) -> Outcome {
             .collect(),
         ports: ports.collect(),
         flows: super::flows::counts(&state.flows.tables),
-        logical: Networks::of(&state.logical),
+        logical: Networks::of(&state),
         imbalance: totals.imbalance(),
         totals,
         uptime: duration(switch.uptime()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::schema::Columns;
 use super::store::Store;
-use super::tables::Table;
+use super::tables::{AnyRow, Table};
 use super::transaction::{Refusal, Transaction};
 use super::uuid::Uuid;
 
@@ -56,28 +56,24 @@ pub struct Database {
     commits: u64,
 }
 
-/// A snapshot to prepare a transaction on.
+/// A snapshot to prepare other rows on.
 pub struct Draft {
     base: Store,
     version: u64,
 }
 
-/// A transaction that only has to be entered.
+/// Rows that are to take the place of all rows, and only have to be entered.
 pub struct Prepared {
     next: Store,
+    /// Where they differ from the draft.
     touched: Vec<(Table, Uuid)>,
     version: u64,
 }
 
 impl Draft {
-    /// The snapshot.
-    pub fn base(&self) -> &Store {
-        &self.base
-    }
-
-    /// Does all the work of a transaction but entering it.
-    pub fn prepare(&self, transaction: Transaction) -> Result<Prepared, Refusal> {
-        let (next, touched) = self.base.apply(transaction)?;
+    /// Does all the work of putting these rows in the place of all rows but entering them.
+    pub fn replace(&self, rows: impl IntoIterator<Item = (Uuid, AnyRow)>) -> Result<Prepared, Refusal> {
+        let (next, touched) = self.base.apply(Transaction::replacing(&self.base, rows))?;
         Ok(Prepared { next, touched, version: self.version })
     }
 }
@@ -117,16 +113,28 @@ impl Database {
         Ok(self.enter(next, touched))
     }
 
-    /// What a large transaction may be prepared on elsewhere, while this is read and changed.
+    /// What other rows may be prepared on elsewhere, while this is read and changed.
     pub fn draft(&self) -> Draft {
         Draft { base: self.now.clone(), version: self.commits }
     }
 
-    /// Does what was prepared and says how many rows it changed; none if there was a commit since the draft was made, so
-    /// that it is to be prepared again.
-    pub fn adopt(&mut self, prepared: Prepared) -> Option<usize> {
-        let Prepared { next, touched, version } = prepared;
-        (version == self.commits).then(|| self.enter(next, touched))
+    /// Puts the rows that were prepared in the place of all rows and says how many changed. Since they say all, it does
+    /// not matter what was committed after the draft was made: it is gone as what was there before is.
+    pub fn adopt(&mut self, prepared: Prepared) -> usize {
+        let Prepared { next, mut touched, version } = prepared;
+        if version < self.commits {
+            let meanwhile: BTreeSet<(Table, Uuid)> = match self.since(version) {
+                Some(commits) => commits.flatten().copied().collect(),
+                None => {
+                    [&self.now, &next].into_iter().flat_map(names).chain(touched.iter().copied()).collect()
+                }
+            };
+            touched.retain(|name| !meanwhile.contains(name));
+            let differs =
+                |(table, uuid): &(Table, Uuid)| self.now.row(*table, *uuid) != next.row(*table, *uuid);
+            touched.extend(meanwhile.into_iter().filter(differs));
+        }
+        self.enter(next, touched)
     }
 
     fn enter(&mut self, next: Store, touched: Vec<(Table, Uuid)>) -> usize {
@@ -158,9 +166,9 @@ impl Database {
         Cursor { seen: Store::default(), commits: 0 }
     }
 
-    /// The commits that a subscriber has not seen, if the log has them all.
-    fn behind(&self, cursor: &Cursor) -> Option<impl Iterator<Item = &Vec<(Table, Uuid)>>> {
-        let missed = usize::try_from(self.commits.saturating_sub(cursor.commits)).ok()?;
+    /// The commits after a version, if the log has them all.
+    fn since(&self, version: u64) -> Option<impl Iterator<Item = &Vec<(Table, Uuid)>>> {
+        let missed = usize::try_from(self.commits.saturating_sub(version)).ok()?;
         Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
     }
 }
@@ -173,7 +181,7 @@ impl Cursor {
 
     /// What changed since the last look, and the subscriber has seen it.
     pub fn poll(&mut self, database: &Database) -> Delta {
-        let names: BTreeSet<(Table, Uuid)> = match database.behind(self) {
+        let names: BTreeSet<(Table, Uuid)> = match database.since(self.commits) {
             Some(commits) => commits.flatten().copied().collect(),
             None => [&self.seen, &database.now].into_iter().flat_map(names).collect(),
         };

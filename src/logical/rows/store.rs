@@ -9,7 +9,7 @@ use rpds::RedBlackTreeMapSync;
 use super::datum::{Atom, Datum};
 use super::index::{Indexes, Owner};
 use super::tables::{
-    AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
+    AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter,
     MulticastGroup, PortBinding, PortGroup, Row, Table,
 };
 use super::uuid::Uuid;
@@ -151,6 +151,11 @@ impl Store {
 
     /// The chassis of a name.
     pub fn chassis(&self, name: &str) -> Option<(Uuid, &Arc<Chassis>)> {
+        self.by_unique(0, vec![text(name)])
+    }
+
+    /// The meter of a name.
+    pub fn meter(&self, name: &str) -> Option<(Uuid, &Arc<Meter>)> {
         self.by_unique(0, vec![text(name)])
     }
 

@@ -88,7 +88,7 @@ fn beginning_anew_takes_out_all_that_rows_had() {
         bench.ok("ofctl/add-flow", &["table=200,actions=meter:9,group:7"]).await;
         let before = bench.objects().await;
         bench.switch.state_mut().logical.following = None;
-        bench.switch.follow().await;
+        bench.switch.follow().await.unwrap();
         assert_eq!(bench.objects().await, before);
         // What is not wanted any more is not left over from before either.
         bench.ok("port/set", &["p1", "iface_id="]).await;
