@@ -41,7 +41,10 @@ struct Still {
     switch: Rc<Switch>,
     session: Session,
     wires: Wires,
+    /// Ports of the switch by the logical ports that they are.
     ports: Vec<String>,
+    /// Logical ports inside others, with those and their VLAN.
+    inside: Vec<(String, String, u16)>,
 }
 
 impl Still {
@@ -53,17 +56,29 @@ impl Still {
             Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
         let switch = Rc::new(Switch::new("still", Box::new(engine)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut still = Self { runtime, switch, session: Session::default(), wires, ports: Vec::new() };
+        let mut still = Self {
+            runtime,
+            switch,
+            session: Session::default(),
+            wires,
+            ports: Vec::new(),
+            inside: Vec::new(),
+        };
         still.ask("sbctl/load", &[&format!("--chassis={chassis}"), dump]);
         // Every port that has a wire. Those of type localport the tracer takes for ordinary ones.
         let wired = |row: &PortBinding| ["", "localnet"].contains(&row.kind.as_str());
         let store = still.store();
         still.ports = store
             .iter::<PortBinding>()
-            .filter(|(_, row)| wired(row))
+            .filter(|(_, row)| wired(row) && row.parent_port.is_none())
             .map(|(_, row)| row.logical_port.clone())
             .collect();
         still.ports.sort();
+        let inside = store.iter::<PortBinding>().filter_map(|(_, row)| {
+            let parent = row.parent_port.clone().filter(|parent| still.ports.contains(parent))?;
+            Some((row.logical_port.clone(), parent, row.tag?))
+        });
+        still.inside = inside.collect();
         for (number, port) in still.ports.clone().iter().enumerate() {
             still.ask("port/add", &[&wire(number), "type=memory", &format!("iface_id={port}")]);
         }
@@ -84,10 +99,20 @@ impl Still {
         answer["result"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The logical ports that have a wire, or are inside one that has.
+    fn reachable(&self) -> Vec<String> {
+        self.ports.iter().chain(self.inside.iter().map(|(inside, ..)| inside)).cloned().collect()
+    }
+
     /// The port of a frame and the frame, for commands.
     fn named(&self, packet: &Sample) -> [String; 2] {
-        let hex: String = packet.frame.iter().map(|byte| format!("{byte:02x}")).collect();
-        let port = self.ports.iter().position(|port| *port == packet.port).unwrap();
+        let (mut name, mut frame) = (&packet.port, packet.frame.clone());
+        if let Some((_, parent, tag)) = self.inside.iter().find(|(inside, ..)| inside == name) {
+            name = parent;
+            frame.splice(12..12, [[0x81, 0], tag.to_be_bytes()].concat());
+        }
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        let port = self.ports.iter().position(|port| port == name).unwrap();
         [wire(port), hex]
     }
 
@@ -105,7 +130,15 @@ impl Still {
         for (number, name) in self.ports.iter().enumerate() {
             let wire = self.wires.of(&wire(number)).unwrap();
             while let Some(frame) = wire.take() {
-                out.push(Out::of(name, frame.data()));
+                let mut frame = frame.data().to_vec();
+                let is_inside = |(_, parent, tag): &&(String, String, u16)| {
+                    parent == name && frame[12..16] == *[[0x81, 0], tag.to_be_bytes()].concat()
+                };
+                let inside = self.inside.iter().find(is_inside).map(|(inside, ..)| inside);
+                if inside.is_some() {
+                    frame.drain(12..16);
+                }
+                out.push(Out::of(inside.unwrap_or(name), &frame));
             }
         }
         out.sort();
@@ -314,7 +347,7 @@ fn compare_rows(scenario: &str, dump: &str, chassis: &str, more: &[&str], cases:
     let cases = cases * ProptestConfig::default().cases.max(256) / 256;
     let still = RefCell::new(Still::start(chassis, dump));
     let store = still.borrow().store();
-    let wired = still.borrow().ports.clone();
+    let wired = still.borrow().reachable();
     let pool = Pool::new(&store, &wired, more);
     let tracer = Tracer::new(store.clone());
     let seen = RefCell::new(Seen { cases, ..Seen::default() });
