@@ -21,7 +21,7 @@ pub struct Bound {
     names: BTreeMap<PortNo, String>,
     /// Logical ports of which the port changed.
     changed: BTreeSet<String>,
-    /// Rows of Port_Binding that are to be looked at.
+    /// Rows of Port_Binding that are to be claimed, given back, or called up.
     open: BTreeSet<Uuid>,
 }
 
@@ -94,12 +94,13 @@ impl Bound {
         let (before, after) = (&delta.before, &delta.after);
         let own = Own::of(chassis, after);
         let mut names = std::mem::take(&mut self.changed);
+        let mut rows: BTreeSet<Uuid> = BTreeSet::new();
         if own.identity() != Own::of(&followed.chassis, before).identity() {
             names.extend(self.ports.keys().chain(followed.ports.keys()).cloned());
-            self.open.extend(after.iter::<PortBinding>().map(|(uuid, _)| uuid));
+            rows.extend(after.iter::<PortBinding>().map(|(uuid, _)| uuid));
         }
         for change in delta.changes.iter().filter(|change| change.table == Table::PortBinding) {
-            self.open.insert(change.uuid);
+            rows.insert(change.uuid);
             for row in [before.get::<PortBinding>(change.uuid), after.get(change.uuid)].into_iter().flatten()
             {
                 let name = &row.logical_port;
@@ -111,12 +112,24 @@ impl Bound {
         let mut rebound = Rebound { chassis: chassis.to_owned(), ports: BTreeMap::new() };
         for name in names {
             let row = after.port(&name);
-            self.open.extend(row.map(|(uuid, _)| uuid));
+            rows.extend(row.map(|(uuid, _)| uuid));
             let port = self.ports.get(&name).filter(|_| row.is_none_or(|(_, row)| own.may_have(row)));
             if followed.ports.get(&name) != port {
                 rebound.ports.insert(name, port.copied());
             }
         }
+        let is_here = |name: &String| match rebound.ports.get(name) {
+            Some(port) => port.is_some(),
+            None => followed.ports.contains_key(name),
+        };
+        let is_open = |uuid: &Uuid| {
+            let (Some((own, _)), Some(row)) = (own.row, after.get::<PortBinding>(*uuid)) else {
+                return false;
+            };
+            let is_here = is_here(&row.logical_port);
+            claimed(row, is_here, own).or_else(|| up(row, is_here, own)).is_some()
+        };
+        self.open.extend(rows.into_iter().filter(is_open));
         rebound
     }
 
@@ -162,13 +175,7 @@ fn claims<'a>(
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
     let (own, _) = store.chassis(&followed.chassis)?;
-    changed(rows, |row| match (followed.has(row), row.chassis == Some(own)) {
-        // Ports of other kinds are no chassis's, or that of whom the rows name.
-        _ if !row.kind.is_empty() => None,
-        (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
-        (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
-        _ => None,
-    })
+    changed(rows, |row| claimed(row, followed.has(row), own))
 }
 
 /// Those of the rows that are to say that their ports are up.
@@ -178,10 +185,24 @@ fn ups<'a>(
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
     let (own, _) = store.chassis(&followed.chassis)?;
-    changed(rows, |row| {
-        let comes_up = followed.has(row) && row.chassis == Some(own) && row.up != Some(true);
-        comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
-    })
+    changed(rows, |row| up(row, followed.has(row), own))
+}
+
+/// The row of a port that is to say where the port is, if it does not.
+fn claimed(row: &PortBinding, is_here: bool, own: Uuid) -> Option<PortBinding> {
+    match (is_here, row.chassis == Some(own)) {
+        // Ports of other kinds are no chassis's, or that of whom the rows name.
+        _ if !row.kind.is_empty() => None,
+        (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
+        (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
+        _ => None,
+    }
+}
+
+/// The row of a port that is to say that the port is up, if it does not.
+fn up(row: &PortBinding, is_here: bool, own: Uuid) -> Option<PortBinding> {
+    let comes_up = is_here && row.chassis == Some(own) && row.up != Some(true);
+    comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
 }
 
 /// A transaction with the rows that are to be another; none if none is.

@@ -129,6 +129,13 @@ impl MemoryDatapath {
         self.view = Ports::new(views.collect());
     }
 
+    /// Has these ports from the start, with the numbers from 1 on.
+    pub fn with_ports(mut self, specs: impl IntoIterator<Item = PortSpec>) -> Self {
+        self.ports = (1..=PortNo::MAX.0).map(PortNo).zip(specs).collect();
+        self.look();
+        self
+    }
+
     fn rxq(&mut self, number: PortNo, queue: u16) -> Result<&mut RxqStatus, PortError> {
         let (_, spec) = self.find(number)?;
         let missing = PortError::NoSuchQueue { name: spec.name.clone(), queues: spec.n_rxq, queue };
@@ -157,8 +164,8 @@ impl Datapath for MemoryDatapath {
         if let Some(sentence) = conflict(spec, self.ports.iter().map(|port| &port.1)) {
             return Err(PortError::Device(sentence));
         }
-        let free = (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
-        let number = spec.number.or(free).ok_or(PortError::TooManyPorts(self.room))?;
+        let free = || (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
+        let number = spec.number.or_else(free).ok_or(PortError::TooManyPorts(self.room))?;
         if let Ok((_, other)) = self.find(number) {
             return Err(PortError::NumberTaken(number, other.name.clone()));
         }

@@ -7,7 +7,7 @@ use super::chassis::rows;
 use super::*;
 use crate::control::bound::naive;
 use crate::control::chassis;
-use crate::logical::rows::tables::{Chassis, PortBinding};
+use crate::logical::rows::tables::{Chassis, Encap, PortBinding};
 use crate::logical::rows::{Row, Store, Transaction, Uuid};
 
 /// What may happen.
@@ -93,10 +93,8 @@ impl Bench {
     }
 
     async fn commit(&mut self, transaction: Transaction) {
-        let committed = self.switch.state_mut().logical.rows.commit(transaction);
-        if committed.is_ok() {
-            self.switch.follow().await.unwrap();
-        }
+        self.switch.state_mut().logical.rows.commit(transaction).unwrap();
+        self.switch.follow().await.unwrap();
     }
 
     async fn write(&mut self, row: usize, what: u8) {
@@ -119,7 +117,10 @@ impl Bench {
             _ => _ = row.options.remove("requested-chassis"),
         }
         let mut transaction = Transaction::new();
-        transaction.put(OTHER, Chassis { name: "hv2".to_owned(), ..Chassis::default() });
+        let (ip, name) = ("192.0.2.2".to_owned(), "hv2".to_owned());
+        let encap = Encap { chassis_name: name.clone(), ip, kind: "geneve".to_owned(), ..Encap::default() };
+        transaction.put(Uuid(78), encap);
+        transaction.put(OTHER, Chassis { name, encaps: [Uuid(78)].into(), ..Chassis::default() });
         transaction.put(uuid, row);
         self.commit(transaction).await;
     }
