@@ -18,7 +18,7 @@ use super::objects::{Object, Objects};
 use super::packed::Packed;
 use super::physical::{Base, Flow, zone_names};
 use super::units::{Left, Made, Numbered, Rare, Units};
-use super::view::{Datapath, Ref, Refs, Sets, View};
+use super::view::{Datapath, Kept, Ref, Refs, View};
 use super::zones::Zones;
 use crate::logical::action::Kind;
 use crate::logical::rows::tables::{
@@ -53,7 +53,7 @@ pub struct Lowering {
     pub(super) numbers: Numbers,
     zones: Zones,
     pub(super) local: Local,
-    pub(super) sets: Sets,
+    pub(super) kept: Kept,
     pub(super) reader: Reader,
     pub(super) units: Units,
     conjunctions: Conjunctions,
@@ -138,7 +138,7 @@ impl Lowering {
             numbers,
             zones,
             local: Local::default(),
-            sets: Sets::default(),
+            kept: Kept::default(),
             reader: Reader::default(),
             units: Units::default(),
             conjunctions: Conjunctions::default(),
@@ -284,6 +284,9 @@ impl Lowering {
                 Table::MacBinding | Table::StaticMacBinding | Table::Fdb => stale.row(change.table, uuid),
                 Table::PortBinding => {
                     let rows = [before.get::<PortBinding>(uuid), after.get(uuid)];
+                    for port in rows.into_iter().flatten() {
+                        self.kept.ports.get_mut().remove(port.logical_port.as_str());
+                    }
                     if let [Some(old), Some(new)] = rows
                         && is_same_port(old, new)
                     {
@@ -420,7 +423,7 @@ impl Lowering {
         numbers: &mut Numbered,
     ) -> Option<Output> {
         let (row, group) = row.get(store, unit.uuid)?;
-        let rows = (&self.local, &self.sets, store);
+        let rows = (&self.local, &self.kept, store);
         let view = view(rows, &mut self.datapaths, (row, group), unit.datapath)?;
         let mut output = Output::default();
         let is_about_another =
@@ -509,7 +512,7 @@ pub(super) type ByKey = HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::Fixed
 
 /// The rows as the datapath of a logical flow sees them, if that is here and has the flow.
 pub(super) fn view<'a>(
-    (local, sets, store): (&'a Local, &'a Sets, &'a Store),
+    (local, kept, store): (&'a Local, &'a Kept, &'a Store),
     datapaths: &mut ByKey,
     (row, group): Found<'_>,
     key: u32,
@@ -523,7 +526,7 @@ pub(super) fn view<'a>(
     if !is_of || !local.has(uuid) {
         return None;
     }
-    let mut view = View::new(store, local, sets, Datapath { uuid, key });
+    let mut view = View::new(store, local, kept, Datapath { uuid, key });
     view.own_port = is_switch.then_some(match row.pipeline {
         Pipeline::Ingress => INPORT,
         Pipeline::Egress => OUTPORT,

@@ -91,25 +91,26 @@ impl Reader {
         self.with_sets.retain(|_, (_, refs)| !refs.iter().any(changed));
     }
 
-    /// What changed sets change in the match of a logical flow; none if it is to be read anew.
+    /// What changed sets change in the match of a logical flow, which may have no flows here; none if it is to be read anew.
     pub fn growth(
         &mut self,
         row: &LogicalFlow,
         view: &View<'_>,
         numbers: &Numbers,
         resized: &mut Resized,
+        has_none: bool,
     ) -> Option<Arc<Growth>> {
         let actions = self.actions(row, view, numbers).ok()?;
         let key = key(row, &actions);
         if let Some(growth) = self.growths.get(&key) {
             return growth.clone();
         }
-        let before = normal(row, &actions, &Former { view, resized });
-        let after = normal(row, &actions, view);
-        let growth = match (before, after) {
-            (Ok(before), Ok(after)) => Growth::between(&before, &after, resized).map(Arc::new),
-            _ => None,
-        };
+        let after = normal(row, &actions, view).ok()?;
+        if has_none && Template::is_elsewhere(&after, view) {
+            return Some(Arc::default());
+        }
+        let before = normal(row, &actions, &Former { view, resized }).ok()?;
+        let growth = Growth::between(&before, &after, resized).map(Arc::new);
         // What a group's name means is another thing in another datapath.
         if !view.asked_group() {
             self.growths.insert(key, growth.clone());

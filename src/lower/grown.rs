@@ -108,6 +108,7 @@ struct Grown {
 }
 
 /// What came and went in a match.
+#[derive(Default)]
 pub(super) struct Growth {
     parts: Vec<Grown>,
 }
@@ -231,9 +232,13 @@ impl Lowering {
                 let (_, row) = store.address_set(name)?;
                 Some(Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str))))
             };
-            let before = self.sets.get_mut().remove(name).or_else(|| made(&delta.before));
+            let known = self.kept.sets.get_mut().remove(name);
+            if self.units.referring(&Ref::Set(name.clone())).is_empty() {
+                continue;
+            }
+            let before = known.or_else(|| made(&delta.before));
             if let (Some(before), Some(after)) = (before, made(&delta.after)) {
-                self.sets.get_mut().insert(name.clone(), Arc::clone(&after));
+                self.kept.sets.get_mut().insert(name.clone(), Arc::clone(&after));
                 resized.insert(name, before, after);
             }
         }
@@ -262,10 +267,11 @@ impl Lowering {
 
     fn resize_one(&mut self, id: UnitId, unit: Unit, store: &Store, resized: &mut Resized) -> Option<()> {
         let found = Row::default().get(store, unit.uuid)?;
-        let rows = (&self.local, &self.sets, store);
+        let rows = (&self.local, &self.kept, store);
         let (view, row) = (view(rows, &mut self.datapaths, found, unit.datapath)?, found.0);
-        let growth = self.reader.growth(row, &view, &self.numbers, resized)?;
         let made = self.units.get(id)?;
+        let has_none = made.flows.is_empty();
+        let growth = self.reader.growth(row, &view, &self.numbers, resized, has_none)?;
         let numbers = made.conjunctions().iter().copied();
         let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
         if came.is_empty() && went.is_empty() {
