@@ -167,6 +167,36 @@ impl Switch {
         println!("one port more, 50th of 101: {flows} flows: lowered {lowered:.1?}, applied {applied:.1?}");
     }
 
+    /// An address comes to a set that rules name and goes, often; what its coming takes, in the middle.
+    fn grow_and_shrink(&mut self) {
+        let store = self.database.snapshot();
+        let rules: Vec<&str> = store
+            .iter::<LogicalFlow>()
+            .map(|(_, flow)| &*flow.matches)
+            .filter(|text| text.contains('$'))
+            .collect();
+        let is_named = |set: &AddressSet| rules.iter().any(|text| text.contains(&format!("${}", set.name)));
+        let Some((uuid, set)) = store.iter::<AddressSet>().find(|(_, set)| is_named(set)) else { return };
+        let (name, less) = (set.name.clone(), AddressSet::clone(set));
+        let mut more = less.clone();
+        more.addresses.insert("192.0.2.1".into());
+        let mut all: Vec<Took> = Vec::new();
+        for _ in 0..51 {
+            for row in [&more, &less] {
+                let mut rows = Transaction::new();
+                rows.put(uuid, row.clone());
+                self.database.commit(rows).expect("an address");
+                all.push(self.step());
+            }
+        }
+        let mut all: Vec<Took> = all.into_iter().step_by(2).collect();
+        all.sort_by_key(|took| took.lowered + took.applied);
+        let Took { flows, lowered, applied, .. } = &all[25];
+        println!(
+            "one address more in {name}, 25th of 51: {flows} flows: lowered {lowered:.1?}, applied {applied:.1?}"
+        );
+    }
+
     fn step(&mut self) -> Took {
         let before = IN_USE.load(Relaxed);
         let began = Instant::now();
@@ -221,6 +251,7 @@ fn of_dumps(files: &[String]) {
         }
         switch.follow("all of it");
         switch.go_and_come();
+        switch.grow_and_shrink();
     }
 }
 

@@ -5,9 +5,12 @@
 //! [`Book::finish`] and [`Book::finish`] the book remembers what was installed before, so that what was taken out and
 //! put in again costs nobody anything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::objects::ObjectChanges;
@@ -100,7 +103,8 @@ pub(super) struct Book {
     pub masks: Masks,
     slots: Vec<Slot>,
     free: Vec<FlowId>,
-    places: HashMap<Place, FlowId, foldhash::fast::FixedState>,
+    /// By the hash of the place.
+    places: HashTable<FlowId>,
     /// Flows that may have changed, and what was installed of them.
     touched: Vec<(FlowId, Option<Installed>)>,
 }
@@ -127,7 +131,18 @@ impl Slot {
     }
 }
 
+impl Place {
+    fn hash(&self) -> u64 {
+        FixedState::default().hash_one(self)
+    }
+}
+
 impl Book {
+    fn find(&self, place: &Place) -> Option<FlowId> {
+        let is_it = |id: &FlowId| self.slots.get(*id as usize).is_some_and(|slot| slot.place == *place);
+        self.places.find(place.hash(), is_it).copied()
+    }
+
     /// Number of flows.
     pub fn len(&self) -> usize {
         self.places.len()
@@ -144,10 +159,11 @@ impl Book {
         units: impl Fn(UnitId) -> Unit,
     ) -> Option<FlowId> {
         let place = Place { table, priority, matcher };
-        let id = match self.places.get(&place) {
-            Some(id) => *id,
+        let id = match self.find(&place) {
+            Some(id) => id,
             None => {
-                let slot = Slot { place: place.clone(), makers: SmallVec::new(), touched: false };
+                let hash = place.hash();
+                let slot = Slot { place, makers: SmallVec::new(), touched: false };
                 let id = match self.free.pop() {
                     Some(id) => {
                         if let Some(free) = self.slots.get_mut(id as usize) {
@@ -160,7 +176,9 @@ impl Book {
                         (self.slots.len() - 1) as FlowId
                     }
                 };
-                self.places.insert(place, id);
+                let slots = &self.slots;
+                let again = |id: &FlowId| slots.get(*id as usize).map_or(0, |slot| slot.place.hash());
+                self.places.insert_unique(hash, id, again);
                 id
             }
         };
@@ -193,7 +211,7 @@ impl Book {
         body: &Body,
         units: impl Fn(UnitId) -> Unit,
     ) -> Option<FlowId> {
-        let id = *self.places.get(&Place { table, priority, matcher })?;
+        let id = self.find(&Place { table, priority, matcher })?;
         self.touch(id, units);
         let slot = self.slots.get_mut(id as usize)?;
         let place = slot.makers.iter().position(|(maker, made)| *maker == unit && made == body)?;
@@ -232,7 +250,9 @@ impl Book {
                 changes.taken.extend(after.is_none().then_some(flow));
             }
             if slot.makers.is_empty() {
-                self.places.remove(&slot.place);
+                if let Ok(entry) = self.places.find_entry(slot.place.hash(), |other| *other == id) {
+                    entry.remove();
+                }
                 self.free.push(id);
             }
         }
@@ -241,7 +261,7 @@ impl Book {
 
     /// All flows as they are installed, in no order.
     pub fn flows(&self, units: impl Fn(UnitId) -> Unit) -> impl Iterator<Item = LoweredFlow> {
-        self.places.values().filter_map(move |id| {
+        self.places.iter().filter_map(move |id| {
             let slot = self.slots.get(*id as usize)?;
             lowered(&self.masks, &slot.place, slot.installed(&units).as_ref())
         })

@@ -9,20 +9,19 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
+use super::book::{Body, Book, Changes, LoweredFlow, Unit};
 use super::flow::Reader;
-use super::grown::Resized;
 use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
-use super::objects::{Asked, Object, Objects};
+use super::objects::{Object, Objects};
 use super::packed::Packed;
 use super::physical::{Base, Flow, Notes, zone_names};
 use super::refused::{LeftOut, Refused};
-use super::view::{Datapath, Ref, Refs, Sets, View};
+use super::units::{Left, NOBODY, Numbered, Rare, Units};
+use super::view::{Datapath, Kept, Ref, Refs, View};
 use super::zones::Zones;
 use super::{Bindings, Rebound};
 use crate::logical::action::Kind;
-use crate::logical::names::AddressSet;
 use crate::logical::rows::tables::{
     self, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
     PortGroup, StaticMacBinding,
@@ -43,27 +42,6 @@ pub struct Trouble {
     pub sentence: String,
 }
 
-/// What is known of a unit.
-struct Made {
-    unit: Unit,
-    flows: SmallVec<[FlowId; 2]>,
-    refs: Refs,
-    /// Numbers of its conjunctions.
-    conjunctions: Numbered,
-    objects: Asked,
-    trouble: Option<Box<str>>,
-}
-
-/// All units that made something or may have to.
-#[derive(Default)]
-struct Units {
-    list: Vec<Made>,
-    free: Vec<UnitId>,
-    ids: HashMap<Unit, UnitId, foldhash::fast::FixedState>,
-    /// Units by what they refer to.
-    referring: HashMap<Ref, Vec<UnitId>, foldhash::fast::FixedState>,
-}
-
 /// Numbers of conjunctions.
 #[derive(Default)]
 struct Conjunctions {
@@ -73,73 +51,21 @@ struct Conjunctions {
 
 /// The lowered flows, and all that is needed to follow the rows. See the [module](super).
 pub struct Lowering {
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
     zones: Zones,
-    local: Local,
-    sets: Sets,
-    reader: Reader,
-    units: Units,
+    pub(super) local: Local,
+    pub(super) kept: Kept,
+    pub(super) reader: Reader,
+    pub(super) units: Units,
     conjunctions: Conjunctions,
     objects: Objects,
-    book: Book,
+    pub(super) book: Book,
     left_out: LeftOut,
     /// For the time of an update.
-    datapaths: ByKey,
+    pub(super) datapaths: ByKey,
     /// How often a unit was lowered from its row, and how often only members of sets came and went.
     #[cfg(test)]
     pub(super) work: (usize, usize),
-}
-
-/// The row that flows belong to which no row asks for.
-const NOBODY: Unit = Unit { uuid: Uuid(0), table: Table::SbGlobal, datapath: 0 };
-
-impl Units {
-    fn get(&self, id: UnitId) -> Option<&Made> {
-        self.list.get(id as usize)
-    }
-
-    fn unit(&self, id: UnitId) -> Unit {
-        self.get(id).map_or(NOBODY, |made| made.unit)
-    }
-
-    /// Takes units that were taken back out of the lists of who refers to what.
-    fn forget(&mut self, mut left: Left) {
-        left.ids.sort_unstable();
-        for asked in left.refs {
-            if let Some(referring) = self.referring.get_mut(&asked) {
-                referring.retain(|id| left.ids.binary_search(id).is_err());
-                if referring.is_empty() {
-                    self.referring.remove(&asked);
-                }
-            }
-        }
-        self.free.extend(left.ids);
-    }
-
-    fn enter(&mut self, made: Made) -> UnitId {
-        let unit = made.unit;
-        let id = match self.free.pop() {
-            Some(id) => {
-                if let Some(place) = self.list.get_mut(id as usize) {
-                    *place = made;
-                }
-                id
-            }
-            None => {
-                self.list.push(made);
-                (self.list.len() - 1) as UnitId
-            }
-        };
-        self.ids.insert(unit, id);
-        id
-    }
-}
-
-/// Units that were taken back, and what they referred to: all at once, since much may be referred to by many.
-#[derive(Default)]
-struct Left {
-    ids: Vec<UnitId>,
-    refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
 
 impl Conjunctions {
@@ -151,25 +77,20 @@ impl Conjunctions {
     }
 }
 
-/// Numbers that conjunctions had and may have again.
-type Numbered = SmallVec<[u32; 0]>;
-
 /// What a unit comes to.
 #[derive(Default)]
 struct Output {
     flows: Vec<(u8, u16, Packed, Body)>,
     refs: Refs,
-    conjunctions: Numbered,
-    objects: Asked,
-    trouble: Option<Box<str>>,
+    rare: Rare,
 }
 
 /// What is to be lowered anew.
 #[derive(Default)]
-struct Stale {
+pub(super) struct Stale {
     /// In no order, and some more than once, until they are tidied.
-    units: Vec<Unit>,
-    refs: HashSet<Ref, foldhash::fast::FixedState>,
+    pub units: Vec<Unit>,
+    pub refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
 
 impl Stale {
@@ -216,7 +137,7 @@ impl Lowering {
             numbers,
             zones,
             local: Local::default(),
-            sets: Sets::default(),
+            kept: Kept::default(),
             reader: Reader::default(),
             units: Units::default(),
             conjunctions: Conjunctions::default(),
@@ -268,7 +189,7 @@ impl Lowering {
     pub fn troubles(&self) -> Vec<Trouble> {
         let mut found: BTreeMap<(Table, Uuid), String> = self.left_out.by_row();
         let mut own: Vec<(Unit, &str)> =
-            self.units.list.iter().filter_map(|made| Some((made.unit, made.trouble.as_deref()?))).collect();
+            self.units.iter().filter_map(|made| Some((made.unit, made.trouble()?))).collect();
         own.sort_unstable_by_key(|(unit, sentence)| (unit.table, unit.uuid, *sentence));
         own.dedup_by_key(|(unit, _)| (unit.table, unit.uuid));
         for (unit, sentence) in own {
@@ -317,7 +238,7 @@ impl Lowering {
             stale.refs.remove(&Ref::Set(name.into()));
         }
         for asked in &stale.refs {
-            let referring = self.units.referring.get(asked).into_iter().flatten();
+            let referring = self.units.referring(asked).iter();
             stale.units.extend(referring.filter_map(|id| self.units.get(*id)).map(|made| made.unit));
         }
         stale.tidy();
@@ -330,89 +251,13 @@ impl Lowering {
         let numbers: Vec<Numbered> =
             stale.units.iter().map(|unit| self.take_back(*unit, &mut left)).collect();
         self.units.forget(left);
+        let mut row = Row::default();
         for (unit, numbers) in stale.units.iter().zip(numbers) {
-            self.lower(*unit, &delta.after, numbers);
+            self.lower(*unit, &delta.after, &mut row, numbers);
         }
         let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes
-    }
-
-    /// Forgets what sets were that change, and says which of them only have other members now.
-    fn forget_sets(&mut self, delta: &Delta, stale: &Stale) -> Resized {
-        let mut resized = Resized::default();
-        let changed = stale.refs.iter().filter_map(|asked| match asked {
-            Ref::Set(name) => Some(name),
-            _ => None,
-        });
-        let mut is_one = false;
-        for name in changed {
-            is_one = true;
-            let made = |store: &Store| {
-                let (_, row) = store.address_set(name)?;
-                Some(Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str))))
-            };
-            let before = self.sets.get_mut().remove(name).or_else(|| made(&delta.before));
-            if let (Some(before), Some(after)) = (before, made(&delta.after)) {
-                self.sets.get_mut().insert(name.clone(), Arc::clone(&after));
-                resized.insert(name, before, after);
-            }
-        }
-        if is_one {
-            self.reader.forget_sets(&|asked| stale.refs.contains(asked));
-        }
-        resized
-    }
-
-    /// Adds and takes the flows of members that came to sets and went from them. The units for which that does not do.
-    fn resize(&mut self, store: &Store, resized: &mut Resized, stale: &Stale) -> Vec<Unit> {
-        let referring = resized.names().filter_map(|name| self.units.referring.get(&Ref::Set(name.into())));
-        let mut ids: Vec<UnitId> = referring.flatten().copied().collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut anew = Vec::new();
-        for id in ids {
-            let Some(unit) = self.units.get(id).map(|made| made.unit) else { continue };
-            let is_stale = stale.units.binary_search(&unit).is_ok();
-            if !is_stale && self.resize_one(id, unit, store, resized).is_none() {
-                anew.push(unit);
-            }
-        }
-        anew
-    }
-
-    fn resize_one(&mut self, id: UnitId, unit: Unit, store: &Store, resized: &mut Resized) -> Option<()> {
-        let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let rows = (&self.local, &self.sets, store);
-        let view = view(rows, &mut self.datapaths, row, unit.datapath)?;
-        let growth = self.reader.growth(row, &view, &self.numbers, resized)?;
-        let made = self.units.list.get(id as usize)?;
-        let numbers = made.conjunctions.iter().copied();
-        let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
-        if came.is_empty() && went.is_empty() {
-            return Some(());
-        }
-        #[cfg(test)]
-        {
-            self.work.1 += 1;
-        }
-        let actions = made.flows.iter().find_map(|flow| self.book.actions(*flow, id)).cloned()?;
-        let table = self.table(row);
-        for wanted in went {
-            let body = wanted.body(&actions);
-            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
-            let flow = self.book.unmake_one(id, table, row.priority, matcher, &body, uuid)?;
-            let flows = &mut self.units.list.get_mut(id as usize)?.flows;
-            let place = flows.iter().position(|one| *one == flow)?;
-            flows.swap_remove(place);
-        }
-        for wanted in came {
-            let body = wanted.body(&actions);
-            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
-            let flow = self.book.make(id, table, row.priority, matcher, body, uuid);
-            self.units.list.get_mut(id as usize)?.flows.extend(flow);
-        }
-        Some(())
     }
 
     /// What bindings and the row of this chassis change.
@@ -466,6 +311,9 @@ impl Lowering {
                 Table::MacBinding | Table::StaticMacBinding | Table::Fdb => stale.row(change.table, uuid),
                 Table::PortBinding => {
                     let rows = [before.get::<PortBinding>(uuid), after.get(uuid)];
+                    for port in rows.into_iter().flatten() {
+                        self.kept.ports.get_mut().remove(port.logical_port.as_str());
+                    }
                     if let [Some(old), Some(new)] = rows
                         && is_same_port(old, new)
                     {
@@ -514,7 +362,8 @@ impl Lowering {
     fn gather_datapaths(&mut self, delta: &Delta, stale: &mut Stale) {
         let (before, after) = (&delta.before, &delta.after);
         stale.refs.extend(self.local.rewired().into_iter().map(Ref::Wire));
-        for datapath in self.local.settle() {
+        let settled: HashSet<Uuid> = self.local.settle().into_iter().collect();
+        for datapath in settled.iter().copied() {
             stale.refs.insert(Ref::Datapath(datapath));
             stale.flows_of(delta, datapath);
             for name in zone_names(datapath) {
@@ -524,13 +373,16 @@ impl Lowering {
                 }
             }
         }
+        // Of those that came or went all flows are looked at already, and of others that are not here none is needed.
+        let stays = |datapath: &Uuid| self.local.has(*datapath) && !settled.contains(datapath);
         for change in &delta.changes {
             match change.table {
                 Table::LogicalFlow => {
                     for store in [before, after] {
                         let row = store.get::<LogicalFlow>(change.uuid);
                         let datapaths = row.map(|row| datapaths(store, row)).unwrap_or_default();
-                        for key in datapaths.into_iter().filter_map(|datapath| key(store, datapath)) {
+                        let staying = datapaths.into_iter().filter(stays);
+                        for key in staying.filter_map(|datapath| key(store, datapath)) {
                             stale.flow(change.uuid, key);
                         }
                     }
@@ -541,7 +393,8 @@ impl Lowering {
                         group.map(|group| group.datapaths.clone()).unwrap_or_default()
                     };
                     let (old, new) = (members(before), members(after));
-                    old.symmetric_difference(&new).for_each(|datapath| stale.flows_of(delta, *datapath));
+                    let moved = old.symmetric_difference(&new).filter(|datapath| stays(datapath));
+                    moved.for_each(|datapath| stale.flows_of(delta, *datapath));
                 }
                 _ => {}
             }
@@ -550,54 +403,39 @@ impl Lowering {
 
     /// Takes back what a unit made; the numbers of its conjunctions.
     fn take_back(&mut self, unit: Unit, left: &mut Left) -> Numbered {
-        let Some(id) = self.units.ids.remove(&unit) else { return Numbered::default() };
-        let Some(made) = self.units.list.get_mut(id as usize) else { return Numbered::default() };
-        let (flows, refs) = (std::mem::take(&mut made.flows), std::mem::take(&mut made.refs));
-        let numbers = std::mem::take(&mut made.conjunctions);
-        made.trouble = None;
-        let objects = std::mem::take(&mut made.objects);
-        objects.into_iter().for_each(|object| self.objects.release(object));
-        for flow in flows {
+        let Some((id, remains)) = self.units.take(unit, left) else { return Numbered::default() };
+        remains.rare.objects.into_iter().for_each(|object| self.objects.release(object));
+        for flow in remains.flows {
             self.book.unmake(flow, id, |id| self.units.unit(id));
         }
-        left.ids.push(id);
-        left.refs.extend(refs);
-        numbers
+        remains.rare.conjunctions
     }
 
     /// Lowers a unit from the rows as they are now.
-    fn lower(&mut self, unit: Unit, store: &Store, mut numbers: Numbered) {
+    fn lower<'a>(&mut self, unit: Unit, store: &'a Store, row: &mut Row<'a>, mut numbers: Numbered) {
         #[cfg(test)]
         {
             self.work.0 += 1;
         }
         let made = match unit.table {
-            Table::LogicalFlow => self.logical(unit, store, &mut numbers),
+            Table::LogicalFlow => self.logical(unit, store, row, &mut numbers),
             _ => self.physical(unit, store),
         };
-        let Some(mut output) = made else { return self.conjunctions.free.extend(numbers) };
         self.conjunctions.free.extend(numbers);
-        let conjunctions = std::mem::take(&mut output.conjunctions);
-        let refs = std::mem::take(&mut output.refs);
-        let objects = std::mem::take(&mut output.objects);
-        let trouble = output.trouble.take();
-        let made = Made { unit, flows: SmallVec::new(), refs: refs.clone(), conjunctions, objects, trouble };
-        let id = self.units.enter(made);
-        let mut flows = SmallVec::with_capacity(output.flows.len());
-        for (table, priority, matcher, body) in output.flows {
+        let Some(Output { flows: wanted, refs, rare }) = made else { return };
+        let id = self.units.enter(unit, refs, rare);
+        let mut flows = SmallVec::with_capacity(wanted.len());
+        for (table, priority, matcher, body) in wanted {
             let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.unit(id));
             flows.extend(flow);
         }
-        if let Some(made) = self.units.list.get_mut(id as usize) {
+        if let Some(made) = self.units.get_mut(id) {
             made.flows = flows;
-        }
-        for asked in refs {
-            self.units.referring.entry(asked).or_default().push(id);
         }
     }
 
     /// The table of a logical flow.
-    fn table(&self, row: &LogicalFlow) -> u8 {
+    pub(super) fn table(&self, row: &LogicalFlow) -> u8 {
         let first = match row.pipeline {
             Pipeline::Ingress => self.numbers.ingress,
             Pipeline::Egress => self.numbers.egress,
@@ -605,10 +443,16 @@ impl Lowering {
         first.saturating_add(row.table_id)
     }
 
-    fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
-        let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let rows = (&self.local, &self.sets, store);
-        let view = view(rows, &mut self.datapaths, row, unit.datapath)?;
+    fn logical<'a>(
+        &mut self,
+        unit: Unit,
+        store: &'a Store,
+        row: &mut Row<'a>,
+        numbers: &mut Numbered,
+    ) -> Option<Output> {
+        let (row, group) = row.get(store, unit.uuid)?;
+        let rows = (&self.local, &self.kept, store);
+        let view = view(rows, &mut self.datapaths, (row, group), unit.datapath)?;
         let mut output = Output::default();
         let is_about_another =
             row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
@@ -617,9 +461,9 @@ impl Lowering {
             let read = self.reader.read(row, &view, &self.numbers, &mut self.book.masks, &mut numbered);
             match read {
                 Ok((template, lowered, asked)) => {
-                    output.objects = asked;
+                    output.rare.objects = asked;
                     let table = self.table(row);
-                    let conjunctions = &mut output.conjunctions;
+                    let conjunctions = &mut output.rare.conjunctions;
                     let mut number = || {
                         let number =
                             if numbers.is_empty() { self.conjunctions.next() } else { numbers.remove(0) };
@@ -631,9 +475,9 @@ impl Lowering {
                         let body = wanted.body(&lowered.actions);
                         (table, row.priority, wanted.matcher, body)
                     }));
-                    output.trouble = missing(&lowered.missing);
+                    output.rare.trouble = missing(&lowered.missing);
                 }
-                Err(unread) => output.trouble = Some(unread.to_string().into()),
+                Err(unread) => output.rare.trouble = Some(unread.to_string().into()),
             }
         }
         output.refs = view.into_refs();
@@ -658,7 +502,7 @@ impl Lowering {
             _ => base.fixed(),
         };
         output.refs = notes.refs;
-        output.trouble = notes.trouble;
+        output.rare.trouble = notes.trouble;
         output.refs.sort_unstable();
         output.refs.dedup();
         output.flows.extend(flows.into_iter().map(|flow| {
@@ -669,14 +513,38 @@ impl Lowering {
     }
 }
 
+/// A logical flow and its group of datapaths.
+pub(super) type Found<'a> = (&'a LogicalFlow, Option<&'a LogicalDpGroup>);
+
+/// The logical flow that was looked at last: its units come one after the other.
+#[derive(Default)]
+pub(super) struct Row<'a> {
+    last: Option<(Uuid, Found<'a>)>,
+}
+
+impl<'a> Row<'a> {
+    pub fn get(&mut self, store: &'a Store, uuid: Uuid) -> Option<Found<'a>> {
+        if let Some((last, found)) = self.last
+            && last == uuid
+        {
+            return Some(found);
+        }
+        let row: &LogicalFlow = store.get(uuid)?;
+        let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
+        let found = (row, group.map(|group| &**group));
+        self.last = Some((uuid, found));
+        Some(found)
+    }
+}
+
 /// Datapaths by key, and whether they are switches.
-type ByKey = HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>;
+pub(super) type ByKey = HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>;
 
 /// The rows as the datapath of a logical flow sees them, if that is here and has the flow.
-fn view<'a>(
-    (local, sets, store): (&'a Local, &'a Sets, &'a Store),
+pub(super) fn view<'a>(
+    (local, kept, store): (&'a Local, &'a Kept, &'a Store),
     datapaths: &mut ByKey,
-    row: &LogicalFlow,
+    (row, group): Found<'_>,
     key: u32,
 ) -> Option<View<'a>> {
     let find = || {
@@ -684,10 +552,11 @@ fn view<'a>(
         Some((uuid, is_switch(row)))
     };
     let (uuid, is_switch) = (*datapaths.entry(key).or_insert_with(find))?;
-    if !local.has(uuid) || !is_of(store, row, uuid) {
+    let is_of = row.logical_datapath == Some(uuid) || group.is_some_and(|one| one.datapaths.contains(&uuid));
+    if !is_of || !local.has(uuid) {
         return None;
     }
-    let mut view = View::new(store, local, sets, Datapath { uuid, key });
+    let mut view = View::new(store, local, kept, Datapath { uuid, key });
     view.own_port = is_switch.then_some(match row.pipeline {
         Pipeline::Ingress => INPORT,
         Pipeline::Egress => OUTPORT,
@@ -697,12 +566,6 @@ fn view<'a>(
 
 fn is_switch(datapath: &DatapathBinding) -> bool {
     datapath.external_ids.contains_key("logical-switch")
-}
-
-/// Whether a logical flow is one of a datapath.
-fn is_of(store: &Store, row: &LogicalFlow, datapath: Uuid) -> bool {
-    let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
-    row.logical_datapath == Some(datapath) || group.is_some_and(|group| group.datapaths.contains(&datapath))
 }
 
 /// Whether nothing of a port changed by which flows are made.

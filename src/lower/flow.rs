@@ -1,9 +1,10 @@
 //! Logical flows, read: match and actions with all that they presuppose, ready for any datapath.
 //!
-//! Texts repeat themselves from datapath to datapath, so what was read is kept by its text; what depends on rows is kept
-//! only as long as those rows stay the same.
+//! Texts repeat themselves from datapath to datapath, so what was read is kept by its text, once it is met again: most
+//! texts name a port or an address and never are. What depends on rows is kept only as long as those rows stay the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::actions::{Lowered, Place, lower};
@@ -23,6 +24,8 @@ use crate::logical::rows::tables::LogicalFlow;
 
 /// Texts that are kept; beyond that they are forgotten and read again.
 const MAX_KEPT: usize = 1 << 16;
+/// Texts that were met; beyond that all are taken for new.
+const MAX_MET: usize = 1 << 20;
 
 /// Why a logical flow takes no part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +69,8 @@ pub(super) struct Reader {
     with_sets: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
     /// What changed sets change in matches: for the time of an update.
     growths: HashMap<MatchKey, Option<Arc<Growth>>, Fast>,
+    /// Hashes of the texts that were met.
+    met: HashSet<u64, Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
 }
@@ -86,30 +91,39 @@ impl Reader {
         self.with_sets.retain(|_, (_, refs)| !refs.iter().any(changed));
     }
 
-    /// What changed sets change in the match of a logical flow; none if it is to be read anew.
+    /// What changed sets change in the match of a logical flow, which may have no flows here; none if it is to be read anew.
     pub fn growth(
         &mut self,
         row: &LogicalFlow,
         view: &View<'_>,
         numbers: &Numbers,
         resized: &mut Resized,
+        has_none: bool,
     ) -> Option<Arc<Growth>> {
         let actions = self.actions(row, view, numbers).ok()?;
         let key = key(row, &actions);
         if let Some(growth) = self.growths.get(&key) {
             return growth.clone();
         }
-        let before = normal(row, &actions, &Former { view, resized });
-        let after = normal(row, &actions, view);
-        let growth = match (before, after) {
-            (Ok(before), Ok(after)) => Growth::between(&before, &after, resized).map(Arc::new),
-            _ => None,
-        };
+        let after = normal(row, &actions, view).ok()?;
+        if has_none && Template::is_elsewhere(&after, view) {
+            return Some(Arc::default());
+        }
+        let before = normal(row, &actions, &Former { view, resized }).ok()?;
+        let growth = Growth::between(&before, &after, resized).map(Arc::new);
         // What a group's name means is another thing in another datapath.
         if !view.asked_group() {
             self.growths.insert(key, growth.clone());
         }
         growth
+    }
+
+    /// Whether a text was met before.
+    fn is_known(&mut self, key: &impl Hash) -> bool {
+        if self.met.len() >= MAX_MET {
+            self.met.clear();
+        }
+        !self.met.insert(Fast::default().hash_one(key))
     }
 
     /// The same list as one that is kept.
@@ -183,10 +197,12 @@ impl Reader {
             lowered
         });
         let read = Arc::new(ReadActions { list, prereqs, lowered });
-        if self.actions.len() >= MAX_KEPT {
-            self.actions.clear();
+        if self.is_known(&key) {
+            if self.actions.len() >= MAX_KEPT {
+                self.actions.clear();
+            }
+            self.actions.insert(key, Arc::clone(&read));
         }
-        self.actions.insert(key, Arc::clone(&read));
         Ok(read)
     }
 
@@ -209,7 +225,7 @@ impl Reader {
         let template = Arc::new(Template::of(&normal(row, actions, view)?, masks));
         // What a group's name means is another thing in another datapath.
         let refs = view.asked_since(asked);
-        if view.asked_group() {
+        if view.asked_group() || !self.is_known(&key) {
             return Ok(template);
         }
         if self.templates.len() + self.with_sets.len() >= MAX_KEPT {

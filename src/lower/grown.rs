@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::book::{Unit, UnitId};
+use super::engine::{Lowering, Row, Stale, view};
 use super::matches::{Part, Wanted, is_conjunctive, with};
 use super::packed::Masks;
-use super::view::View;
+use super::view::{Ref, View};
 use crate::logical::expr::{Clause, Conjunction, Item, Masked, Normal};
 use crate::logical::names::{AddressSet, Names, PortGroup};
+use crate::logical::rows::{Delta, Store};
 use crate::logical::symbol::FieldRef;
 
 /// The sets that changed their members: as they were, and as they are.
@@ -105,6 +108,7 @@ struct Grown {
 }
 
 /// What came and went in a match.
+#[derive(Default)]
 pub(super) struct Growth {
     parts: Vec<Grown>,
 }
@@ -211,4 +215,88 @@ fn difference(old: &Clause, new: &Clause, resized: &mut Resized) -> Option<Optio
         return Some(Some(resized.moves(new.name(), *offset, *width)?));
     }
     (old.items == new.items).then_some(None)
+}
+
+impl Lowering {
+    /// Forgets what sets were that change, and says which of them only have other members now.
+    pub(super) fn forget_sets(&mut self, delta: &Delta, stale: &Stale) -> Resized {
+        let mut resized = Resized::default();
+        let changed = stale.refs.iter().filter_map(|asked| match asked {
+            Ref::Set(name) => Some(name),
+            _ => None,
+        });
+        let mut is_one = false;
+        for name in changed {
+            is_one = true;
+            let made = |store: &Store| {
+                let (_, row) = store.address_set(name)?;
+                Some(Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str))))
+            };
+            let known = self.kept.sets.get_mut().remove(name);
+            if self.units.referring(&Ref::Set(name.clone())).is_empty() {
+                continue;
+            }
+            let before = known.or_else(|| made(&delta.before));
+            if let (Some(before), Some(after)) = (before, made(&delta.after)) {
+                self.kept.sets.get_mut().insert(name.clone(), Arc::clone(&after));
+                resized.insert(name, before, after);
+            }
+        }
+        if is_one {
+            self.reader.forget_sets(&|asked| stale.refs.contains(asked));
+        }
+        resized
+    }
+
+    /// Adds and takes the flows of members that came to sets and went from them. The units for which that does not do.
+    pub(super) fn resize(&mut self, store: &Store, resized: &mut Resized, stale: &Stale) -> Vec<Unit> {
+        let referring = resized.names().flat_map(|name| self.units.referring(&Ref::Set(name.into())));
+        let mut ids: Vec<UnitId> = referring.copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut anew = Vec::new();
+        for id in ids {
+            let Some(unit) = self.units.get(id).map(|made| made.unit) else { continue };
+            let is_stale = stale.units.binary_search(&unit).is_ok();
+            if !is_stale && self.resize_one(id, unit, store, resized).is_none() {
+                anew.push(unit);
+            }
+        }
+        anew
+    }
+
+    fn resize_one(&mut self, id: UnitId, unit: Unit, store: &Store, resized: &mut Resized) -> Option<()> {
+        let found = Row::default().get(store, unit.uuid)?;
+        let rows = (&self.local, &self.kept, store);
+        let (view, row) = (view(rows, &mut self.datapaths, found, unit.datapath)?, found.0);
+        let made = self.units.get(id)?;
+        let has_none = made.flows.is_empty();
+        let growth = self.reader.growth(row, &view, &self.numbers, resized, has_none)?;
+        let numbers = made.conjunctions().iter().copied();
+        let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
+        if came.is_empty() && went.is_empty() {
+            return Some(());
+        }
+        #[cfg(test)]
+        {
+            self.work.1 += 1;
+        }
+        let actions = made.flows.iter().find_map(|flow| self.book.actions(*flow, id)).cloned()?;
+        let table = self.table(row);
+        for wanted in went {
+            let body = wanted.body(&actions);
+            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
+            let flow = self.book.unmake_one(id, table, row.priority, matcher, &body, uuid)?;
+            let flows = &mut self.units.get_mut(id)?.flows;
+            let place = flows.iter().position(|one| *one == flow)?;
+            flows.swap_remove(place);
+        }
+        for wanted in came {
+            let body = wanted.body(&actions);
+            let (matcher, uuid) = (wanted.matcher, |id| self.units.unit(id));
+            let flow = self.book.make(id, table, row.priority, matcher, body, uuid);
+            self.units.get_mut(id)?.flows.extend(flow);
+        }
+        Some(())
+    }
 }

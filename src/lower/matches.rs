@@ -74,6 +74,17 @@ impl Template {
         Self { parts: normal.conjunctions.iter().map(|one| Part::of(one, masks)).collect() }
     }
 
+    /// Whether a match that is in normal form can be met by no packet of a datapath, for the ports that it names are not
+    /// here.
+    pub fn is_elsewhere(normal: &Normal, view: &View<'_>) -> bool {
+        let is_met = |one: &Conjunction| {
+            let mut part = Part::empty(&one.residents);
+            one.clauses.iter().filter(|clause| clause.symbol.is_string()).for_each(|clause| part.add(clause));
+            part.keys(view).is_some()
+        };
+        !normal.conjunctions.iter().any(is_met)
+    }
+
     /// The matches in a datapath. `number` gives numbers to conjunctions.
     pub fn matches(
         &self,

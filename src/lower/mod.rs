@@ -21,7 +21,8 @@
 //! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows, `grown` what a changed set changes in them; `objects` has the
 //! groups and meters that flows name; `physical`, `multicast`, `learned` and `security` make the flows of ports, groups,
 //! neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
-//! them, `book` which flow belongs to whom, `refused` what of it the tables do not take, and `engine` what is to be made anew when a row changes.
+//! them, `book` which flow belongs to whom, `refused` what of it the tables do not take, `units` who made and refers to
+//! what, and `engine` what is to be made anew when a row changes.
 
 mod actions;
 mod book;
@@ -40,6 +41,7 @@ mod refused;
 mod security;
 #[cfg(test)]
 mod tests;
+mod units;
 mod view;
 mod zones;
 
