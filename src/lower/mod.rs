@@ -36,6 +36,8 @@ mod objects;
 mod packed;
 mod physical;
 mod security;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod view;
