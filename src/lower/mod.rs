@@ -39,6 +39,8 @@ mod packed;
 mod physical;
 mod refused;
 mod security;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod units;
