@@ -61,7 +61,7 @@ pub trait Sink<P: Packet> {
 }
 
 /// Groups within groups; translation makes none deeper, and a deeper one is passed over.
-const MAX_NESTING: usize = 16;
+const MAX_NESTING: usize = 64;
 
 /// Does `ops` to a packet and hands it to `sink`.
 ///

@@ -56,7 +56,7 @@ pub const MAX_OPS: usize = 1024;
 /// Values on the stack.
 pub const MAX_STACK: usize = 64;
 /// Clones inside clones.
-pub const MAX_CLONES: usize = 16;
+pub const MAX_CLONES: usize = 64;
 
 /// What is left to be done is at most a rest of a list per resubmit, and a rest and an end per clone.
 const MAX_FRAMES: usize = MAX_RESUBMITS + 2 * MAX_CLONES;
