@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import signal
 import statistics
@@ -27,7 +28,6 @@ from .chassis import Chassis
 from .chassis import Rows as Connection
 from .real import Central
 
-ROOT = Path(__file__).resolve().parents[2]
 CHASSIS = "scale"
 # Ports that a switch of ours may have (docs/architecture.md).
 MOST_PORTS = 256
@@ -41,7 +41,7 @@ socket = "{socket}"
 mode = "0600"
 [workers]
 cores = [{core}]
-idle_sleep = "100us"
+idle_sleep = "20us"
 [log]
 filter = "warn,millrace::control::chassis=debug"
 """
@@ -298,9 +298,10 @@ def measure_ours(args: argparse.Namespace, network: Network, rows: Rows, folder:
             switch.add(name)
             added = since(began)
             switch.arrive(network.name(*source), name, frame)
-            found.ports.append(since(began))
+            # What was answered for is what packets meet. `inject` waits for the worker in steps of a millisecond.
+            found.ports.append(added)
             parts = switch.parts(known)[0]
-            of_port.append({"opening": added - sum(parts.values()), **parts, "packet": found.ports[-1] - added})
+            of_port.append({"opening": added - sum(parts.values()), **parts, "packet": since(began) - added})
             switch.remove(name)
             known = len(switch.parts())
         found.parts["one more port"] = medians(of_port)
@@ -409,7 +410,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer", action="store_true", help="the real ovn-controller with Open vSwitch besides")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave dumps and logs there")
-    parser.add_argument("--bins", type=Path, default=ROOT / "target/release", help="where millrace and millraced are")
+    parser.add_argument("--bins", type=Path, default=Path(os.environ["BINARIES"]), help="where millrace and millraced are")
     args = parser.parse_args()
     args.routers = args.routers or max(1, args.switches // 10)
     if args.switches < 2 * args.routers or min(args.ports, args.addresses, args.rounds) < 1:

@@ -18,9 +18,9 @@
 //! 32 bits of that row's uuid; flows that no row asks for have cookie 0. A row that cannot be lowered, or only in part,
 //! is reported by [`Lowering::troubles`] and hinders no other.
 //!
-//! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows, `grown` what a changed set changes in them; `objects` has the
-//! groups and meters that flows name; `physical`, `multicast`, `learned` and `security` make the flows of ports, groups,
-//! neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
+//! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows, `grown` what a
+//! changed set changes in them; `objects` has the groups and meters that flows name; `physical`, `multicast`, `learned`
+//! and `security` make the flows of ports, groups, neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
 //! them, `book` which flow belongs to whom, `refused` what of it the tables do not take, `units` who made and refers to
 //! what, and `engine` what is to be made anew when a row changes.
 
