@@ -116,6 +116,7 @@ fn what_is_no_match_is_named_and_hinders_nothing() {
     assert!(expected.is_empty(), "{expected:?}");
     let show = chassis.ask("show", &[]);
     assert!(show.contains("`millrace sbctl troubles` says why"), "{show}");
+    assert_eq!(show.matches(": its match cannot be read: ").count(), 4, "{show}");
     // The one among them that is a match drops what it says, and nothing else is dropped.
     forwards(&mut chassis, true);
     assert_eq!(drops(&mut chassis), []);

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::datapath::Datapath;
 use crate::logical::rows::tables::{Chassis, PortBinding};
 use crate::logical::rows::{Delta, Store, Table, Transaction, Uuid};
-use crate::lower::{Bindings, Rebound};
+use crate::lower::{Bindings, Rebound, is_here};
 use crate::packet::PortNo;
 
 /// See the module.
@@ -118,7 +118,7 @@ impl Bound {
                 rebound.ports.insert(name, port.copied());
             }
         }
-        let is_here = |name: &String| match rebound.ports.get(name) {
+        let is_bound = |name: &str| match rebound.ports.get(name) {
             Some(port) => port.is_some(),
             None => followed.ports.contains_key(name),
         };
@@ -126,7 +126,7 @@ impl Bound {
             let (Some((own, _)), Some(row)) = (own.row, after.get::<PortBinding>(*uuid)) else {
                 return false;
             };
-            let is_here = is_here(&row.logical_port);
+            let is_here = is_here(row, is_bound);
             claimed(row, is_here, own).or_else(|| up(row, is_here, own)).is_some()
         };
         self.open.extend(rows.into_iter().filter(is_open));

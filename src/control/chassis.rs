@@ -170,8 +170,16 @@ pub fn lower(mut following: Box<Following>, delta: Delta, rebound: Rebound) -> L
     following.bindings.change(&rebound);
     let neighbours = neighbours(&delta, &following.lowering);
     let (rows, flows, took) = (delta.changes.len(), changes.len(), began.elapsed());
-    tracing::info!(rows, flows, ?took, "rows lowered");
+    match rows <= STRETCH {
+        true => tracing::debug!(rows, flows, ?took, "rows lowered"),
+        false => tracing::info!(rows, flows, ?took, "rows lowered"),
+    }
     let inside = rebound.ports.keys().flat_map(|name| following.lowering.nested_in(name)).collect();
+    changes.troubles.iter().take(MAX_NAMED).for_each(|trouble| tracing::warn!("{trouble}"));
+    if changes.troubles.len() > MAX_NAMED {
+        let more = changes.troubles.len() - MAX_NAMED;
+        tracing::warn!("and {more} rows more; `millrace sbctl troubles` names them");
+    }
     Lowered { following, changes, neighbours, inside }
 }
 

@@ -198,7 +198,7 @@ struct Learned<'a> {
     known: &'a Counts,
     transaction: Transaction,
     /// Rows in it by what makes them one.
-    neighbours: HashMap<(String, IpAddr), Uuid>,
+    neighbours: HashMap<(String, IpAddr), (Uuid, String)>,
     addresses: HashMap<(u32, Mac), (Uuid, u32)>,
     rows: usize,
     /// Rows that are more than known.
@@ -244,17 +244,23 @@ impl<'a> Learned<'a> {
         let logical_port = port.logical_port.clone();
         let known = store.mac_binding(&logical_port, ip);
         let mac = mac.to_string();
-        if known.is_some_and(|(_, row)| row.mac == mac && row.datapath == datapath) {
+        let key = (logical_port.clone(), ip);
+        // What was heard last counts, also within a turn.
+        let is_known = match self.neighbours.get(&key) {
+            Some((_, last)) => *last == mac,
+            None => known.is_some_and(|(_, row)| row.mac == mac && row.datapath == datapath),
+        };
+        if is_known {
             return;
         }
-        let key = (logical_port.clone(), ip);
         let row = MacBinding { datapath, ip: ip.to_string(), logical_port, mac, timestamp };
-        let uuid = match self.neighbours.get(&key).copied().or(known.map(|(uuid, _)| uuid)) {
+        let before = self.neighbours.get(&key).map(|(uuid, _)| *uuid);
+        let uuid = match before.or(known.map(|(uuid, _)| uuid)) {
             Some(uuid) => uuid,
             None if self.has_room(of_neighbour(&row).into_iter().zip([MAX_LEARNED, OF_PORT])) => new_uuid(),
             None => return self.refused.neighbours += 1,
         };
-        self.neighbours.insert(key, uuid);
+        self.neighbours.insert(key, (uuid, row.mac.clone()));
         self.rows += 1;
         self.transaction.put(uuid, row);
     }

@@ -3,8 +3,7 @@
 //! The invariants:
 //! - Flows are looked through for names once when they changed, not for each packet that is logged.
 //! - A log whose meter is a row is written no faster than the row allows: its bands are buckets of tokens here.
-//!   Without a meter, and beyond [`MOST`] a turn, logs are not written but counted, so that they leave time for all
-//!   else.
+//! - Beyond [`MOST`] a turn, logs are not written but counted, so that they leave time for all else.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -398,7 +398,7 @@ fn at_ip(ip: &FieldRef) -> Option<(Subfield, Subfield)> {
     at(ip, if ip.width == 32 { Field::Reg0 } else { Field::Xxreg0 })
 }
 
-/// What a log says. Its meter, which a name stands for, is not there yet.
+/// What a log says. Its meter is looked up by its name when it is written.
 fn said(log: &Log) -> intent::Log {
     let verdict = match log.verdict {
         Verdict::Allow => Some(intent::Verdict::Allow),

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use super::engine::Trouble;
 use super::objects::ObjectChanges;
 use super::packed::{Layout, Masks, Packed, unpack};
 use super::refused::Refused;
@@ -325,6 +326,8 @@ pub struct Changes {
     put: Vec<(LoweredFlow, bool)>,
     taken: Vec<LoweredFlow>,
     pub(super) objects: ObjectChanges,
+    /// What became known of rows that take no part, or not wholly, and that somebody can mend.
+    pub troubles: Vec<Trouble>,
 }
 
 impl Changes {

@@ -130,6 +130,13 @@ fn key(store: &Store, datapath: Uuid) -> Option<u32> {
     Some(store.get::<DatapathBinding>(datapath)?.tunnel_key)
 }
 
+impl Trouble {
+    /// Whether somebody can mend the row. Else it is that actions are not there yet.
+    pub fn is_of_row(&self) -> bool {
+        !self.sentence.starts_with(WITHOUT)
+    }
+}
+
 impl Lowering {
     /// Without rows: the first update must be the delta from no rows to all of them. The zones are those of before.
     pub fn new(numbers: Numbers, zones: Zones) -> Self {
@@ -248,8 +255,13 @@ impl Lowering {
         stale.tidy();
         // Conjunctions keep their numbers, so that what is made again as it was costs nothing.
         let mut left = Left::default();
-        let numbers: Vec<Numbered> =
-            stale.units.iter().map(|unit| self.take_back(*unit, &mut left)).collect();
+        let mut known = HashMap::new();
+        let mut numbers: Vec<Numbered> = Vec::with_capacity(stale.units.len());
+        for unit in &stale.units {
+            let rare = self.take_back(*unit, &mut left);
+            known.extend(rare.trouble.map(|sentence| ((unit.table, unit.uuid), sentence)));
+            numbers.push(rare.conjunctions);
+        }
         self.units.forget(left);
         let mut row = Row::default();
         for (unit, numbers) in stale.units.iter().zip(numbers) {
@@ -257,7 +269,22 @@ impl Lowering {
         }
         let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
+        changes.troubles = self.new_troubles(&stale, known);
         changes
+    }
+
+    /// What is wrong with rows that were lowered just now and was not known; not what nobody can mend.
+    fn new_troubles(&self, stale: &Stale, mut known: HashMap<(Table, Uuid), Box<str>>) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        for made in stale.units.iter().filter_map(|unit| self.units.find(*unit)) {
+            let (Some(sentence), row) = (made.trouble(), (made.unit.table, made.unit.uuid)) else { continue };
+            let is_known = known.get(&row).is_some_and(|known| **known == *sentence);
+            if !is_known && !sentence.starts_with(WITHOUT) {
+                known.insert(row, sentence.into());
+                troubles.push(Trouble { table: row.0, uuid: row.1, sentence: sentence.to_owned() });
+            }
+        }
+        troubles
     }
 
     /// What bindings and the row of this chassis change.
@@ -402,13 +429,14 @@ impl Lowering {
     }
 
     /// Takes back what a unit made; the numbers of its conjunctions.
-    fn take_back(&mut self, unit: Unit, left: &mut Left) -> Numbered {
-        let Some((id, remains)) = self.units.take(unit, left) else { return Numbered::default() };
-        remains.rare.objects.into_iter().for_each(|object| self.objects.release(object));
+    fn take_back(&mut self, unit: Unit, left: &mut Left) -> Rare {
+        let Some((id, mut remains)) = self.units.take(unit, left) else { return Rare::default() };
+        let objects = std::mem::take(&mut remains.rare.objects);
+        objects.into_iter().for_each(|object| self.objects.release(object));
         for flow in remains.flows {
             self.book.unmake(flow, id, |id| self.units.unit(id));
         }
-        remains.rare.conjunctions
+        remains.rare
     }
 
     /// Lowers a unit from the rows as they are now.
@@ -581,10 +609,13 @@ fn is_same_port(old: &PortBinding, new: &PortBinding) -> bool {
         && (old.chassis == new.chassis || old.kind != "chassisredirect")
 }
 
+/// How a sentence about actions that are not there yet begins.
+const WITHOUT: &str = "does without";
+
 /// What to say of actions that are not there yet.
 fn missing(kinds: &[Kind]) -> Option<Box<str>> {
     let mut names: Vec<&str> = kinds.iter().map(|kind| kind.row().name).collect();
     names.sort_unstable();
     names.dedup();
-    (!names.is_empty()).then(|| format!("does without {}, not there yet", names.join(", ")).into())
+    (!names.is_empty()).then(|| format!("{WITHOUT} {}, not there yet", names.join(", ")).into())
 }

@@ -274,6 +274,10 @@ impl Lowering {
         let growth = self.reader.growth(row, &view, &self.numbers, resized, has_none)?;
         let numbers = made.conjunctions().iter().copied();
         let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
+        // A match that nothing could meet may not have asked for its ports yet.
+        if !view.asked_since(0).iter().all(|asked| self.units.refers(id, asked)) {
+            return None;
+        }
         if came.is_empty() && went.is_empty() {
             return Some(());
         }

@@ -42,6 +42,14 @@ pub(super) fn parent(port: &PortBinding) -> Option<&str> {
     port.parent_port.as_deref().filter(|name| !name.is_empty())
 }
 
+/// Whether a logical port is here, where these are bound: its own name, or its parent's under a VLAN.
+pub fn is_here(port: &PortBinding, is_bound: impl Fn(&str) -> bool) -> bool {
+    match parent(port) {
+        Some(parent) => port.tag.is_some_and(|tag| tag != 0) && is_bound(parent),
+        None => is_bound(&port.logical_port),
+    }
+}
+
 /// What concerns this chassis.
 #[derive(Default)]
 pub(super) struct Local {
@@ -86,7 +94,7 @@ impl Bindings {
 
     /// Whether a logical port is here: bound, or inside one that is.
     pub fn has(&self, port: &PortBinding) -> bool {
-        self.plug(port).is_some()
+        is_here(port, |name| self.ports.contains_key(name))
     }
 }
 

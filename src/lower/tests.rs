@@ -543,7 +543,12 @@ fn rows_that_say_nothing_are_named() {
     database.commit(rows).unwrap();
     let bindings = Bindings { chassis: "me".to_owned(), ports: [("a".to_owned(), PortNo(1))].into() };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
-    lowering.update(&cursor.poll(&database), &bindings);
+    let mut news = lowering.update(&cursor.poll(&database), &bindings).troubles;
+    assert!(lowering.update(&cursor.poll(&database), &bindings).troubles.is_empty());
+    let by_row = |trouble: &Trouble| (trouble.table, trouble.uuid);
+    news.sort_by_key(by_row);
+    let named: Vec<Trouble> = lowering.troubles().into_iter().filter(Trouble::is_of_row).collect();
+    assert_eq!(news, named, "what the log is told at once is what is asked for later");
     let mut told: Vec<(Table, Uuid, String)> = lowering
         .troubles()
         .into_iter()

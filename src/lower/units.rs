@@ -87,6 +87,12 @@ impl Units {
         self.list.get(id as usize)
     }
 
+    /// What is known of a unit, if it is there.
+    pub fn find(&self, unit: Unit) -> Option<&Made> {
+        let is_it = |id: &UnitId| self.get(*id).is_some_and(|made| made.unit == unit);
+        self.get(*self.ids.find(hash(&unit), is_it)?)
+    }
+
     pub fn get_mut(&mut self, id: UnitId) -> Option<&mut Made> {
         self.list.get_mut(id as usize)
     }
@@ -105,6 +111,12 @@ impl Units {
     pub fn referring(&self, to: &Ref) -> &[UnitId] {
         let place = self.refs.find(hash(to), |at| self.is_ref(*at, to));
         place.and_then(|at| self.referred.get(*at as usize)).map_or(&[], |(_, units)| units)
+    }
+
+    /// Whether a unit refers to something.
+    pub fn refers(&self, id: UnitId, to: &Ref) -> bool {
+        let place = self.refs.find(hash(to), |at| self.is_ref(*at, to));
+        self.get(id).is_some_and(|made| place.is_some_and(|at| made.refs.contains(at)))
     }
 
     fn is_ref(&self, at: u32, to: &Ref) -> bool {

@@ -95,15 +95,22 @@ impl Recent {
         }
     }
 
-    /// Whether a thing is new; then it is not for a while.
-    fn is_new(&mut self, thing: impl std::hash::Hash, now_ms: u64) -> bool {
-        let hash = self.hasher.hash_one(thing);
-        let Some(place) = self.told.get_mut(hash as usize % RECENT) else { return true };
-        let is_new = place.0 != hash || now_ms.saturating_sub(place.1) >= QUIET_MS;
-        if is_new {
-            *place = (hash, now_ms);
+    /// The name of a thing.
+    fn name(&self, thing: impl std::hash::Hash) -> u64 {
+        self.hasher.hash_one(thing)
+    }
+
+    /// Whether a thing was not told for a while.
+    fn is_new(&self, name: u64, now_ms: u64) -> bool {
+        let place = self.told.get(name as usize % RECENT);
+        place.is_none_or(|(last, at)| *last != name || now_ms.saturating_sub(*at) >= QUIET_MS)
+    }
+
+    /// It was told now.
+    fn note(&mut self, name: u64, now_ms: u64) {
+        if let Some(place) = self.told.get_mut(name as usize % RECENT) {
+            *place = (name, now_ms);
         }
-        is_new
     }
 }
 
@@ -118,17 +125,19 @@ pub fn tell<P: Packet>(
 ) {
     let frame = packet.data();
     let is_log = matches!(intent, Intent::Log { .. });
-    let is_new = match is_log {
-        true => recent.is_new((intent, flow(frame, meta)), now_ms),
-        false => recent.is_new(intent, now_ms),
+    let name = match is_log {
+        true => recent.name((intent, flow(frame, meta))),
+        false => recent.name(intent),
     };
-    if !is_new {
+    if !recent.is_new(name, now_ms) {
         return account.intents_suppressed.add(1);
     }
     let (free, places) = (ring.slots(), ring.buffer().capacity());
     if !recent.shares.take(meta.in_ref.slot, is_log, free, places) {
         return account.intents_lost.add(1);
     }
+    // What was refused is as new as before.
+    recent.note(name, now_ms);
     let mut data = ArrayVec::new();
     if is_log {
         // Never longer than the room.
@@ -178,9 +187,11 @@ mod tests {
         let log = Intent::Log { table: 0, cookie: 1, verdict: None, severity: Severity::Info, meter: None };
         [1, 1, 2].into_iter().for_each(|byte| tell(log, byte, 0));
         let counts = [&account.intents, &account.intents_suppressed, &account.intents_lost].map(|c| c.get());
-        assert_eq!(counts, [1, 100, 3], "logs of two flows found the ring full");
+        assert_eq!(counts, [1, 99, 4], "three logs, and what was learned again, found the ring full");
         let first = from.pop().unwrap();
         assert_eq!((first.intent, first.data.len()), (learned, 0));
+        tell(learned, 0, 101);
+        assert_eq!(account.intents.get(), 2, "what was refused a moment ago is told now");
     }
 
     /// Shares of a ring of this size, and what is in it.

@@ -89,6 +89,9 @@ struct Show {
     uptime: String,
 }
 
+/// Rows in trouble that are named.
+const MAX_NAMED: usize = 4;
+
 /// What a switch is of logical networks.
 #[derive(Serialize)]
 struct Networks {
@@ -104,6 +107,9 @@ struct Networks {
     flows: usize,
     /// Rows that take no part, or not wholly.
     troubles: usize,
+    /// The first of them that somebody can mend.
+    #[serde(skip)]
+    named: Vec<String>,
 }
 
 impl Networks {
@@ -113,7 +119,9 @@ impl Networks {
         let Extent { flows, bound, troubles } = state.extent();
         let chassis = logical.chassis.clone();
         let known = chassis.as_ref().is_some_and(|name| logical.rows.snapshot().chassis(name).is_some());
-        let networks = Self { chassis, known, rows, bound, flows, troubles: troubles.len() };
+        let of_rows = troubles.iter().filter(|trouble| trouble.is_of_row());
+        let named = of_rows.take(MAX_NAMED).map(ToString::to_string).collect();
+        let networks = Self { chassis, known, rows, bound, flows, troubles: troubles.len(), named };
         (rows > 0).then_some(networks)
     }
 }
@@ -135,6 +143,9 @@ impl fmt::Display for Networks {
                 f,
                 "\n         {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
             )?;
+        }
+        for row in &self.named {
+            write!(f, "\n         {row}")?;
         }
         writeln!(f)
     }

@@ -33,7 +33,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (1..4u8, 0..6u8).prop_map(|(port, name)| Event::Set(port, name)),
         2 => (1..4u8, 0..6u8).prop_map(|(port, name)| Event::Toggle(port, name)),
         1 => (0..3u8, 0..3u8).prop_map(|(rows, chassis)| Event::Load(rows, chassis)),
-        3 => (0..2u8, 0..8u8).prop_map(|(row, what)| Event::Write(row, what)),
+        4 => (0..2u8, 0..10u8).prop_map(|(row, what)| Event::Write(row, what)),
         1 => (0..4u8).prop_map(Event::Chassis),
     ]
 }
@@ -114,6 +114,9 @@ impl Bench {
             4 => request(&mut row, "hv1,hv2"),
             5 => request(&mut row, "host"),
             6 => (row.requested_chassis, row.up) = (own, None),
+            // Inside another, which may be bound or not.
+            8 => (row.parent_port, row.tag) = (Some("vm9".to_owned()), Some(7)),
+            9 => (row.parent_port, row.tag, row.chassis) = (None, None, None),
             _ => _ = row.options.remove("requested-chassis"),
         }
         let mut transaction = Transaction::new();
