@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
     }
 
     fn clone_of(&mut self, flow: &'a Flow, inner: &'a [Action], depth: usize) -> Result<(), Stop> {
-        if self.clones == 16 {
+        if self.clones == 64 {
             return Err(Stop::Limit(DropReason::ActionLimit));
         }
         let (key, stack, before) = (self.key, self.stack.clone(), self.steps);
