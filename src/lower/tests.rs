@@ -37,7 +37,8 @@ const MATCHES: &[&str] = &[
     "ip4.src == $as && tcp.dst == {1, 2, 4, 8}",
     "ip4.src == $as && ip4.src == 10.0.0.0/16",
     "ip4.src == {$as, 10.0.0.1} && ip4.dst == {$as, $other}",
-    "ip4.src == $as || ip4.src == $as && tcp.dst == {1, 2, 4, 8} || ip4.dst == $other && udp",
+    "ip4.src == $as || (ip4.src == $as && tcp.dst == {1, 2, 4, 8}) || (ip4.dst == $other && udp)",
+    "(ip4.src == $as && tcp.dst == 1) || (ip4.src == $other && tcp.dst == 1)",
     r#"outport == {"a", "b"} && ip4.src == $as && ip4.dst == $other"#,
     "ip4.src == $as && ip4.dst == $other",
     r#"is_chassis_resident("cr") && eth.dst == 02:00:00:00:00:01"#,
@@ -617,4 +618,30 @@ fn a_member_of_a_set_costs_a_flow_of_each_rule_that_names_it() {
         assert_eq!((changed.len(), lowering.work), (changes, (before.1.0, grown)));
     }
     assert_eq!(lowering.len(), before.0);
+}
+
+#[test]
+fn what_another_part_of_a_match_wants_stays() {
+    let mut rows = beginning();
+    let set = |name: &str, addresses: &[&str]| tables::AddressSet {
+        name: name.to_owned(),
+        addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+    };
+    rows.put(uuid(Table::AddressSet, 0), set("other", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
+    rows.put(uuid(Table::AddressSet, 1), set("as", &["10.0.0.1", "10.0.0.2", "10.0.0.9"]));
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let ports = BTreeMap::from([("always".to_owned(), PortNo(1))]);
+    let bindings = Bindings { chassis: "me".to_owned(), ports };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    let mut less = Transaction::new();
+    less.put(uuid(Table::AddressSet, 1), set("as", &["10.0.0.2", "10.0.0.9"]));
+    database.commit(less).unwrap();
+    lowering.update(&cursor.poll(&database), &bindings);
+    let mut anew = Lowering::new(Numbers::default(), Zones::restored(lowering.zones().iter()));
+    anew.update(&from_nothing(database.snapshot()), &bindings);
+    let (now, at_once) = (all_of(&lowering), all_of(&anew));
+    assert_eq!(canonical(now.iter()), canonical(at_once.iter()));
 }
