@@ -274,6 +274,10 @@ impl Lowering {
         let growth = self.reader.growth(row, &view, &self.numbers, resized, has_none)?;
         let numbers = made.conjunctions().iter().copied();
         let [came, went] = growth.matches(&view, &mut self.book.masks, numbers)?;
+        // A set that was empty may have kept it from asking for ports.
+        if !self.units.refers(id, &view.into_refs()) {
+            return None;
+        }
         if came.is_empty() && went.is_empty() {
             return Some(());
         }

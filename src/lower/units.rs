@@ -107,6 +107,13 @@ impl Units {
         place.and_then(|at| self.referred.get(*at as usize)).map_or(&[], |(_, units)| units)
     }
 
+    /// Whether a unit refers to all of these.
+    pub fn refers(&self, id: UnitId, to: &[Ref]) -> bool {
+        let Some(made) = self.get(id) else { return false };
+        let number = |one: &Ref| self.refs.find(hash(one), |at| self.is_ref(*at, one));
+        to.iter().all(|one| number(one).is_some_and(|at| made.refs.contains(at)))
+    }
+
     fn is_ref(&self, at: u32, to: &Ref) -> bool {
         self.referred.get(at as usize).is_some_and(|(one, _)| one == to)
     }
