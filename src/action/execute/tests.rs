@@ -329,7 +329,7 @@ fn no_headroom_drops_what_was_to_be_pushed() {
 
 #[test]
 fn groups_too_deep_are_passed_over() {
-    let mut ops = vec![Op::Clone { ops: u16::MAX }; 40];
+    let mut ops = vec![Op::Clone { ops: u16::MAX }; MAX_NESTING + 2];
     ops.push(out(1));
     let seen = seen(&ops, 0);
     assert!(seen.outputs.is_empty());
