@@ -22,6 +22,8 @@ use crate::pipeline::objects::meter::MeterSpec;
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, Match, Tables};
 
+mod sets;
+
 const MATCHES: &[&str] = &[
     "1",
     "ip4",
@@ -37,7 +39,8 @@ const MATCHES: &[&str] = &[
     "ip4.src == $as && tcp.dst == {1, 2, 4, 8}",
     "ip4.src == $as && ip4.src == 10.0.0.0/16",
     "ip4.src == {$as, 10.0.0.1} && ip4.dst == {$as, $other}",
-    "ip4.src == $as || ip4.src == $as && tcp.dst == {1, 2, 4, 8} || ip4.dst == $other && udp",
+    "ip4.src == $as || (ip4.src == $as && tcp.dst == {1, 2, 4, 8}) || (ip4.dst == $other && udp)",
+    "(ip4.src == $as && tcp.dst == 1) || (ip4.src == $other && tcp.dst == 1)",
     r#"outport == {"a", "b"} && ip4.src == $as && ip4.dst == $other"#,
     "ip4.src == $as && ip4.dst == $other",
     r#"is_chassis_resident("cr") && eth.dst == 02:00:00:00:00:01"#,
@@ -574,52 +577,4 @@ fn rows_that_say_nothing_are_named() {
     let expected: Vec<_> =
         expected.into_iter().map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
     assert_eq!(told, expected);
-}
-
-#[test]
-fn a_member_of_a_set_costs_a_flow_of_each_rule_that_names_it() {
-    let mut rows = beginning();
-    let addresses = |n: u32| (0..n).map(|n| format!("10.0.{}.{}", n >> 8, n & 255)).collect();
-    for n in 0..20u8 {
-        let matches = match n {
-            0..10 => format!("ip4.src == $many && tcp.dst == {n}"),
-            _ => format!("ip4.src == $many && tcp.dst == {{1, 2, {n}}}"),
-        };
-        let flow = LogicalFlow {
-            matches,
-            actions: "next;".to_owned(),
-            logical_datapath: Some(uuid(Table::DatapathBinding, 0)),
-            ..LogicalFlow::default()
-        };
-        rows.put(uuid(Table::LogicalFlow, n), flow);
-    }
-    let port = PortBinding {
-        logical_port: "a".to_owned(),
-        datapath: uuid(Table::DatapathBinding, 0),
-        tunnel_key: 1,
-        ..PortBinding::default()
-    };
-    rows.put(uuid(Table::PortBinding, 0), port);
-    rows.put(
-        uuid(Table::AddressSet, 9),
-        tables::AddressSet { name: "many".to_owned(), addresses: addresses(1000) },
-    );
-    let mut database = Database::default();
-    let mut cursor = database.subscribe_from_nothing();
-    database.commit(rows).unwrap();
-    let ports = BTreeMap::from([("a".to_owned(), PortNo(1))]);
-    let bindings = Bindings { chassis: "me".to_owned(), ports };
-    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
-    lowering.update(&cursor.poll(&database), &bindings);
-    let before = (lowering.len(), lowering.work);
-    // The plain ones differ by their port; all conjunctive ones share the flow of an address.
-    for (members, changes, grown) in [(1001, 11, 20), (1000, 11, 40)] {
-        let mut rows = Transaction::new();
-        let set = tables::AddressSet { name: "many".to_owned(), addresses: addresses(members) };
-        rows.put(uuid(Table::AddressSet, 9), set);
-        database.commit(rows).unwrap();
-        let changed = lowering.update(&cursor.poll(&database), &bindings);
-        assert_eq!((changed.len(), lowering.work), (changes, (before.1.0, grown)));
-    }
-    assert_eq!(lowering.len(), before.0);
 }
