@@ -9,7 +9,6 @@
 //!   FDB stay, as in OVN 23.03.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -58,14 +57,6 @@ pub async fn learn(switch: Rc<Switch>) {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A name for a new row.
-fn new_uuid() -> Uuid {
-    let half = || u128::from(RandomState::new().hash_one(0));
-    // Version 4, variant 1 of RFC 9562.
-    let fixed = 0xf << 76 | 3 << 62;
-    Uuid((half() << 64 | half()) & !fixed | 4 << 76 | 2 << 62)
 }
 
 impl State {
@@ -227,5 +218,5 @@ fn room(
 ) -> Option<Uuid> {
     let count = counts.entry(of).or_insert_with(count);
     *count += 1;
-    (*count <= MAX_LEARNED).then(new_uuid)
+    (*count <= MAX_LEARNED).then(Uuid::random)
 }

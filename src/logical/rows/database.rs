@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::schema::Columns;
+use super::edit::Edit;
+use super::schema::{Columns, Schema, Untyped};
 use super::store::Store;
-use super::tables::Table;
 use super::transaction::{Refusal, Transaction};
 use super::uuid::Uuid;
 
@@ -24,9 +24,9 @@ pub enum What {
 
 /// A row that changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
+pub struct Change<S: Schema> {
     /// Its table.
-    pub table: Table,
+    pub table: S,
     /// Its name.
     pub uuid: Uuid,
     /// What became of it.
@@ -35,20 +35,20 @@ pub struct Change {
 
 /// What changed between two looks of a subscriber.
 #[derive(Clone)]
-pub struct Delta {
+pub struct Delta<S: Schema> {
     /// As it was.
-    pub before: Store,
+    pub before: Store<S>,
     /// As it is.
-    pub after: Store,
+    pub after: Store<S>,
     /// The rows in which the two differ, by table and name, and no others.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<S>>,
 }
 
 /// The owner of the newest snapshot.
-pub struct Database {
-    now: Store,
+pub struct Database<S: Schema> {
+    now: Store<S>,
     /// The rows that each commit may have changed, oldest first.
-    log: VecDeque<Vec<(Table, Uuid)>>,
+    log: VecDeque<Vec<(S, Uuid)>>,
     /// Names in the log, and most that may be in it.
     logged: usize,
     most: usize,
@@ -57,52 +57,76 @@ pub struct Database {
 }
 
 /// A snapshot to prepare a transaction on.
-pub struct Draft {
-    base: Store,
+pub struct Draft<S: Schema> {
+    base: Store<S>,
     version: u64,
 }
 
 /// A transaction that only has to be entered.
-pub struct Prepared {
-    next: Store,
-    touched: Vec<(Table, Uuid)>,
+pub struct Prepared<S: Schema> {
+    next: Store<S>,
+    touched: Vec<(S, Uuid)>,
     version: u64,
 }
 
-impl Draft {
+impl<S: Schema> Draft<S> {
     /// The snapshot.
-    pub fn base(&self) -> &Store {
+    pub fn base(&self) -> &Store<S> {
         &self.base
     }
 
     /// Does all the work of a transaction but entering it.
-    pub fn prepare(&self, transaction: Transaction) -> Result<Prepared, Refusal> {
+    pub fn prepare(&self, transaction: Transaction<S>) -> Result<Prepared<S>, Refusal> {
         let (next, touched) = self.base.apply(transaction)?;
         Ok(Prepared { next, touched, version: self.version })
+    }
+
+    /// The rows to be changed one after the other, by whoever wants to see what was done so far.
+    pub fn edit(&self) -> Edit<S> {
+        Edit::on(&self.base)
+    }
+
+    /// The same as [`prepare`](Self::prepare) of what was done to its rows.
+    pub fn finish(&self, edit: Edit<S>) -> Result<Prepared<S>, Refusal> {
+        let (next, touched) = edit.finish()?;
+        Ok(Prepared { next, touched, version: self.version })
+    }
+}
+
+impl<S: Schema> Prepared<S> {
+    /// The rows as they will be.
+    pub fn after(&self) -> &Store<S> {
+        &self.next
+    }
+
+    /// The rows that change, and what they will be, none for those that go: all that must be kept of the transaction to
+    /// do it again.
+    pub fn rows(&self) -> impl Iterator<Item = (S, Uuid, Option<&S::AnyRow>)> {
+        self.touched.iter().map(|(table, uuid)| (*table, *uuid, self.next.row(*table, *uuid)))
     }
 }
 
 /// How far a subscriber has followed.
 #[derive(Clone)]
-pub struct Cursor {
-    seen: Store,
+pub struct Cursor<S: Schema> {
+    seen: Store<S>,
     commits: u64,
 }
 
-impl Default for Database {
+impl<S: Schema> Default for Database<S> {
     fn default() -> Self {
         Self::with_log(MAX_LOGGED)
     }
 }
 
-impl Database {
+impl<S: Schema> Database<S> {
     /// Without rows, and with a log of so many names.
     pub(super) fn with_log(most: usize) -> Self {
         Self { now: Store::default(), log: VecDeque::new(), logged: 0, most, commits: 0 }
     }
 
     /// The newest snapshot.
-    pub fn snapshot(&self) -> &Store {
+    pub fn snapshot(&self) -> &Store<S> {
         &self.now
     }
 
@@ -112,24 +136,24 @@ impl Database {
     }
 
     /// Does a transaction, wholly or not at all, and says how many rows it changed.
-    pub fn commit(&mut self, transaction: Transaction) -> Result<usize, Refusal> {
+    pub fn commit(&mut self, transaction: Transaction<S>) -> Result<usize, Refusal> {
         let (next, touched) = self.now.apply(transaction)?;
         Ok(self.enter(next, touched))
     }
 
     /// What a large transaction may be prepared on elsewhere, while this is read and changed.
-    pub fn draft(&self) -> Draft {
+    pub fn draft(&self) -> Draft<S> {
         Draft { base: self.now.clone(), version: self.commits }
     }
 
     /// Does what was prepared and says how many rows it changed; none if there was a commit since the draft was made, so
     /// that it is to be prepared again.
-    pub fn adopt(&mut self, prepared: Prepared) -> Option<usize> {
+    pub fn adopt(&mut self, prepared: Prepared<S>) -> Option<usize> {
         let Prepared { next, touched, version } = prepared;
         (version == self.commits).then(|| self.enter(next, touched))
     }
 
-    fn enter(&mut self, next: Store, touched: Vec<(Table, Uuid)>) -> usize {
+    fn enter(&mut self, next: Store<S>, touched: Vec<(S, Uuid)>) -> usize {
         let count = touched.len();
         if count == 0 {
             return 0;
@@ -147,33 +171,33 @@ impl Database {
     }
 
     /// A subscriber that has seen everything up to now.
-    pub fn subscribe(&self) -> Cursor {
+    pub fn subscribe(&self) -> Cursor<S> {
         Cursor { seen: self.now.clone(), commits: self.commits }
     }
 
     /// A subscriber that has seen nothing: its first look finds every row inserted. For whoever builds something from
     /// all rows and then follows them, with the same code.
-    pub fn subscribe_from_nothing(&self) -> Cursor {
+    pub fn subscribe_from_nothing(&self) -> Cursor<S> {
         // Before the first commit, which the log may have forgotten.
         Cursor { seen: Store::default(), commits: 0 }
     }
 
     /// The commits that a subscriber has not seen, if the log has them all.
-    fn behind(&self, cursor: &Cursor) -> Option<impl Iterator<Item = &Vec<(Table, Uuid)>>> {
+    fn behind(&self, cursor: &Cursor<S>) -> Option<impl Iterator<Item = &Vec<(S, Uuid)>>> {
         let missed = usize::try_from(self.commits.saturating_sub(cursor.commits)).ok()?;
         Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
     }
 }
 
-impl Cursor {
+impl<S: Schema> Cursor<S> {
     /// The rows as they were when they were last looked at.
-    pub fn seen(&self) -> &Store {
+    pub fn seen(&self) -> &Store<S> {
         &self.seen
     }
 
     /// What changed since the last look, and the subscriber has seen it.
-    pub fn poll(&mut self, database: &Database) -> Delta {
-        let names: BTreeSet<(Table, Uuid)> = match database.behind(self) {
+    pub fn poll(&mut self, database: &Database<S>) -> Delta<S> {
+        let names: BTreeSet<(S, Uuid)> = match database.behind(self) {
             Some(commits) => commits.flatten().copied().collect(),
             None => [&self.seen, &database.now].into_iter().flat_map(names).collect(),
         };
@@ -198,6 +222,6 @@ impl Cursor {
     }
 }
 
-fn names(store: &Store) -> impl Iterator<Item = (Table, Uuid)> {
-    Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
+fn names<S: Schema>(store: &Store<S>) -> impl Iterator<Item = (S, Uuid)> {
+    S::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
 }

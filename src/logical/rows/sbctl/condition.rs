@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::names::ColumnName;
 use super::{Place, SbctlError};
 use crate::logical::rows::datum::{Arity, Atom, Datum, Kind};
-use crate::logical::rows::tables::{AnyRow, Table};
+use crate::logical::rows::schema::{Schema, Untyped};
 use crate::logical::rows::text;
 use crate::logical::rows::uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub struct Condition {
 
 impl Condition {
     /// From a word such as `external_ids:name=r1`.
-    pub fn parse(table: Table, word: &str) -> Result<Self, SbctlError> {
+    pub fn parse<S: Schema>(table: S, word: &str) -> Result<Self, SbctlError> {
         let (place, rest) = Place::parse_prefix(table, word)?;
         let found = OPERATORS.iter().find_map(|(sign, operator)| {
             let value = rest.strip_prefix(sign).filter(|value| !value.is_empty())?;
@@ -87,7 +87,7 @@ impl Condition {
     }
 
     /// Whether a row meets it.
-    pub fn holds(&self, uuid: Uuid, row: &AnyRow) -> bool {
+    pub fn holds<S>(&self, uuid: Uuid, row: &impl Untyped<S>) -> bool {
         let mut have = self.column.get(uuid, row);
         if let Some(key) = &self.key {
             let value = have.value(key).cloned();
