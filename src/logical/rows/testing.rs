@@ -250,7 +250,8 @@ pub fn follow<S: Schema>(
 /// Who names whom, against looking at every row; also of rows that are not there.
 fn check_references<S: Schema>(store: &Store<S>) {
     let rows = rows_of(store);
-    let mut expected: BTreeMap<(S, Uuid), [BTreeSet<(S, Uuid)>; 2]> = BTreeMap::new();
+    type Names<S> = BTreeSet<(S, Uuid)>;
+    let mut expected: BTreeMap<(S, Uuid), [Names<S>; 2]> = BTreeMap::new();
     for (from, row) in &rows {
         expected.entry(*from).or_default();
         for (of, strong) in [(0, true), (1, false)] {
