@@ -10,9 +10,10 @@
 //! let draft = database.draft();
 //! let mut edit = draft.edit();
 //! let port = edit.insert(LogicalSwitchPort { name: "vm1".to_owned(), ..Default::default() });
-//! for (switch, _) in edit.rows().clone().switches_named("net") {
-//!     edit.update(switch, |row: &mut LogicalSwitch| row.ports.insert(port));
-//! }
+//! let switch = edit.rows().switches_named("net").next().map(|(switch, _)| switch).ok_or(NoSwitch)?;
+//! edit.update(switch, |row: &mut LogicalSwitch| {
+//!     row.ports.insert(port);
+//! });
 //! let prepared = draft.finish(edit)?;       // the rules of the database are looked at here
 //! keep(prepared.rows());                    // what is to be written down before it is acknowledged
 //! database.adopt(prepared);                 // none if there was another commit meanwhile
