@@ -2,20 +2,49 @@
 //! and one more address in a set that a rule of every port names.
 //!
 //! The flows of a switch and of a router are those that northd wrote for `tests/data/ovn/s2-l3`, those of ports are like
-//! them.
+//! them. With `-- DUMP [DUMP]` the rows are those of a dump, with 256 of its ports bound, then those of the other one:
+//! `scripts/scale --keep` leaves such dumps.
+#![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
+use std::iter::{once, repeat};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use millrace::logical::rows::tables::{
     AddressSet, DatapathBinding, LogicalDpGroup, LogicalFlow, MulticastGroup, Pairs, PortBinding,
 };
-use millrace::logical::rows::{Database, Pipeline, Row, Store, Transaction, Uuid, dump};
+use millrace::logical::rows::{Cursor, Database, Pipeline, Row, Store, Transaction, Uuid, dump};
 use millrace::lower::{Bindings, Lowering, Numbers, Zones};
 use millrace::packet::PortNo;
+use millrace::pipeline::stats::FlowStats;
+use millrace::pipeline::{Batch, Tables};
+
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller keeps GlobalAlloc's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 const SWITCHES: u32 = 1000;
 const ROUTERS: u32 = 100;
@@ -76,16 +105,154 @@ fn pairs(list: &[(&str, &str)]) -> Pairs {
 }
 
 fn recorded() -> Store {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ovn/s2-l3/sb-dump.json");
-    let text = std::fs::read_to_string(file).expect("the dump is there");
-    let mut transaction = Transaction::new();
-    dump::read(&text)
-        .expect("the dump is read")
-        .into_iter()
-        .for_each(|(uuid, row)| transaction.put_any(uuid, row));
     let mut database = Database::default();
-    database.commit(transaction).expect("the dump is consistent");
+    load(&mut database, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ovn/s2-l3/sb-dump.json"));
     database.snapshot().clone()
+}
+
+/// Puts the rows of a dump in the place of all rows.
+fn load(database: &mut Database, file: &Path) {
+    let text = std::fs::read_to_string(file).expect("the dump is there");
+    let rows = dump::read(&text).expect("the dump is read");
+    let transaction = Transaction::replacing(database.snapshot(), rows);
+    database.commit(transaction).expect("the dump is consistent");
+}
+
+/// A switch's half of it all: rows are lowered and the flows put into tables.
+struct Switch {
+    database: Database,
+    cursor: Cursor,
+    bindings: Bindings,
+    lowering: Lowering,
+    tables: Tables,
+    stats: Arc<FlowStats>,
+}
+
+impl Switch {
+    fn new() -> Self {
+        let database = Database::default();
+        Self {
+            cursor: database.subscribe_from_nothing(),
+            database,
+            bindings: Bindings { chassis: "scale".into(), ports: BTreeMap::new() },
+            lowering: Lowering::new(Numbers::default(), Zones::default()),
+            tables: Tables::default(),
+            stats: FlowStats::new(1),
+        }
+    }
+
+    /// Follows the rows and says what it took.
+    fn follow(&mut self, what: &str) {
+        let Took { rows, flows, polled, lowered, applied, grown, lowering } = self.step();
+        println!(
+            "{what}: {rows} rows, {flows} flows: polled {polled:.1?}, lowered {lowered:.1?}, applied {applied:.1?}; \
+             {} MiB more, {} MiB while lowering",
+            grown >> 20,
+            lowering >> 20
+        );
+    }
+
+    /// A port goes and comes, often; what its coming takes, in the middle.
+    fn go_and_come(&mut self) {
+        let Some((name, number)) = self.bindings.ports.pop_last() else { return };
+        let mut all: Vec<Took> = Vec::new();
+        for _ in 0..101 {
+            self.bindings.ports.remove(&name);
+            self.step();
+            self.bindings.ports.insert(name.clone(), number);
+            all.push(self.step());
+        }
+        all.sort_by_key(|took| took.lowered + took.applied);
+        let Took { flows, lowered, applied, .. } = &all[50];
+        println!("one port more, 50th of 101: {flows} flows: lowered {lowered:.1?}, applied {applied:.1?}");
+    }
+
+    /// An address comes to a set that rules name and goes, often; what its coming takes, in the middle.
+    fn grow_and_shrink(&mut self) {
+        let store = self.database.snapshot();
+        let rules: Vec<&str> = store
+            .iter::<LogicalFlow>()
+            .map(|(_, flow)| &*flow.matches)
+            .filter(|text| text.contains('$'))
+            .collect();
+        let is_named = |set: &AddressSet| rules.iter().any(|text| text.contains(&format!("${}", set.name)));
+        let Some((uuid, set)) = store.iter::<AddressSet>().find(|(_, set)| is_named(set)) else { return };
+        let (name, less) = (set.name.clone(), AddressSet::clone(set));
+        let mut more = less.clone();
+        more.addresses.insert("192.0.2.1".into());
+        let mut all: Vec<Took> = Vec::new();
+        for _ in 0..51 {
+            for row in [&more, &less] {
+                let mut rows = Transaction::new();
+                rows.put(uuid, row.clone());
+                self.database.commit(rows).expect("an address");
+                all.push(self.step());
+            }
+        }
+        let mut all: Vec<Took> = all.into_iter().step_by(2).collect();
+        all.sort_by_key(|took| took.lowered + took.applied);
+        let Took { flows, lowered, applied, .. } = &all[25];
+        println!(
+            "one address more in {name}, 25th of 51: {flows} flows: lowered {lowered:.1?}, applied {applied:.1?}"
+        );
+    }
+
+    fn step(&mut self) -> Took {
+        let before = IN_USE.load(Relaxed);
+        let began = Instant::now();
+        let delta = self.cursor.poll(&self.database);
+        let polled = began.elapsed();
+        let began = Instant::now();
+        let changes = self.lowering.update(&delta, &self.bindings);
+        let lowered = began.elapsed();
+        let of_lowering = IN_USE.load(Relaxed);
+        let began = Instant::now();
+        let mut batch = Batch::new(&self.tables, &self.stats, began);
+        assert_eq!(changes.apply(&mut batch), []);
+        (self.tables, _) = batch.commit();
+        let applied = began.elapsed();
+        let (rows, flows) = (delta.changes.len(), changes.len());
+        drop((delta, changes));
+        let grown = IN_USE.load(Relaxed).saturating_sub(before);
+        let lowering = of_lowering.saturating_sub(before);
+        Took { rows, flows, polled, lowered, applied, grown, lowering }
+    }
+}
+
+/// What following takes: time, and bytes more than before.
+struct Took {
+    rows: usize,
+    flows: usize,
+    polled: Duration,
+    lowered: Duration,
+    applied: Duration,
+    grown: usize,
+    lowering: usize,
+}
+
+/// Rows of a dump, and then those of another one.
+fn of_dumps(files: &[String]) {
+    let mut switch = Switch::new();
+    for (file, is_first) in files.iter().zip(once(true).chain(repeat(false))) {
+        let before = IN_USE.load(Relaxed);
+        let began = Instant::now();
+        load(&mut switch.database, Path::new(file));
+        let mib = IN_USE.load(Relaxed).saturating_sub(before) >> 20;
+        println!("{file} read: {:.0?}, {mib} MiB more", began.elapsed());
+        if is_first {
+            let store = switch.database.snapshot();
+            let vifs = store.iter::<PortBinding>().map(|(_, port)| port).filter(|port| port.kind.is_empty());
+            let mut names: Vec<(u16, Uuid, String)> =
+                vifs.map(|port| (port.tunnel_key, port.datapath, port.logical_port.clone())).collect();
+            names.sort();
+            let step = (names.len() / 10).max(1).div_ceil(256);
+            let names = names.into_iter().step_by(step).map(|(.., name)| name).take(256);
+            switch.bindings.ports = names.zip((1..).map(PortNo)).collect();
+        }
+        switch.follow("all of it");
+        switch.go_and_come();
+        switch.grow_and_shrink();
+    }
 }
 
 fn network() -> Net {
@@ -155,6 +322,10 @@ fn network() -> Net {
 }
 
 fn main() {
+    let files: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if !files.is_empty() {
+        return of_dumps(&files);
+    }
     let net = network();
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();

@@ -242,3 +242,8 @@ pub fn fuzz_socket(bytes: &[u8]) {
 pub fn fuzz_megaflows(bytes: &[u8]) {
     crate::pipeline::testing::megaflows(bytes);
 }
+
+/// Any bytes as a history of rows and bindings: lowering follows it, and every step is what it would be at once.
+pub fn fuzz_lower(bytes: &[u8]) {
+    crate::lower::testing::history(bytes);
+}

@@ -59,3 +59,8 @@ fn dump() {
 fn reply() {
     run("reply", millrace::testing::fuzz_reply);
 }
+
+#[test]
+fn lower() {
+    run("lower", millrace::testing::fuzz_lower);
+}

@@ -155,6 +155,7 @@ fn everything_at_once() {
         (7, TRANSLATED),
         (11, ADVERTISED),
     ];
+    // Among the four is one that is not let in, for it comes with the address of another machine.
     assert_eq!(compare("s3-rich", "hv1", &hv1, &not_yet), 4);
     let hv2 = [("hv2", "web2", 4), ("hv2", "db2", 5), ("hv2", "pub-ln", 6), ("hv2", "fw1", 7)];
     let not_yet = [(1, TRACKED), (3, TUNNEL), (4, ARRIVED)];

@@ -6,26 +6,30 @@
 
 #[path = "support/ovn.rs"]
 mod ovn;
+#[path = "support/logical_packets.rs"]
+mod packets;
 mod support;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fs;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use etherparse::PacketBuilder;
 use millrace::control::commands::{Session, answer};
 use millrace::control::jsonrpc::{Id, Param, Request};
 use millrace::control::switch::Switch;
-use millrace::logical::rows::tables::PortBinding;
-use millrace::logical::rows::{Store, Uuid};
-use millrace::logical::trace::{self, Form, Tracer};
+use millrace::logical::rows::tables::{DatapathBinding, LogicalFlow, PortBinding};
+use millrace::logical::rows::{Pipeline, Store};
+use millrace::logical::trace::{self, Form, Kind, Lookup, Node, Trace, Tracer};
 use millrace::packet::{Mac, Packet};
 use millrace::pipeline::cache::CacheSizes;
 use millrace::worker::memory::Wires;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
-use ovn::read;
+use ovn::{file, read};
+use packets::{Pool, Sample, sample};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
@@ -37,7 +41,10 @@ struct Still {
     switch: Rc<Switch>,
     session: Session,
     wires: Wires,
+    /// Ports of the switch by the logical ports that they are.
     ports: Vec<String>,
+    /// Logical ports inside others, with those and their VLAN.
+    inside: Vec<(String, String, u16)>,
 }
 
 impl Still {
@@ -49,19 +56,31 @@ impl Still {
             Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
         let switch = Rc::new(Switch::new("still", Box::new(engine)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut still = Self { runtime, switch, session: Session::default(), wires, ports: Vec::new() };
+        let mut still = Self {
+            runtime,
+            switch,
+            session: Session::default(),
+            wires,
+            ports: Vec::new(),
+            inside: Vec::new(),
+        };
         still.ask("sbctl/load", &[&format!("--chassis={chassis}"), dump]);
-        // Every port that has a wire.
+        // Every port that has a wire. Those of type localport the tracer takes for ordinary ones.
         let wired = |row: &PortBinding| ["", "localnet"].contains(&row.kind.as_str());
         let store = still.store();
         still.ports = store
             .iter::<PortBinding>()
-            .filter(|(_, row)| wired(row))
+            .filter(|(_, row)| wired(row) && row.parent_port.is_none())
             .map(|(_, row)| row.logical_port.clone())
             .collect();
         still.ports.sort();
-        for port in still.ports.clone() {
-            still.ask("port/add", &[&port, "type=memory", &format!("iface_id={port}")]);
+        let inside = store.iter::<PortBinding>().filter_map(|(_, row)| {
+            let parent = row.parent_port.clone().filter(|parent| still.ports.contains(parent))?;
+            Some((row.logical_port.clone(), parent, row.tag?))
+        });
+        still.inside = inside.collect();
+        for (number, port) in still.ports.clone().iter().enumerate() {
+            still.ask("port/add", &[&wire(number), "type=memory", &format!("iface_id={port}")]);
         }
         still
     }
@@ -80,20 +99,56 @@ impl Still {
         answer["result"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The logical ports that have a wire, or are inside one that has.
+    fn reachable(&self) -> Vec<String> {
+        self.ports.iter().chain(self.inside.iter().map(|(inside, ..)| inside)).cloned().collect()
+    }
+
+    /// The port of a frame and the frame, for commands.
+    fn named(&self, packet: &Sample) -> [String; 2] {
+        let (mut name, mut frame) = (&packet.port, packet.frame.clone());
+        if let Some((_, parent, tag)) = self.inside.iter().find(|(inside, ..)| inside == name) {
+            name = parent;
+            frame.splice(12..12, [[0x81, 0], tag.to_be_bytes()].concat());
+        }
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        let port = self.ports.iter().position(|port| port == name).unwrap();
+        [wire(port), hex]
+    }
+
+    /// The way of a frame through the tables.
+    fn walk(&mut self, packet: &Sample) -> String {
+        let [port, hex] = self.named(packet);
+        self.ask("trace/packet", &[&port, &hex])
+    }
+
     /// What comes out for a frame.
     fn forward(&mut self, packet: &Sample) -> Vec<Out> {
-        let hex: String = packet.frame.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.ask("inject", &[&packet.port, &hex]);
+        let [port, hex] = self.named(packet);
+        self.ask("inject", &[&port, &hex]);
         let mut out = Vec::new();
-        for name in &self.ports {
-            let wire = self.wires.of(name).unwrap();
+        for (number, name) in self.ports.iter().enumerate() {
+            let wire = self.wires.of(&wire(number)).unwrap();
             while let Some(frame) = wire.take() {
-                out.push(Out::of(name, frame.data()));
+                let mut frame = frame.data().to_vec();
+                let is_inside = |(_, parent, tag): &&(String, String, u16)| {
+                    parent == name && frame[12..16] == *[[0x81, 0], tag.to_be_bytes()].concat()
+                };
+                let inside = self.inside.iter().find(is_inside).map(|(inside, ..)| inside);
+                if inside.is_some() {
+                    frame.drain(12..16);
+                }
+                out.push(Out::of(inside.unwrap_or(name), &frame));
             }
         }
         out.sort();
         out
     }
+}
+
+/// The name of the port of the switch that is the logical port of this number; those of logical ports may be longer.
+fn wire(number: usize) -> String {
+    format!("p{number}")
 }
 
 /// What is compared of a packet that comes out.
@@ -142,10 +197,79 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("put_nd_ra_opts", "router advertisements"),
 ];
 
-/// What the tracer says comes out, or why that is not to be compared.
-fn traced(tracer: &Tracer, sample: &Sample) -> Result<Vec<Out>, &'static str> {
-    let request = trace::Request { microflow: sample.microflow.clone(), ..trace::Request::default() };
-    let trace = tracer.run(&request).unwrap_or_else(|error| panic!("{}: {error}", sample.microflow));
+/// Choices by a hash are made as `select` says.
+fn run(tracer: &Tracer, sample: &Sample, select: u16) -> Trace {
+    let select_id = Some(select);
+    let options = trace::Options { friendly_names: false, select_id, ..trace::Options::default() };
+    let request =
+        trace::Request { microflow: sample.microflow.clone(), options, ..trace::Request::default() };
+    tracer.run(&request).unwrap_or_else(|error| panic!("{}: {error}", sample.microflow))
+}
+
+/// Replies that the tracer makes of the packet without changing what matches see of it.
+const REPLIES: &[&str] =
+    &["icmp4", "icmp4_error", "icmp6", "icmp6_error", "nd_ns", "sctp_abort", "tcp_reset"];
+
+/// Whether a reply meets rules of a user, or a solicitation somebody who knows the answer: what they see of it is the packet
+/// that is replied to, for the tracer.
+fn is_judged(store: &Store, trace: &Trace) -> bool {
+    let replied = |node: &&Node| node.kind != Kind::Transformation || !REPLIES.contains(&&*node.text);
+    let after: Vec<&Node> = trace.nodes().iter().skip_while(replied).collect();
+    let target = |node: &&Node| {
+        let value = node.text.strip_prefix("nd.target = 0x")?;
+        Some(format!("nd.target == {}", Ipv6Addr::from_bits(u128::from_str_radix(value, 16).ok()?)))
+    };
+    let sought: Vec<String> = after.iter().filter_map(target).collect();
+    let lookups: Vec<&Lookup> = after.iter().filter_map(|node| node.lookup.as_deref()).collect();
+    // Tables of which nothing is to be said are left out of a trace, so the first that is shown says where it began.
+    let mut first: BTreeMap<(&str, Pipeline), u8> = BTreeMap::new();
+    for lookup in lookups {
+        let table = first.entry((&lookup.datapath, lookup.pipeline)).or_insert(lookup.table);
+        *table = lookup.table.min(*table);
+    }
+    let judges = |pipeline: Pipeline, first: u8, flow: &LogicalFlow| {
+        let stage = flow.external_ids.get("stage-name").map_or("", |stage| stage);
+        // Other priorities are northd's own.
+        let is_rule = match stage {
+            "ls_in_acl" | "ls_in_acl_after_lb" | "ls_out_acl" => (1000..34000).contains(&flow.priority),
+            stage => stage.contains("_qos_") && flow.priority > 0,
+        };
+        let answers = stage == "ls_in_arp_rsp" && sought.iter().any(|sought| flow.matches.contains(sought));
+        flow.pipeline == pipeline && flow.table_id >= first && (is_rule || answers)
+    };
+    first.iter().any(|((name, pipeline), table)| {
+        let named = |row: &DatapathBinding| row.external_ids.values().any(|id| **id == **name);
+        let (datapath, _) = store.iter::<DatapathBinding>().find(|(_, row)| named(row)).unwrap();
+        let is_whole = *pipeline == Pipeline::Egress && first.contains_key(&(*name, Pipeline::Ingress));
+        let table = if is_whole { 0 } else { *table };
+        store.flows_of(datapath).any(|(_, flow)| judges(*pipeline, table, flow))
+    })
+}
+
+/// What the tracer says comes out, or why that is not to be compared; where there is a choice, for each member of it.
+fn traced(store: &Store, tracer: &Tracer, sample: &Sample) -> Result<Vec<Vec<Out>>, &'static str> {
+    let choices =
+        |trace: &Trace| trace.nodes().iter().filter(|node| node.text.starts_with("select: ")).count();
+    let first = run(tracer, sample, 1);
+    match choices(&first) {
+        0 => Ok(vec![sent(store, sample, &first)?]),
+        // Of members that are not there the first is taken.
+        1 => {
+            let traces: Vec<Trace> = (1..=4).map(|select| run(tracer, sample, select)).collect();
+            if traces.iter().any(|trace| choices(trace) > 1) {
+                return Err("to be told which ways are taken");
+            }
+            traces.iter().map(|trace| sent(store, sample, trace)).collect()
+        }
+        _ => Err("to be told which ways are taken"),
+    }
+}
+
+/// What a trace says comes out.
+fn sent(store: &Store, sample: &Sample, trace: &Trace) -> Result<Vec<Out>, &'static str> {
+    if is_judged(store, trace) {
+        return Err("what a reply looks like");
+    }
     let has = |word: &str| trace.nodes().iter().any(|node| node.text.contains(word));
     if let Some((_, needs)) = ELSEWHERE.iter().find(|(word, _)| has(word)) {
         return Err(needs);
@@ -169,7 +293,11 @@ fn traced(tracer: &Tracer, sample: &Sample) -> Result<Vec<Out>, &'static str> {
                 "nd_na" | "nd_na_router" => packet.src,
                 _ => packet.dst,
             };
-            let copy = Out { ttl, dst, ..packet.clone() };
+            let mut copy = Out { ttl, dst, ..packet.clone() };
+            // It is not shown that `reject` exchanges the addresses.
+            if has("reject {") && ["tcp_reset", "sctp_abort", "icmp4", "icmp6"].contains(&kind) {
+                std::mem::swap(&mut copy.src, &mut copy.dst);
+            }
             packets.push(copy);
         } else if line == "}" {
             packets.pop();
@@ -197,226 +325,44 @@ fn traced(tracer: &Tracer, sample: &Sample) -> Result<Vec<Out>, &'static str> {
     Ok(out)
 }
 
-/// A packet, and the same as a microflow.
-#[derive(Debug)]
-struct Sample {
-    port: String,
-    frame: Vec<u8>,
-    microflow: String,
-}
-
-/// Somebody with an Ethernet address and others.
-#[derive(Clone, Debug)]
-struct Station {
-    mac: Mac,
-    ips: Vec<IpAddr>,
-}
-
-impl Station {
-    fn read(text: &str) -> Option<Self> {
-        let mut words = text.split_whitespace();
-        let mac = words.next()?.parse().ok()?;
-        let ips = words.filter_map(|word| word.split('/').next()?.parse().ok()).collect();
-        Some(Self { mac, ips })
-    }
-
-    fn of(row: &PortBinding) -> Vec<Self> {
-        row.mac.iter().filter_map(|text| Self::read(text)).collect()
-    }
-}
-
-/// What packets of a network are made of.
-struct Pool {
-    /// Ports that packets come in by: their datapaths, who is behind them, and the gateways of their networks.
-    ports: Vec<(String, Vec<Station>, Vec<Station>)>,
-    everybody: Vec<Station>,
-}
-
-impl Pool {
-    fn new(store: &Store, ports: &[String], more: &[&str]) -> Self {
-        let rows: Vec<&PortBinding> = store.iter::<PortBinding>().map(|(_, row)| &**row).collect();
-        let mut everybody: Vec<Station> = rows.iter().flat_map(|row| Station::of(row)).collect();
-        everybody.extend(more.iter().filter_map(|text| Station::read(text)));
-        let gateways = |datapath: Uuid| {
-            let peers = rows.iter().filter(move |row| row.datapath == datapath);
-            let peers = peers.filter_map(|row| store.port(row.options.get("peer")?));
-            peers.flat_map(|(_, row)| Station::of(row)).collect::<Vec<_>>()
-        };
-        let port = |name: &String| {
-            let (_, row) = store.port(name).unwrap();
-            let mut own = Station::of(row);
-            if own.is_empty() {
-                own = more.iter().filter_map(|text| Station::read(text)).collect();
-            }
-            (name.clone(), own, gateways(row.datapath))
-        };
-        Self { ports: ports.iter().map(port).collect(), everybody }
-    }
-}
-
-/// Decisions, one after the other; smaller numbers are plainer packets.
-struct Picks<'a>(std::slice::Iter<'a, u32>);
-
-impl Picks<'_> {
-    fn number(&mut self) -> usize {
-        self.0.next().copied().unwrap_or(0) as usize
-    }
-
-    fn one<'t, T>(&mut self, of: &'t [T]) -> &'t T {
-        &of[self.number() % of.len()]
-    }
-
-    /// An address of somebody's of this family.
-    fn ip(&mut self, of: &[Station], v6: bool) -> IpAddr {
-        let ips: Vec<IpAddr> = of
-            .iter()
-            .flat_map(|station| station.ips.iter().copied())
-            .filter(|ip| ip.is_ipv6() == v6)
-            .collect();
-        let none: IpAddr =
-            if v6 { Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 9).into() } else { [10, 9, 9, 9].into() };
-        if ips.is_empty() { none } else { *self.one(&ips) }
-    }
-}
-
-const BROADCAST: Mac = Mac([0xff; 6]);
-const UNKNOWN: Mac = Mac([0x02, 0, 0, 0, 0x77, 0x77]);
-
-fn v4(ip: IpAddr) -> Ipv4Addr {
-    match ip {
-        IpAddr::V4(ip) => ip,
-        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-    }
-}
-
-fn v6(ip: IpAddr) -> Ipv6Addr {
-    match ip {
-        IpAddr::V6(ip) => ip,
-        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-    }
-}
-
-fn arp(src: Mac, dst: Mac, op: u8, spa: Ipv4Addr, tha: Mac, tpa: Ipv4Addr) -> Vec<u8> {
-    let head = [&dst.0[..], &src.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, op]].concat();
-    [&head[..], &src.0, &spa.octets(), &tha.0, &tpa.octets(), &[0; 18]].concat()
-}
-
-fn sample(pool: &Pool, numbers: &[u32]) -> Sample {
-    let mut picks = Picks(numbers.iter());
-    let (port, own, gateways) = picks.one(&pool.ports);
-    let me = picks.one(own).clone();
-    let src = if picks.number() % 16 == 15 { UNKNOWN } else { me.mac };
-    let has_v6 = pool.everybody.iter().flat_map(|station| &station.ips).any(IpAddr::is_ipv6);
-    let kinds: &[u8] =
-        if has_v6 { &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] } else { &[0, 1, 2, 5, 6, 7, 2, 3, 8] };
-    let kind = *picks.one(kinds);
-    let is_v6 = [3, 4, 8, 9, 10].contains(&kind);
-    let to_gateway = picks.number() % 8;
-    let dst_ip = match picks.number() % 16 {
-        15 if is_v6 => Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).into(),
-        14 if is_v6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7).into(),
-        15 => [224, 0, 0, 5].into(),
-        14 => [255, 255, 255, 255].into(),
-        13 => [8, 8, 8, 8].into(),
-        12 => [192, 168, 1, 99].into(),
-        _ => picks.ip(&pool.everybody, is_v6),
-    };
-    let src_ip = match picks.number() % 16 {
-        15 => picks.ip(&pool.everybody, is_v6),
-        _ => picks.ip(std::slice::from_ref(&me), is_v6),
-    };
-    let whose = pool.everybody.iter().find(|station| station.ips.contains(&dst_ip));
-    let dst = match to_gateway {
-        0..4 if !gateways.is_empty() => picks.one(gateways).mac,
-        4 | 5 => whose.map_or(UNKNOWN, |station| station.mac),
-        6 => picks.one(&pool.everybody).mac,
-        _ => *picks.one(&[BROADCAST, UNKNOWN, Mac([1, 0, 0x5e, 0, 0, 5]), Mac([0x33, 0x33, 0, 0, 0, 1])]),
-    };
-    let ttl = *picks.one(&[64u8, 64, 255, 2, 1]);
-    let (tp_src, tp_dst) =
-        (1000 + (picks.number() % 8) as u16, *picks.one(&[9u16, 80, 443, 5432, 3306, 33434]));
-    let start = format!("inport == \"{port}\" && eth.src == {src} && eth.dst == ");
-    let l3 = |dst: Mac, ttl: u8| {
-        let family = if is_v6 { "ip6" } else { "ip4" };
-        format!("{start}{dst} && {family}.src == {src_ip} && {family}.dst == {dst_ip} && ip.ttl == {ttl}")
-    };
-    let ip = |dst: Mac, ttl: u8| {
-        let eth = PacketBuilder::ethernet2(src.0, dst.0);
-        match is_v6 {
-            true => eth.ipv6(v6(src_ip).octets(), v6(dst_ip).octets(), ttl),
-            false => eth.ipv4(v4(src_ip).octets(), v4(dst_ip).octets(), ttl),
-        }
-    };
-    let mut frame = Vec::new();
-    let microflow = match kind {
-        // Requests and answers for addresses.
-        0 | 5 => {
-            let op = if kind == 0 { 1 } else { 2 };
-            let dst = if kind == 0 && to_gateway < 6 { BROADCAST } else { dst };
-            let (spa, tpa) = (v4(src_ip), v4(dst_ip));
-            let tha = if kind == 0 { Mac([0; 6]) } else { dst };
-            frame = arp(src, dst, op, spa, tha, tpa);
-            format!(
-                "{start}{dst} && arp.op == {op} && arp.sha == {src} && arp.spa == {spa} && arp.tha == {tha} && arp.tpa == {tpa}"
-            )
-        }
-        8 | 9 => {
-            let (icmp_type, option) = if kind == 8 { (135, "nd.sll") } else { (136, "nd.tll") };
-            let target = v6(dst_ip).octets();
-            let body = [&target[..], &[if kind == 8 { 1 } else { 2 }, 1], &src.0].concat();
-            let built = ip(dst, 255).icmpv6_raw(icmp_type, 0, [0; 4]);
-            built.write(&mut frame, &body).unwrap();
-            let l3 = l3(dst, 255);
-            format!(
-                "{l3} && icmp6.type == {icmp_type} && icmp6.code == 0 && nd.target == {dst_ip} && {option} == {src}"
-            )
-        }
-        1 | 6 => {
-            ip(dst, ttl).icmpv4_echo_request(7, 9).write(&mut frame, &[7; 40]).unwrap();
-            format!("{} && icmp4.type == 8 && icmp4.code == 0", l3(dst, ttl))
-        }
-        3 => {
-            ip(dst, ttl).icmpv6_echo_request(7, 9).write(&mut frame, &[7; 40]).unwrap();
-            format!("{} && icmp6.type == 128 && icmp6.code == 0", l3(dst, ttl))
-        }
-        2 | 4 => {
-            ip(dst, ttl).udp(tp_src, tp_dst).write(&mut frame, &[7; 40]).unwrap();
-            format!("{} && udp.src == {tp_src} && udp.dst == {tp_dst}", l3(dst, ttl))
-        }
-        _ => {
-            ip(dst, ttl).tcp(tp_src, tp_dst, 0, 0).syn().write(&mut frame, &[]).unwrap();
-            let l3 = l3(dst, ttl);
-            format!("{l3} && tcp.src == {tp_src} && tcp.dst == {tp_dst} && tcp.flags == 2")
-        }
-    };
-    Sample { port: port.clone(), frame, microflow }
-}
-
 #[derive(Debug, Default)]
 struct Seen {
     cases: u32,
     compared: u32,
     /// Of them, packets that came out somewhere.
     out: u32,
+    /// Of them, packets that could go several ways.
+    choices: u32,
     left_out: BTreeMap<&'static str, u32>,
     kinds: BTreeSet<Vec<Out>>,
 }
 
 fn compare(scenario: &str, chassis: &str, more: &[&str], cases: u32) -> Seen {
+    compare_rows(scenario, &read(scenario), chassis, more, cases)
+}
+
+/// The rows of a dump that is named so.
+fn compare_rows(scenario: &str, dump: &str, chassis: &str, more: &[&str], cases: u32) -> Seen {
     // PROPTEST_CASES makes it longer.
     let cases = cases * ProptestConfig::default().cases.max(256) / 256;
-    let still = RefCell::new(Still::start(chassis, &read(scenario)));
+    let still = RefCell::new(Still::start(chassis, dump));
     let store = still.borrow().store();
-    let pool = Pool::new(&store, &still.borrow().ports, more);
-    let tracer = Tracer::new(store);
+    let wired = still.borrow().reachable();
+    let pool = Pool::new(&store, &wired, more);
+    let tracer = Tracer::new(store.clone());
     let seen = RefCell::new(Seen { cases, ..Seen::default() });
     let mut runner =
         TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let result = runner.run(&prop::collection::vec(any::<u32>(), 14), |numbers| {
         let sample = sample(&pool, &numbers);
         let mut seen = seen.borrow_mut();
-        let theirs = match traced(&tracer, &sample) {
-            Ok(theirs) => theirs,
+        let theirs = match traced(&store, &tracer, &sample) {
+            Ok(mut theirs) => {
+                for theirs in &mut theirs {
+                    theirs.retain(|out| wired.contains(&out.port));
+                }
+                theirs
+            }
             Err(needs) => {
                 *seen.left_out.entry(needs).or_default() += 1;
                 return Ok(());
@@ -425,27 +371,31 @@ fn compare(scenario: &str, chassis: &str, more: &[&str], cases: u32) -> Seen {
         for way in ["by the tables", "by the caches"] {
             let ours = still.borrow_mut().forward(&sample);
             prop_assert!(
-                agree(&theirs, &ours),
-                "{way}\n  {}\n  traced {theirs:?}\n  ours   {ours:?}",
-                sample.microflow
+                theirs.iter().any(|theirs| agree(theirs, &ours)),
+                "{way}\n  {}\n  traced {theirs:?}\n  ours   {ours:?}\n{}\n{}",
+                sample.microflow,
+                run(&tracer, &sample, 1).display(&[Form::Detailed]),
+                still.borrow_mut().walk(&sample)
             );
         }
         seen.compared += 1;
-        seen.out += u32::from(!theirs.is_empty());
-        seen.kinds.insert(theirs);
+        seen.out += u32::from(theirs.iter().any(|theirs| !theirs.is_empty()));
+        seen.choices += u32::from(theirs.len() > 1);
+        seen.kinds.extend(theirs);
         Ok(())
     });
     if let Err(error) = result {
-        panic!("{scenario}: {error}");
+        panic!("{scenario}: {error}\n{}", still.borrow_mut().ask("stats", &[]));
     }
     let stats: serde_json::Value =
         serde_json::from_str(&still.borrow_mut().ask("stats", &["--json"])).unwrap();
     assert_eq!(stats["imbalance"], 0, "{stats:#}");
     let seen = seen.into_inner();
     println!(
-        "{scenario}: {} of {cases} compared, {} came out, {} different answers; left out, for they need {:?}",
+        "{scenario}: {} of {cases} compared, {} came out, {} of several ways, {} different answers; left out, for they need {:?}",
         seen.compared,
         seen.out,
+        seen.choices,
         seen.kinds.len(),
         seen.left_out
     );
@@ -455,19 +405,19 @@ fn compare(scenario: &str, chassis: &str, more: &[&str], cases: u32) -> Seen {
 #[test]
 fn a_switch() {
     let seen = compare("s1-l2/chassis/sb-dump.json", "hv1", &[], 500);
-    assert!(seen.compared == seen.cases && seen.out > seen.cases / 2, "{seen:?}");
+    assert!(seen.compared * 20 > seen.cases * 19 && seen.out > seen.cases / 8, "{seen:?}");
 }
 
 #[test]
 fn two_switches_and_a_router() {
     let seen = compare("s2-l3/chassis/sb-dump.json", "hv1", &[], 1000);
-    assert!(seen.compared == seen.cases && seen.out > seen.cases / 5, "{seen:?}");
+    assert!(seen.compared * 20 > seen.cases * 19 && seen.out > seen.cases / 8, "{seen:?}");
 }
 
 #[test]
 fn two_switches_and_a_router_of_ipv6_too() {
     let seen = compare("s4-dual/sb-dump.json", "hv1", &[], 1000);
-    assert!(seen.compared == seen.cases && seen.out > seen.cases / 4, "{seen:?}");
+    assert!(seen.compared * 20 > seen.cases * 19 && seen.out > seen.cases / 8, "{seen:?}");
 }
 
 #[test]
@@ -479,5 +429,28 @@ fn everything_at_once() {
     ];
     let seen = compare("s3-rich/chassis/sb-dump.json", "gw1", &more, 2000);
     // About half.
-    assert!(seen.compared > seen.cases * 9 / 20 && seen.out > seen.cases / 10, "{seen:?}");
+    assert!(seen.compared > seen.cases * 9 / 20 && seen.out > seen.cases / 16, "{seen:?}");
+}
+
+/// Random networks, whose rows the real northd made: see `tests/data/ovn/README.md`. `MILLRACE_OVN_DUMPS` names a folder of
+/// others.
+#[test]
+fn random_networks() {
+    let folder = std::env::var_os("MILLRACE_OVN_DUMPS").map_or_else(|| file("random"), PathBuf::from);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    assert!(!files.is_empty(), "no dumps in {}", folder.display());
+    let more = ["00:00:5e:00:01:01 172.16.0.1 8.8.8.8 fd00:ffff::1 2001:db8::8"];
+    let (mut compared, mut out, mut cases, mut choices) = (0, 0, 0, 0);
+    for path in &files {
+        let dump = fs::read_to_string(path).unwrap();
+        let seen = compare_rows(&path.file_stem().unwrap().to_string_lossy(), &dump, "hv1", &more, 300);
+        (compared, out, cases) = (compared + seen.compared, out + seen.out, cases + seen.cases);
+        choices += seen.choices;
+    }
+    println!("{compared} of {cases}, {out} came out, {choices} of several ways");
+    assert!(compared > cases * 8 / 10 && out > cases / 8, "too little is compared");
+    assert!(choices > 0 || folder != file("random"), "no packet could go several ways");
 }

@@ -18,6 +18,7 @@ from types import FrameType
 
 from benchlib.fault import Fault
 
+from . import lowered
 from .compare import Trace, compare, difference, stages_of
 from .microflow import Generator, Microflow
 from .ours import Ours
@@ -78,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slice", action="store_true", help="a small part: 6 topologies, 180 microflows")
     parser.add_argument("--self", action="store_true", help="the real tool beside itself: does the generator do?")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave databases, dumps and microflows there")
+    parser.add_argument("--dumps", type=Path, metavar="DIR", help="only write dumps of networks for tests/ovn_lowered.rs")
     parser.add_argument("--bins", type=Path, default=Path(os.environ["BINARIES"]), help="where millrace and millraced are")
     args = parser.parse_args()
     if args.slice:
@@ -202,6 +204,17 @@ def go(args: argparse.Namespace, folder: Path) -> bool:
         return not few and run.sum.differences == 0
 
 
+def dump(args: argparse.Namespace, folder: Path) -> None:
+    """Writes dumps, and compares nothing."""
+    args.dumps.mkdir(parents=True, exist_ok=True)
+    numbers = range(args.topologies) if args.only is None else [args.only]
+    for number in numbers:
+        signal.alarm(TOPOLOGY_SECONDS)
+        name = f"{args.seed}-{number}"
+        lowered.write(folder / name, args.seed, number, args.dumps / f"{name}.json")
+        signal.alarm(0)
+
+
 def _ended(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
@@ -219,6 +232,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="millrace-ovn-") as scratch:
             folder = args.keep or Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
+            if args.dumps:
+                dump(args, folder.resolve())
+                return 0
             return 0 if go(args, folder.resolve()) else 1
     except Fault as fault:
         print(f"scripts/ovn-diff: {fault}", file=sys.stderr)

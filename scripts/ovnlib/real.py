@@ -56,21 +56,29 @@ class Central:
         kinds = ("RUN", "DB", "LOG", "SYSCONF")
         self.env = {f"{who}_{kind}DIR": str(folder) for who in ("OVN", "OVS") for kind in kinds}
         self.remotes = {side: f"unix:{folder}/{side}.sock" for side in ("nb", "sb")}
+        self.northd: Process
 
     def start(self) -> None:
+        self.start_databases()
+        self.start_northd()
+
+    def start_databases(self) -> None:
         for side in self.remotes:
             file = f"{self.folder}/{side}.db"
             run(["ovsdb-tool", "create", file, str(SCHEMAS / f"ovn-{side}.ovsschema")], _LIMIT, self.env)
             self._daemon(side, ["ovsdb-server", file, f"--remote=p{self.remotes[side]}"], self.folder / f"{side}.sock")
             run([f"ovn-{side}ctl", f"--db={self.remotes[side]}", "init"], _LIMIT, self.env)
-        remotes = [f"--ovn{side}-db={remote}" for side, remote in self.remotes.items()]
-        self._daemon("northd", ["ovn-northd", *remotes], self.folder / "northd.ctl")
 
-    def _daemon(self, name: str, argv: list[str], path: Path) -> None:
+    def start_northd(self) -> None:
+        remotes = [f"--ovn{side}-db={remote}" for side, remote in self.remotes.items()]
+        self.northd = self._daemon("northd", ["ovn-northd", *remotes], self.folder / "northd.ctl")
+
+    def _daemon(self, name: str, argv: list[str], path: Path) -> Process:
         control = f"--unixctl={self.folder}/{name}.ctl"
         process = Process([*argv, control, "--no-chdir"], self.folder / f"{name}.log", self.env, nice=None)
         self.stack.callback(process.stop)
         wait_for(f"{argv[0]} listens", 20, lambda: _listens(path), process)
+        return process
 
     def ctl(self, side: str, commands: list[list[str]], *options: str) -> str:
         """Commands of ovn-nbctl or ovn-sbctl, in one transaction."""
@@ -87,6 +95,16 @@ class Central:
             # Should northd want to take something back, it is done by then.
             self.ctl("nb", [["sync"]], "--wait=sb")
         return self.dump()
+
+    def place(self, chassis: str) -> None:
+        """Makes a chassis and puts everything on it that is on one."""
+        self.ctl("sb", [["chassis-add", chassis, "geneve", "192.168.50.101"]])
+        self.ctl("nb", [["sync"]], "--wait=sb")
+        ports = Tables(self.dump()).rows["Port_Binding"]
+        gateways = [row["logical_port"] for row in ports if row["type"] == "chassisredirect"]
+        if gateways:
+            self.ctl("sb", [["lsp-bind", gateway, chassis] for gateway in gateways])
+            self.ctl("nb", [["sync"]], "--wait=sb")
 
     def _learnt(self, tables: Tables, topology: Topology) -> list[list[str]]:
         """Commands that add what ovn-controller would have learnt."""

@@ -20,10 +20,12 @@ def endpoint(address: Address, port: int | None) -> str:
 class Services:
     """Adds them to a bare network."""
 
-    def __init__(self, rng: Random, topology: Topology) -> None:
+    def __init__(self, rng: Random, topology: Topology, plain: bool = False) -> None:
         self.rng = rng
         self.made = topology
         self.run = topology.run
+        # Nothing that needs connections to be tracked, nor a server, and no two rules of equal right.
+        self.plain = plain
         self.tenants = [switch for switch in topology.switches if switch.hosts]
         # Names by which matches may refer to ports and addresses.
         self.groups: list[tuple[str, list[Host]]] = []
@@ -44,8 +46,11 @@ class Services:
             self.add_routes(router)
             if self.chance(0.4):
                 self.add_policies(router)
-            if router.has_gateway():
+            if router.has_gateway() and not self.plain:
                 self.add_nats(router)
+        if self.plain:
+            self.add_mtus()
+            return
         if self.chance(0.7):
             self.add_balancers()
         if self.chance(0.3):
@@ -83,7 +88,7 @@ class Services:
 
     def add_acls(self) -> None:
         seen = set()
-        for _ in range(self.rng.randint(1, 8)):
+        for number in range(self.rng.randint(1, 8)):
             direction = self.rng.choice(["from-lport", "to-lport"])
             port = "inport" if direction == "from-lport" else "outport"
             if self.groups and self.chance(0.5):
@@ -96,11 +101,15 @@ class Services:
                 side = self.side(port, hosts)
                 kind = ["--type=switch"]
             verdict = self.rng.choice(["allow", "allow-related", "allow-related", "allow-stateless", "drop", "reject"])
+            if self.plain and verdict == "allow-related":
+                verdict = "allow-stateless"
             match = self.condition()
             if verdict == "reject":
                 match = f"ip && ({match})"
             match = f"{side} && {match}" if side else match
             priority = self.rng.choice([0, 900, 1000, 1001, 1002, 32767])
+            if self.plain:
+                priority = self.rng.randint(0, 3200) * 10 + number
             if (owner, direction, priority, match) in seen:
                 continue
             seen.add((owner, direction, priority, match))
@@ -198,7 +207,8 @@ class Services:
                 continue
             elif kind < 0.75 and len(hops) > 1:
                 several = self.rng.sample(hops, 2)
-                option = "--ecmp-symmetric-reply" if router.has_gateway() and self.chance(0.6) else "--ecmp"
+                symmetric = router.has_gateway() and self.chance(0.6) and not self.plain
+                option = "--ecmp-symmetric-reply" if symmetric else "--ecmp"
                 for _, hop in several:
                     self.run(option, "lr-route-add", router.name, prefix, hop)
             else:
@@ -222,6 +232,12 @@ class Services:
                 words.append("pkt_mark=100")
             self.run("lr-policy-add", router.name, 100 + number, match, *words)
             self.made.destinations.append((router, prefix))
+
+    def add_mtus(self) -> None:
+        """What is too long for some gateways is answered."""
+        for port in self.made.router_ports():
+            if port.gateway and self.chance(0.5):
+                self.run("set", "Logical_Router_Port", port.name, "options:gateway_mtu=1300")
 
     # ---- NAT and load balancers -------------------------------------------------------------------------------------
 

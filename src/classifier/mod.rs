@@ -7,7 +7,8 @@
 //!   whether any entry begins like the key;
 //! - where addresses or ports are matched by a prefix, a trie of the whole table tells which prefix lengths the key can
 //!   meet at all, from the few bits by which it leaves the trie;
-//! - where the TTL is matched, a key with a greater one than every entry's passes by.
+//! - where the TTL is matched, a key with a greater one than every entry's passes by; where some entry has the greatest
+//!   of all, the TTL is read behind everything else.
 //!
 //! The invariants:
 //! - The answer is the matching entry of the greatest priority and, among equal priorities, the one that was inserted

@@ -133,13 +133,34 @@ impl Shape {
         words.iter().fold(hash, |hash, (at, mask)| fold(hash, word_of(key, *at) & mask))
     }
 
-    /// The hashes of a key at the end of each stage; that of the last stage which has words tells entries apart.
+    /// The TTL as words of its own, where it is matched.
+    pub(super) const TTL: [MaskWord; 1] = [(TTL_WORD as u8, TTL_BITS)];
+
+    /// The bits of a word that are not the TTL's.
+    pub(super) fn without_ttl(at: u8, mask: u64) -> u64 {
+        if usize::from(at) == TTL_WORD { mask & !TTL_BITS } else { mask }
+    }
+
+    /// Adds words of a key to a hash, all but the TTL.
+    pub(super) fn hash_on_without_ttl(hash: u64, words: &[MaskWord], key: &FlowKey) -> u64 {
+        let masked = words.iter().map(|(at, mask)| word_of(key, *at) & Self::without_ttl(*at, *mask));
+        masked.fold(hash, fold)
+    }
+
+    /// The hashes of a key at the end of each stage, without the TTL where that is matched; and that of all words, which
+    /// tells entries apart.
     pub(super) fn hashes(&self, key: &FlowKey) -> (StageHashes, u64) {
         let mut hashes = [0; STAGES];
         let mut hash = Self::empty_hash();
         for (out, (words, _)) in hashes.iter_mut().zip(self.stages()) {
-            hash = Self::hash_on(hash, words, key);
+            hash = match self.has_ttl {
+                true => Self::hash_on_without_ttl(hash, words, key),
+                false => Self::hash_on(hash, words, key),
+            };
             *out = hash;
+        }
+        if self.has_ttl {
+            hash = Self::hash_on(hash, &Self::TTL, key);
         }
         (hashes, hash)
     }

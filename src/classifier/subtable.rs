@@ -9,7 +9,7 @@ use super::ranked::{Ranked, Ranks};
 use super::shape::{STAGES, Shape};
 use super::trie::Trie;
 use super::words::Words;
-use super::{Match, Rank, TTL_WORD, Wildcards};
+use super::{Match, Rank, TTL_BITS, TTL_WORD, Wildcards};
 use crate::packet::key::Stage;
 use crate::packet::{Field, FlowKey, FlowMask};
 
@@ -67,7 +67,8 @@ pub(super) struct Subtable<V> {
     /// By the hash of all matched words.
     entries: Trie<Arc<Entry<V>>>,
     /// For each stage but the last that has words: the hashes of the words up to its end, and how many entries have them.
-    stages: [Trie<u32>; STAGES - 1],
+    /// Where the TTL is matched also for the last, for there the TTL comes behind all else.
+    stages: [Trie<u32>; STAGES],
     priorities: Trie<Share>,
     /// Where the TTL is matched: how many entries have which.
     ttls: Trie<u32>,
@@ -152,12 +153,12 @@ impl<V> Subtable<V> {
         walks: &mut Walks,
         wild: &mut W,
     ) -> Option<u64> {
+        if self.shape.has_ttl {
+            return self.descend_to_ttl(key, tries, walks, wild);
+        }
         let mut hash = Shape::empty_hash();
         let last = usize::from(self.shape.last);
         for (stage, (words, prefixes)) in self.shape.stages().enumerate() {
-            if self.shape.has_ttl && stage == Stage::L3 as usize && self.is_above_ttls(key, wild) {
-                return None;
-            }
             if !prefixes.iter().all(|prefix| walks.admits(*prefix, tries, key, wild)) {
                 return None;
             }
@@ -172,17 +173,40 @@ impl<V> Subtable<V> {
         Some(hash)
     }
 
-    /// Whether no entry has the key's TTL because all have a lesser one. Else the TTL counts as read.
-    fn is_above_ttls<W: Wildcards>(&self, key: &FlowKey, wild: &mut W) -> bool {
-        let Some((greatest, _)) = self.ttls.last() else { return false };
-        let greatest = (greatest >> 56) as u8;
-        let is_above = ttl(key) > greatest;
-        if is_above {
-            wild.ttl_at_least(greatest.saturating_add(1));
-        } else {
-            wild.read(TTL_WORD, super::TTL_BITS);
+    /// The same where the TTL is matched. A key with a greater one than every entry's passes by. Where none can have a greater
+    /// one, the TTL is read behind all else: the entries are about neighbours, and other packets' TTLs are no concern of
+    /// theirs.
+    fn descend_to_ttl<W: Wildcards>(
+        &self,
+        key: &FlowKey,
+        tries: &[PrefixTrie; PREFIX_FIELDS],
+        walks: &mut Walks,
+        wild: &mut W,
+    ) -> Option<u64> {
+        let greatest = self.ttls.last().map(|(greatest, _)| (greatest >> 56) as u8)?;
+        let is_last = greatest == u8::MAX;
+        let mut hash = Shape::empty_hash();
+        for (stage, (words, prefixes)) in self.shape.stages().enumerate() {
+            if stage == Stage::L3 as usize && !is_last {
+                if ttl(key) > greatest {
+                    wild.ttl_at_least(greatest.saturating_add(1));
+                    return None;
+                }
+                wild.read(TTL_WORD, TTL_BITS);
+            }
+            if !prefixes.iter().all(|prefix| walks.admits(*prefix, tries, key, wild)) {
+                return None;
+            }
+            for (word, mask) in words {
+                wild.read(usize::from(*word), Shape::without_ttl(*word, *mask));
+            }
+            hash = Shape::hash_on_without_ttl(hash, words, key);
+            if !words.is_empty() {
+                self.stages.get(stage)?.get(hash)?;
+            }
         }
-        is_above
+        wild.read(TTL_WORD, TTL_BITS);
+        Some(Shape::hash_on(hash, &Shape::TTL, key))
     }
 
     /// The best entry of a key that has that hash.
@@ -306,8 +330,8 @@ impl<V: Clone> Subtable<V> {
     }
 
     fn count_stages(&mut self, hashes: &[u64; STAGES], is_more: bool) {
-        let last = usize::from(self.shape.last);
-        let stages = self.stages.iter_mut().zip(hashes).zip(self.shape.stages()).take(last);
+        let stages = usize::from(self.shape.last) + usize::from(self.shape.has_ttl);
+        let stages = self.stages.iter_mut().zip(hashes).zip(self.shape.stages()).take(stages);
         for ((set, hash), _) in stages.filter(|(_, (words, _))| !words.is_empty()) {
             set.alter(*hash, |count| tally(count, is_more));
         }

@@ -58,11 +58,16 @@ fn spread(value: u128) -> u128 {
     value | value << 4 | value << 8 | value << 12 | value << 24 | value << 64 | value << 120
 }
 
+/// The same for a field; among the TTLs is the greatest.
+fn value_of(field: Field, value: u128) -> u128 {
+    if field == Field::NwTtl && value == 2 { 0xff } else { spread(value) }
+}
+
 fn matcher() -> impl Strategy<Value = Match> {
     proptest::collection::vec((proptest::sample::select(&PARTS[..]), 0u128..3), 0..5).prop_map(|parts| {
         let mut out = Match::default();
         for ((field, mask), value) in parts {
-            out.set_masked(field, spread(value), mask);
+            out.set_masked(field, value_of(field, value), mask);
         }
         out
     })
@@ -74,7 +79,7 @@ fn key() -> impl Strategy<Value = FlowKey> {
     (proptest::collection::vec(0u128..4, PARTS.len()), noise).prop_map(|(values, noise)| {
         let mut key = FlowKey::default();
         for ((field, _), value) in PARTS.iter().zip(values) {
-            key.set(*field, spread(value));
+            key.set(*field, value_of(*field, value));
         }
         if let Some((field, value)) = noise {
             key.set(field, value);
@@ -243,6 +248,36 @@ fn a_subtable_that_cannot_win_is_not_read() {
     let mut read = FlowMask::default();
     assert!(classifier.lookup(&key, &mut read).is_some());
     assert_eq!(read, by_port.mask);
+}
+
+#[test]
+fn the_ttl_of_other_packets_is_no_concern_of_flows_about_neighbours() {
+    let mut classifier = Classifier::default();
+    for kind in [135, 136] {
+        let mut discovery = Match::default();
+        discovery.set(Field::EthType, 0x86dd);
+        discovery.set(Field::NwProto, 58);
+        discovery.set(Field::NwTtl, 255);
+        discovery.set(Field::Icmpv6Type, kind);
+        classifier.insert(5, &discovery, kind);
+    }
+    let read = |proto: u128, kind: u128, ttl: u128| {
+        let mut key = FlowKey::default();
+        key.set(Field::EthType, 0x86dd);
+        key.set(Field::NwProto, proto);
+        key.set(Field::Icmpv6Type, kind);
+        key.set(Field::NwTtl, ttl);
+        let mut seen = Seen::default();
+        let found = classifier.lookup(&key, &mut seen).copied();
+        (found, seen.bits.get(Field::NwTtl), seen.least_ttl)
+    };
+    // Datagrams, and echoes, which are ICMP too.
+    for ttl in [1, 64, 255] {
+        assert_eq!(read(17, 0, ttl), (None, 0, 0));
+        assert_eq!(read(58, 128, ttl), (None, 0, 0));
+    }
+    assert_eq!(read(58, 135, 64), (None, 0xff, 0));
+    assert_eq!(read(58, 135, 255), (Some(135), 0xff, 0));
 }
 
 #[test]

@@ -5,26 +5,61 @@ use std::rc::Rc;
 
 use tokio::time::timeout;
 
+use super::chassis::NotLowered;
 use super::switch::{Published, SILENCE, Switch};
 use crate::config::PortSpec;
 use crate::datapath::{Generation, PortError};
 use crate::packet::PortNo;
 
-/// Opens a port and waits until workers see it.
-pub async fn add_port(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Published), PortError> {
+/// Why a port was not changed, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It was not.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// It was, but rows did not become flows.
+    #[error(transparent)]
+    NotLowered(#[from] NotLowered),
+}
+
+/// Opens a port of the configuration, before there are rows, and waits until workers see it.
+pub async fn open_port(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Published), PortError> {
     let _turn = switch.turn().await;
-    let (number, generation) = switch.state_mut().datapath.add_port(spec)?;
-    tracing::info!(port = %spec.name, %number, kind = spec.kind.type_name(), "port added");
+    let (number, generation) = open(switch, spec)?;
     Ok((number, switch.settle(generation).await))
 }
 
-/// Takes a port away and closes its device once no worker uses it.
-pub async fn del_port(switch: &Rc<Switch>, number: PortNo) -> Result<Published, PortError> {
+/// Opens a port and waits until packets meet the flows that it brings, if it is a logical port. Rows are followed in
+/// any case: its number may have been another port's.
+pub async fn add_port(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Published), ChangeError> {
     let _turn = switch.turn().await;
-    let generation = switch.state_mut().datapath.unpublish_port(number)?;
+    let (number, generation) = open(switch, spec)?;
+    Ok((number, switch.follow_after(generation).await?))
+}
+
+fn open(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Generation), PortError> {
+    let mut state = switch.state_mut();
+    let (number, generation) = state.datapath.add_port(spec)?;
+    state.logical.bound.set(number, spec.iface_id.clone());
+    tracing::info!(port = %spec.name, %number, kind = spec.kind.type_name(), "port added");
+    Ok((number, generation))
+}
+
+/// Takes a port away with the flows that it brought, and closes its device once no worker uses it.
+pub async fn del_port(switch: &Rc<Switch>, number: PortNo) -> Result<Published, ChangeError> {
+    let _turn = switch.turn().await;
+    let generation = {
+        let mut state = switch.state_mut();
+        let generation = state.datapath.unpublish_port(number)?;
+        state.logical.bound.set(number, None);
+        generation
+    };
     tracing::info!(%number, "port removed");
+    // Before the number can be another port's.
+    let published = switch.follow_after(generation).await;
     if let Ok(closed) = timeout(SILENCE, close(switch, number, generation)).await {
-        return closed.map(|()| visible(generation));
+        closed?;
+        return Ok(published?);
     }
     let silent = silent(switch, generation);
     let switch = Rc::clone(switch);
@@ -34,6 +69,7 @@ pub async fn del_port(switch: &Rc<Switch>, number: PortNo) -> Result<Published, 
             Err(error) => tracing::warn!(%number, %error, "port could not be closed"),
         }
     });
+    published?;
     Ok(silent)
 }
 
@@ -101,10 +137,6 @@ impl Handover {
     async fn give(&self, switch: &Switch, worker: u16) -> Result<Generation, PortError> {
         switch.once_left(self.generation, |path| path.assign_rxq(self.number, self.queue, worker)).await
     }
-}
-
-fn visible(generation: Generation) -> Published {
-    Published { generation: generation.0, not_yet_visible_on: Vec::new() }
 }
 
 fn silent(switch: &Switch, generation: Generation) -> Published {

@@ -6,22 +6,28 @@
 //! - A port binding is `up` after the flows of its port were published, not before.
 //! - Nobody confirms what this chassis claims but this chassis itself: the rows come from a file.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::learning::Counts;
 use super::switch::{Published, State, Switch};
+use crate::action::intent::Neighbour;
 use crate::datapath::Generation;
-use crate::logical::rows::tables::PortBinding;
-use crate::logical::rows::{Cursor, Delta, Store, Transaction, Uuid};
-use crate::lower::{Bindings, Changes, Lowering, Numbers, Refused, Trouble, Zones};
-use crate::packet::PortNo;
+use crate::logical::rows::tables::{DatapathBinding, MacBinding, StaticMacBinding};
+use crate::logical::rows::{Cursor, Delta, Store, Table, Transaction, Uuid};
+use crate::lower::{Bindings, Changes, Lowering, Numbers, Rebound, Refused, Trouble, Zones};
+use crate::packet::Mac;
 use crate::pipeline::Batch;
 use crate::pipeline::flow::{FlowOptions, Match};
 use crate::pipeline::flowmod::{Command, FlowMod};
+use crate::pipeline::objectmod::{GroupMod, MeterMod};
+use crate::pipeline::syntax::print_match;
 
 /// Rows that are lowered at once; more of them on another thread, while other commands go on.
 const STRETCH: usize = 64;
+/// Flows of users that are named in the log when they give way at once.
+const MAX_NAMED: usize = 16;
 
 /// How far rows and ports have become flows.
 pub struct Following {
@@ -29,6 +35,25 @@ pub struct Following {
     cursor: Cursor,
     bindings: Bindings,
 }
+
+/// Makes flows of what changed.
+pub type Lower = fn(Box<Following>, Delta, Rebound) -> Lowered;
+
+/// What came of that.
+pub struct Lowered {
+    following: Box<Following>,
+    changes: Changes,
+    /// Neighbours that the rows know since, those first that prevail.
+    neighbours: Vec<(Neighbour, Mac)>,
+    /// Ports inside those of which the binding changed.
+    inside: Vec<String>,
+}
+
+/// Rows did not become flows. What was commanded is done all the same, and the next command tries again from the
+/// beginning.
+#[derive(Debug, thiserror::Error)]
+#[error("it is done, but rows could not be made flows, so packets do not meet it: {0}; please report this")]
+pub struct NotLowered(String);
 
 /// What this chassis is of the logical networks, for `show`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,63 +67,88 @@ pub struct Extent {
 }
 
 impl Following {
-    /// What has been followed so far.
-    pub fn extent(&self) -> Extent {
-        let rows = self.cursor.seen();
-        let bound = self.bindings.ports.keys().filter(|name| rows.port(name).is_some()).count();
-        Extent { flows: self.lowering.len(), bound, troubles: self.lowering.troubles() }
+    /// The ports that are here as the flows have them.
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
     }
 }
 
 impl Switch {
     /// Makes the flows of rows and ports as they are now, claims the ports that are here, and waits until packets meet
     /// that.
-    pub async fn follow(&self) -> Published {
+    pub async fn follow(&self) -> Result<Published, NotLowered> {
+        self.follow_after(Generation::default()).await
+    }
+
+    /// The same, and waits for an earlier publication too.
+    pub async fn follow_after(&self, earlier: Generation) -> Result<Published, NotLowered> {
         let _turn = self.following_turn().await;
-        let mut generation = self.step().await;
+        let began = Instant::now();
+        let mut generation = self.step().await?;
+        let changed = began.elapsed();
         let claims = self.state().claims();
         if self.commit(claims) {
-            generation = self.step().await;
+            generation = self.step().await?;
         }
-        let published = self.settle(generation).await;
-        let up = self.state().ups();
+        let claimed = began.elapsed();
+        let published = self.settle(generation.max(earlier)).await;
+        let settled = began.elapsed();
+        let up = self.state_mut().ups();
         if self.commit(up) {
-            self.step().await;
+            self.step().await?;
         }
-        published
+        tracing::debug!(?changed, ?claimed, ?settled, up = ?began.elapsed(), "rows and ports followed");
+        Ok(published)
     }
 
     /// Follows once, and says when the last publication was.
-    async fn step(&self) -> Generation {
-        let (following, delta, bindings) = {
+    async fn step(&self) -> Result<Generation, NotLowered> {
+        let (following, delta, rebound, lower) = {
             let mut state = self.state_mut();
-            let bindings = state.bindings();
             let mut following = match state.logical.following.take() {
                 Some(following) => following,
-                None => state.start_over(),
+                None => {
+                    state.logical.bound.look_at_all();
+                    state.logical.learned = Counts::default();
+                    state.start_over()
+                }
             };
-            let delta = following.cursor.poll(&state.logical.rows);
-            if delta.changes.is_empty() && bindings == following.bindings {
-                state.logical.following = Some(following);
-                return state.flows.generation;
+            let logical = &mut state.logical;
+            let delta = following.cursor.poll(&logical.rows);
+            logical.learned.follow(&delta);
+            let chassis = logical.chassis.as_deref().unwrap_or_default();
+            let rebound = logical.bound.rebind(&following.bindings, chassis, &delta);
+            let is_renamed = rebound.chassis != following.bindings.chassis;
+            if delta.changes.is_empty() && rebound.ports.is_empty() && !is_renamed {
+                logical.following = Some(following);
+                return Ok(state.flows.generation);
             }
-            (following, delta, bindings)
+            (following, delta, rebound, logical.lower)
         };
         let lowered = if delta.changes.len() <= STRETCH {
-            Ok(lower(following, &delta, bindings))
+            let began = Instant::now();
+            let lowered = lower(following, delta, rebound);
+            self.state_mut().logical.busy += began.elapsed();
+            Ok(lowered)
         } else {
-            tokio::task::spawn_blocking(move || lower(following, &delta, bindings)).await
+            tokio::task::spawn_blocking(move || lower(following, delta, rebound)).await
         };
+        // What was lowered is lost with an error; the next one begins anew.
+        let Lowered { mut following, changes, neighbours, inside } = lowered.map_err(|error| {
+            tracing::error!(%error, "rows could not be lowered; please report this");
+            NotLowered(error.to_string())
+        })?;
+        let began = Instant::now();
         let mut state = self.state_mut();
-        match lowered {
-            Ok((following, changes)) => {
-                state.install(|batch| changes.apply(batch));
-                state.logical.following = Some(following);
-            }
-            // What was lowered is lost with it; the next one begins anew.
-            Err(error) => tracing::error!(%error, "rows could not be lowered; please report this"),
-        }
-        state.flows.generation
+        // Just before the publication that knows them, so that nobody who waits goes on without it, or never.
+        neighbours.into_iter().for_each(|(neighbour, mac)| state.datapath.neighbour_learned(neighbour, mac));
+        let refused = state.install(|batch| changes.apply(batch));
+        following.lowering.note(&changes, refused);
+        let logical = &mut state.logical;
+        logical.bound.look_at(&inside, logical.rows.snapshot());
+        logical.following = Some(following);
+        logical.busy += began.elapsed();
+        Ok(state.flows.generation)
     }
 
     fn commit(&self, transaction: Option<Transaction>) -> bool {
@@ -113,32 +163,105 @@ impl Switch {
     }
 }
 
-fn lower(mut following: Box<Following>, delta: &Delta, bindings: Bindings) -> (Box<Following>, Changes) {
+/// The [`Lower`] of a switch.
+pub fn lower(mut following: Box<Following>, delta: Delta, rebound: Rebound) -> Lowered {
     let began = Instant::now();
-    let changes = following.lowering.update(delta, &bindings);
-    following.bindings = bindings;
+    let changes = following.lowering.follow(&delta, &rebound);
+    following.bindings.change(&rebound);
+    let neighbours = neighbours(&delta, &following.lowering);
     let (rows, flows, took) = (delta.changes.len(), changes.len(), began.elapsed());
     tracing::info!(rows, flows, ?took, "rows lowered");
-    (following, changes)
+    let inside = rebound.ports.keys().flat_map(|name| following.lowering.nested_in(name)).collect();
+    Lowered { following, changes, neighbours, inside }
+}
+
+/// The neighbours that flows know since these changes of rows.
+fn neighbours(delta: &Delta, lowering: &Lowering) -> Vec<(Neighbour, Mac)> {
+    let mut known: Vec<(u8, Neighbour, Mac)> = Vec::new();
+    for change in &delta.changes {
+        let row = |store| Row::of(store, change.table, change.uuid);
+        let Some(after) = row(&delta.after).filter(|after| row(&delta.before).as_ref() != Some(after)) else {
+            continue;
+        };
+        let found = || {
+            let (_, port) = delta.after.port(after.port)?;
+            let datapath = delta.after.get::<DatapathBinding>(after.datapath)?;
+            let ip = match after.ip.parse().ok()? {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            };
+            let is_here = lowering.has_datapath(after.datapath) && port.datapath == after.datapath;
+            let neighbour =
+                Neighbour { datapath: datapath.tunnel_key.into(), port: port.tunnel_key.into(), ip };
+            is_here.then_some((after.rank, neighbour, after.mac.parse().ok()?))
+        };
+        known.extend(found());
+    }
+    known.sort_by_key(|(rank, ..)| *rank);
+    known.into_iter().map(|(_, neighbour, mac)| (neighbour, mac)).collect()
+}
+
+/// A row that says where a neighbour is.
+#[derive(PartialEq, Eq)]
+struct Row<'a> {
+    datapath: Uuid,
+    port: &'a str,
+    ip: &'a str,
+    mac: &'a str,
+    /// The lowest prevails.
+    rank: u8,
+}
+
+impl<'a> Row<'a> {
+    fn of(store: &'a Store, table: Table, uuid: Uuid) -> Option<Self> {
+        match table {
+            Table::MacBinding => {
+                let MacBinding { datapath, logical_port, ip, mac, .. } = &**store.get(uuid)?;
+                Some(Self { datapath: *datapath, port: logical_port, ip, mac, rank: 1 })
+            }
+            Table::StaticMacBinding => {
+                let StaticMacBinding { datapath, logical_port, ip, mac, override_dynamic_mac, .. } =
+                    &**store.get(uuid)?;
+                let rank = if *override_dynamic_mac { 0 } else { 2 };
+                Some(Self { datapath: *datapath, port: logical_port, ip, mac, rank })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl State {
-    /// The ports of this switch by the names of the logical ports that they are.
-    fn bindings(&self) -> Bindings {
-        let chassis = self.logical.chassis.clone().unwrap_or_default();
-        let mut ports = BTreeMap::new();
-        for port in self.datapath.ports().iter() {
-            let status = self.datapath.port_status(port.number);
-            ports.extend(status.and_then(|status| status.spec.iface_id).map(|name| (name, port.number)));
-        }
-        Bindings { chassis, ports }
+    /// What has been followed so far; nothing while it is carried on elsewhere.
+    pub fn extent(&self) -> Extent {
+        let Some(following) = &self.logical.following else { return Extent::default() };
+        let Following { lowering, cursor, bindings } = &**following;
+        let rows = cursor.seen();
+        let bound = bindings.ports.keys().filter(|name| rows.port(name).is_some()).count();
+        let mut troubles = lowering.troubles();
+        let denied = self.logical.bound.denied(bindings, rows);
+        troubles.extend(denied.into_iter().map(|(uuid, sentence)| Trouble {
+            table: Table::PortBinding,
+            uuid,
+            sentence,
+        }));
+        Extent { flows: lowering.len(), bound, troubles }
+    }
+
+    /// What is to be changed of the port bindings, so that they say which are here.
+    fn claims(&self) -> Option<Transaction> {
+        let logical = &self.logical;
+        logical.bound.claims(&logical.following.as_ref()?.bindings, logical.rows.snapshot())
+    }
+
+    /// What is to be changed of them, so that those are up that are claimed and here.
+    fn ups(&mut self) -> Option<Transaction> {
+        let logical = &mut self.logical;
+        logical.bound.ups(&logical.following.as_ref()?.bindings, logical.rows.snapshot())
     }
 
     /// Nothing lowered yet, and none of what was.
     fn start_over(&mut self) -> Box<Following> {
-        self.install(|batch| {
-            batch.apply(&everything_lowered()).err().map(Refused::from).into_iter().collect()
-        });
+        self.install(take_out_lowered);
         Box::new(Following {
             lowering: Lowering::new(Numbers::default(), Zones::default()),
             cursor: self.logical.rows.subscribe_from_nothing(),
@@ -146,69 +269,31 @@ impl State {
         })
     }
 
-    /// Changes flows, groups and meters with one publication; what cannot be had is left out and told of.
-    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) {
+    /// Changes flows, groups and meters with one publication. What cannot be had is left out and told of, and so is what
+    /// a user had put where rows have their flows.
+    fn install(&mut self, change: impl FnOnce(&mut Batch<'_>) -> Vec<Refused>) -> Vec<Refused> {
         let stats = Arc::clone(self.datapath.flow_stats());
         let mut batch = Batch::new(&self.flows.tables, &stats, Instant::now());
         let refused = change(&mut batch);
-        if let Some(error) = refused.first() {
-            let count = refused.len();
-            tracing::error!(count, %error, "flows of logical networks are left out, the first for this");
+        if let Some(first) = refused.first() {
+            tracing::error!(count = refused.len(), "logical networks lack something: {first}");
         }
-        self.publish_batch(batch);
-    }
-
-    /// What is to be changed of the port bindings, so that they say which are here.
-    fn claims(&self) -> Option<Transaction> {
-        let store = self.logical.rows.snapshot();
-        let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
-        // Ports of other kinds are no chassis's, or that of whom the rows name.
-        changed(store, |name, row| match (here.contains_key(name), row.chassis == Some(own)) {
-            _ if !row.kind.is_empty() => None,
-            (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
-            (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
-            _ => None,
-        })
-    }
-
-    /// What is to be changed of the port bindings, so that those are up that are claimed and here.
-    fn ups(&self) -> Option<Transaction> {
-        let store = self.logical.rows.snapshot();
-        let (own, _) = store.chassis(self.logical.chassis.as_deref()?)?;
-        let here = self.here();
-        changed(store, |name, row| {
-            let comes_up = here.contains_key(name) && row.chassis == Some(own) && row.up != Some(true);
-            comes_up.then(|| PortBinding { up: Some(true), ..row.clone() })
-        })
-    }
-
-    /// The logical ports that were bound when rows were last followed.
-    fn here(&self) -> BTreeMap<&str, PortNo> {
-        let following = self.logical.following.iter();
-        following
-            .flat_map(|following| &following.bindings.ports)
-            .map(|(name, port)| (&**name, *port))
-            .collect()
+        let displaced = self.publish_batch(batch).displaced;
+        for flow in displaced.iter().take(MAX_NAMED) {
+            let (table, cookie) = (flow.table, flow.options.cookie);
+            let matcher = print_match(&flow.matcher(), flow.priority, &());
+            tracing::warn!("the flow cookie={cookie:#x},table={table},{matcher} gave way to one of rows");
+        }
+        if displaced.len() > MAX_NAMED {
+            tracing::warn!("and so did {} more", displaced.len() - MAX_NAMED);
+        }
+        refused
     }
 }
 
-/// A transaction with the port bindings that are to be another; none if none is.
-fn changed(store: &Store, change: impl Fn(&str, &PortBinding) -> Option<PortBinding>) -> Option<Transaction> {
-    let rows: Vec<(Uuid, PortBinding)> = store
-        .iter::<PortBinding>()
-        .filter_map(|(uuid, row)| Some((uuid, change(&row.logical_port, row)?)))
-        .collect();
-    if rows.is_empty() {
-        return None;
-    }
-    let mut transaction = Transaction::new();
-    rows.into_iter().for_each(|(uuid, row)| transaction.put(uuid, row));
-    Some(transaction)
-}
-
-fn everything_lowered() -> FlowMod {
-    FlowMod {
+/// Takes out all that rows had asked for.
+fn take_out_lowered(batch: &mut Batch<'_>) -> Vec<Refused> {
+    let flows = FlowMod {
         command: Command::Delete,
         table: None,
         priority: 0,
@@ -217,5 +302,10 @@ fn everything_lowered() -> FlowMod {
         out_port: None,
         actions: Arc::default(),
         options: FlowOptions { lowered: true, ..FlowOptions::default() },
-    }
+    };
+    // To delete is never refused.
+    let _ = batch.apply(&flows);
+    let _ = batch.apply_lowered_group(&GroupMod::Delete(None));
+    let _ = batch.apply_lowered_meter(&MeterMod::Delete(None));
+    Vec::new()
 }

@@ -202,12 +202,13 @@ impl State {
         applied
     }
 
-    /// Publishes what a batch has changed, if it has.
-    pub fn publish_batch(&mut self, batch: Batch<'_>) {
+    /// Publishes what a batch has changed, if it has, and says what that was.
+    pub fn publish_batch(&mut self, batch: Batch<'_>) -> Changes {
         let (tables, changes) = batch.commit();
         if !changes.is_empty() {
             self.publish(tables, &changes);
         }
+        changes
     }
 
     fn publish(&mut self, tables: Tables, changes: &Changes) -> Generation {

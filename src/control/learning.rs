@@ -3,55 +3,65 @@
 //! The invariants:
 //! - What a worker tells is an intent; it counts once it is a row, and packets that waited for a neighbour go on under
 //!   the tables that have it.
-//! - Senders cannot fill the memory: a datapath has at most [`MAX_LEARNED`] rows of each kind that were learned. What is
-//!   beyond is counted and forgotten.
+//! - Senders cannot fill the memory: a datapath has at most [`MAX_LEARNED`] rows of each kind, and a port at most
+//!   [`OF_PORT`]. What is beyond is counted and forgotten.
+//! - Senders cannot take the control thread's time: after each turn that learned something it rests, so that learning
+//!   takes at most a fifth of it.
 //! - Rows of MAC_Binding go when they are older than their datapath's `mac_binding_age_threshold`, if it has one; rows of
 //!   FDB stay, as in OVN 23.03.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use tokio::time::MissedTickBehavior;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::switch::{State, Switch};
-use crate::action::Action;
-use crate::action::intent::{Intent, Log, Neighbour, Severity};
+use crate::action::intent::{Intent, Neighbour};
 use crate::datapath::Told;
 use crate::logical::rows::tables::{DatapathBinding, Fdb, MacBinding};
-use crate::logical::rows::{Store, Table, Transaction, Uuid};
-use crate::logical::trace::FlowText;
-use crate::packet::parse::parse;
-use crate::packet::{FlowKey, Mac, PacketMeta};
-use crate::pipeline::table::FlowFilter;
+use crate::logical::rows::{Delta, Store, Table, Transaction, Uuid};
+use crate::packet::Mac;
 
 /// How often it is looked what workers have told.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long it is not looked at most.
+const LONGEST: Duration = Duration::from_secs(1);
 /// How often it is looked which neighbours are too old.
 const AGE: Duration = Duration::from_secs(1);
 /// Things taken at a time.
 const STRETCH: usize = 1024;
 /// Learned neighbours, and learned addresses, of a datapath.
 pub const MAX_LEARNED: usize = 8192;
+/// Of those, how many may be behind one port of it.
+pub const OF_PORT: usize = MAX_LEARNED / 2;
 
 /// Learns as long as the switch runs.
 pub async fn learn(switch: Rc<Switch>) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut until_age = AGE;
+    let mut aged = Instant::now();
+    let mut pause = LOOK;
     loop {
-        ticks.tick().await;
-        let told = switch.state_mut().datapath.intents(STRETCH);
-        until_age = until_age.saturating_sub(LOOK);
-        let has_aged = until_age.is_zero() && {
-            until_age = AGE;
-            switch.state_mut().age_neighbours(now_ms())
+        tokio::time::sleep(pause).await;
+        let (began, before) = (Instant::now(), switch.state().logical.busy);
+        let (is_new, took) = {
+            let mut state = switch.state_mut();
+            let told = state.datapath.intents(STRETCH);
+            let has_aged = aged.elapsed() >= AGE && {
+                aged = began;
+                state.age_neighbours(now_ms())
+            };
+            (state.take_in(&told, now_ms()) || has_aged, began.elapsed())
         };
-        if switch.state_mut().take_in(&told, now_ms()) || has_aged {
-            switch.follow().await;
+        if is_new {
+            // What goes wrong is in the log, and tried again with the next thing that is learned.
+            let _ = switch.follow().await;
         }
+        pause = rest(took + switch.state().logical.busy.saturating_sub(before));
     }
+}
+
+/// How long to rest after so much work.
+fn rest(work: Duration) -> Duration {
+    (work * 4).clamp(LOOK, LONGEST)
 }
 
 fn now_ms() -> i64 {
@@ -62,26 +72,26 @@ fn now_ms() -> i64 {
 impl State {
     /// Makes rows of what workers told. True if there are any that are new or changed.
     fn take_in(&mut self, told: &[Told], now_ms: i64) -> bool {
-        let mut learned = Learned::default();
+        let now = self.datapath.now_ms();
+        let logical = &mut self.logical;
+        let store = logical.rows.snapshot();
+        let logs = told.iter().filter(|told| matches!(told.intent, Intent::Log { .. }));
+        logical.logs.write(logs, (&self.flows.tables, self.flows.generation), store, now);
+        let mut learned = Learned::over(store, &logical.learned);
         for told in told {
             match told.intent {
-                Intent::Neighbour(neighbour, mac) => {
-                    // Who waits for one that is known already goes on with the publication that made it known.
-                    if learned.neighbour(self.logical.rows.snapshot(), neighbour, mac, now_ms) {
-                        self.datapath.neighbour_learned(neighbour, mac);
-                    }
-                }
-                Intent::Fdb { datapath, port, mac } => {
-                    learned.address(self.logical.rows.snapshot(), datapath, port, mac);
-                }
-                Intent::Log { table, cookie, .. } => self.write_log(table, cookie, told),
+                Intent::Neighbour(neighbour, mac) => learned.neighbour(neighbour, mac, now_ms),
+                Intent::Fdb { datapath, port, mac } => learned.address(datapath, port, mac),
+                Intent::Log { .. } => {}
             }
         }
-        self.logical.not_learned += learned.refused;
-        if learned.rows == 0 {
+        let Learned { transaction, rows, refused, .. } = learned;
+        logical.not_learned.neighbours += refused.neighbours;
+        logical.not_learned.addresses += refused.addresses;
+        if rows == 0 {
             return false;
         }
-        match self.logical.rows.commit(learned.transaction) {
+        match logical.rows.commit(transaction) {
             Ok(changed) => changed > 0,
             Err(refusal) => {
                 tracing::warn!(%refusal, "what packets taught could not be kept");
@@ -93,130 +103,189 @@ impl State {
     /// Takes out the neighbours that are too old. True if there were any.
     fn age_neighbours(&mut self, now_ms: i64) -> bool {
         let store = self.logical.rows.snapshot();
+        let thresholds: HashMap<Uuid, i64> = store
+            .iter::<DatapathBinding>()
+            .filter_map(|(uuid, row)| Some((uuid, row.external_ids.get("mac_binding_age_threshold")?)))
+            .filter_map(|(uuid, text)| Some((uuid, text.parse().ok().filter(|seconds| *seconds > 0)?)))
+            .collect();
+        if thresholds.is_empty() {
+            return false;
+        }
         let mut old = Transaction::new();
         let mut count = 0;
         for (uuid, row) in store.iter::<MacBinding>() {
-            let datapath = store.get::<DatapathBinding>(row.datapath);
-            let threshold = datapath.and_then(|row| row.external_ids.get("mac_binding_age_threshold"));
-            let seconds = threshold.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-            if seconds > 0 && now_ms.saturating_sub(row.timestamp) >= seconds.saturating_mul(1000) {
+            let Some(seconds) = thresholds.get(&row.datapath) else { continue };
+            if now_ms.saturating_sub(row.timestamp) >= seconds.saturating_mul(1000) {
                 old.delete(Table::MacBinding, uuid);
                 count += 1;
             }
         }
         count > 0 && self.logical.rows.commit(old).is_ok()
     }
+}
 
-    /// Writes what the `log` action of a flow says.
-    fn write_log(&self, table: u8, cookie: u64, told: &Told) {
-        let Intent::Log { verdict, severity, .. } = told.intent else { return };
-        let filter =
-            FlowFilter { table: Some(table), cookie, cookie_mask: u64::MAX, ..FlowFilter::default() };
-        let flows = self.flows.tables.list(&filter);
-        let log = flows.iter().find_map(|flow| log_of(&flow.actions, severity));
-        let name = log.map_or("", |log| &*log.name);
-        let verdict = verdict.map_or("<unset>", |verdict| verdict.name());
-        let packet = FlowText(&key_of(&told.data));
-        let in_port = told.in_port;
-        match severity {
-            Severity::Alert => {
-                tracing::error!(target: "acl_log", name, verdict, severity = severity.name(), %in_port, "{packet}")
-            }
-            Severity::Warning => {
-                tracing::warn!(target: "acl_log", name, verdict, severity = severity.name(), %in_port, "{packet}")
-            }
-            Severity::Debug => {
-                tracing::debug!(target: "acl_log", name, verdict, severity = severity.name(), %in_port, "{packet}")
-            }
-            _ => {
-                tracing::info!(target: "acl_log", name, verdict, severity = severity.name(), %in_port, "{packet}")
+/// Things that were not learned, for their datapath or port has too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotLearned {
+    /// Neighbours.
+    pub neighbours: u64,
+    /// Ethernet addresses.
+    pub addresses: u64,
+}
+
+/// What has a bound.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Of {
+    /// Neighbours of a datapath …
+    Neighbours(Uuid),
+    /// … and behind a port.
+    Behind(String),
+    /// Addresses of a datapath …
+    Addresses(u32),
+    /// … and behind a port of it.
+    At(u32, u32),
+}
+
+/// How many rows each datapath and each port has, as far as rows were followed.
+#[derive(Default)]
+pub struct Counts(HashMap<Of, usize>);
+
+impl Counts {
+    /// Follows.
+    pub fn follow(&mut self, delta: &Delta) {
+        for change in &delta.changes {
+            for (store, is_new) in [(&delta.before, false), (&delta.after, true)] {
+                let both = match change.table {
+                    Table::MacBinding => store.get(change.uuid).map(|row| of_neighbour(row)),
+                    Table::Fdb => store.get(change.uuid).map(|row| of_address(row)),
+                    _ => break,
+                };
+                for of in both.into_iter().flatten() {
+                    if is_new {
+                        *self.0.entry(of).or_default() += 1;
+                    } else if let std::collections::hash_map::Entry::Occupied(mut count) = self.0.entry(of) {
+                        *count.get_mut() -= 1;
+                        if *count.get() == 0 {
+                            count.remove();
+                        }
+                    }
+                }
             }
         }
     }
 }
 
-fn key_of(frame: &[u8]) -> FlowKey {
-    let (mut key, mut meta) = (FlowKey::default(), PacketMeta::default());
-    // What cannot be read of it is not shown.
-    let _ = parse(frame, &mut meta, &mut key);
-    key
+fn of_neighbour(row: &MacBinding) -> [Of; 2] {
+    [Of::Neighbours(row.datapath), Of::Behind(row.logical_port.clone())]
 }
 
-fn log_of(actions: &[Action], severity: Severity) -> Option<&Log> {
-    actions.iter().find_map(|action| match action {
-        Action::Log(log) if log.severity == severity => Some(log),
-        Action::Clone(inner) => log_of(inner, severity),
-        _ => None,
-    })
+fn of_address(row: &Fdb) -> [Of; 2] {
+    [Of::Addresses(row.dp_key), Of::At(row.dp_key, row.port_key)]
 }
 
 /// Rows that are to be.
-#[derive(Default)]
-struct Learned {
+struct Learned<'a> {
+    store: &'a Store,
+    known: &'a Counts,
     transaction: Transaction,
     /// Rows in it by what makes them one.
     neighbours: HashMap<(String, IpAddr), Uuid>,
-    addresses: HashMap<(u32, Mac), Uuid>,
+    addresses: HashMap<(u32, Mac), (Uuid, u32)>,
     rows: usize,
-    /// How many rows of each kind a datapath has, those in the transaction among them.
-    counts: HashMap<(Table, Uuid), usize>,
-    refused: u64,
+    /// Rows that are more than known.
+    more: HashMap<Of, usize>,
+    refused: NotLearned,
 }
 
-impl Learned {
-    /// True if that is new.
-    fn neighbour(&mut self, store: &Store, neighbour: Neighbour, mac: Mac, timestamp: i64) -> bool {
+impl<'a> Learned<'a> {
+    fn over(store: &'a Store, known: &'a Counts) -> Self {
+        Self {
+            store,
+            known,
+            transaction: Transaction::new(),
+            neighbours: HashMap::new(),
+            addresses: HashMap::new(),
+            rows: 0,
+            more: HashMap::new(),
+            refused: NotLearned::default(),
+        }
+    }
+
+    /// Whether there is room for one more; then it is counted.
+    fn has_room(&mut self, of: impl IntoIterator<Item = (Of, usize)>) -> bool {
+        let of: Vec<(Of, usize)> = of.into_iter().collect();
+        let count = |of: &Of| {
+            let counts = [self.known.0.get(of), self.more.get(of)];
+            counts.into_iter().flatten().sum::<usize>()
+        };
+        if of.iter().any(|(of, most)| count(of) >= *most) {
+            return false;
+        }
+        of.into_iter().for_each(|(of, _)| *self.more.entry(of).or_default() += 1);
+        true
+    }
+
+    fn neighbour(&mut self, neighbour: Neighbour, mac: Mac, timestamp: i64) {
+        let store = self.store;
         let datapath = u32::try_from(neighbour.datapath).ok().and_then(|key| store.datapath_by_key(key));
-        let Some((datapath, _)) = datapath else { return false };
+        let Some((datapath, _)) = datapath else { return };
         let port = u16::try_from(neighbour.port).ok().and_then(|key| store.port_by_key(datapath, key));
-        let Some((_, port)) = port else { return false };
+        let Some((_, port)) = port else { return };
         let ip = neighbour.ip.to_canonical();
         let logical_port = port.logical_port.clone();
         let known = store.mac_binding(&logical_port, ip);
         let mac = mac.to_string();
         if known.is_some_and(|(_, row)| row.mac == mac && row.datapath == datapath) {
-            return false;
+            return;
         }
         let key = (logical_port.clone(), ip);
-        let uuid = self.neighbours.get(&key).copied().or(known.map(|(uuid, _)| uuid));
-        let count = || store.iter::<MacBinding>().filter(|(_, row)| row.datapath == datapath).count();
-        let Some(uuid) = uuid.or_else(|| room(&mut self.counts, (Table::MacBinding, datapath), count)) else {
-            self.refused += 1;
-            return false;
+        let row = MacBinding { datapath, ip: ip.to_string(), logical_port, mac, timestamp };
+        let uuid = match self.neighbours.get(&key).copied().or(known.map(|(uuid, _)| uuid)) {
+            Some(uuid) => uuid,
+            None if self.has_room(of_neighbour(&row).into_iter().zip([MAX_LEARNED, OF_PORT])) => {
+                Uuid::random()
+            }
+            None => return self.refused.neighbours += 1,
         };
         self.neighbours.insert(key, uuid);
         self.rows += 1;
-        let row = MacBinding { datapath, ip: ip.to_string(), logical_port, mac, timestamp };
         self.transaction.put(uuid, row);
-        true
     }
 
-    fn address(&mut self, store: &Store, datapath: u64, port_key: u32, mac: Mac) {
+    fn address(&mut self, datapath: u64, port_key: u32, mac: Mac) {
         let Ok(dp_key) = u32::try_from(datapath) else { return };
-        let Some((datapath, _)) = store.datapath_by_key(dp_key) else { return };
-        let known = store.fdb(dp_key, mac);
-        if known.is_some_and(|(_, row)| row.port_key == port_key) {
+        if self.store.datapath_by_key(dp_key).is_none() {
             return;
         }
-        let uuid = self.addresses.get(&(dp_key, mac)).copied().or(known.map(|(uuid, _)| uuid));
-        let count = || store.iter::<Fdb>().filter(|(_, row)| row.dp_key == dp_key).count();
-        let Some(uuid) = uuid.or_else(|| room(&mut self.counts, (Table::Fdb, datapath), count)) else {
-            self.refused += 1;
+        let known = self.store.fdb(dp_key, mac).map(|(uuid, row)| (uuid, row.port_key));
+        let before = self.addresses.get(&(dp_key, mac)).copied().or(known);
+        if before.is_some_and(|(_, at)| at == port_key) {
             return;
-        };
-        self.addresses.insert((dp_key, mac), uuid);
+        }
+        let row = Fdb { dp_key, mac: mac.to_string(), port_key };
+        let [of_datapath, of_port] = of_address(&row);
+        // One that moves is no more of the datapath's.
+        let of_datapath = before.is_none().then_some((of_datapath, MAX_LEARNED));
+        if !self.has_room(of_datapath.into_iter().chain([(of_port, OF_PORT)])) {
+            return self.refused.addresses += 1;
+        }
+        let uuid = before.map_or_else(Uuid::random, |(uuid, _)| uuid);
+        self.addresses.insert((dp_key, mac), (uuid, port_key));
         self.rows += 1;
-        self.transaction.put(uuid, Fdb { dp_key, mac: mac.to_string(), port_key });
+        self.transaction.put(uuid, row);
     }
 }
 
-/// A name for one more row of a kind, if the datapath has room for it.
-fn room(
-    counts: &mut HashMap<(Table, Uuid), usize>,
-    of: (Table, Uuid),
-    count: impl FnOnce() -> usize,
-) -> Option<Uuid> {
-    let count = counts.entry(of).or_insert_with(count);
-    *count += 1;
-    (*count <= MAX_LEARNED).then(Uuid::random)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_takes_a_fifth_of_the_time_at_most() {
+        for work in [0, 1, 2, 3, 10, 50, 250, 1000, 5000].map(Duration::from_millis) {
+            let pause = rest(work);
+            assert!(pause >= LOOK && pause <= LONGEST);
+            assert!(pause == LONGEST || work.as_secs_f64() / (work + pause).as_secs_f64() <= 0.2);
+        }
+    }
 }

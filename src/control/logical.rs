@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use super::chassis::Following;
+use super::bound::Bound;
+use super::chassis::{self, Following, Lower};
+use super::learning::{Counts, NotLearned};
+use super::logs::Logs;
 use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
 
 /// What commands know of logical networks.
-#[derive(Default)]
 pub struct Logical {
     /// The rows.
     pub rows: Database,
@@ -20,8 +22,18 @@ pub struct Logical {
     pub chassis: Option<String>,
     /// How far rows have become flows; none at first, and while it is taken out to be carried on.
     pub following: Option<Box<Following>>,
-    /// Rows that were not learned, for their datapath has too many.
-    pub not_learned: u64,
+    /// Which ports are which logical ports.
+    pub bound: Bound,
+    /// How rows become flows.
+    pub lower: Lower,
+    /// How long the control thread was busy making flows of rows, so far.
+    pub busy: Duration,
+    /// How many rows of neighbours and addresses there are.
+    pub learned: Counts,
+    /// What was not learned.
+    pub not_learned: NotLearned,
+    /// What is known of the logs that flows write.
+    pub logs: Logs,
     /// What the last trace left behind.
     kept: Option<Tracing>,
 }
@@ -34,6 +46,22 @@ pub struct Tracing {
 }
 
 impl Logical {
+    /// Without rows.
+    pub fn new(bound: Bound) -> Self {
+        Self {
+            rows: Database::default(),
+            chassis: None,
+            following: None,
+            bound,
+            lower: chassis::lower,
+            busy: Duration::ZERO,
+            learned: Counts::default(),
+            not_learned: NotLearned::default(),
+            logs: Logs::default(),
+            kept: None,
+        }
+    }
+
     /// A tracer through the rows as they are: the one that was kept, if nothing changed since. Whoever has it keeps it
     /// when done; who asks meanwhile gets another one.
     pub fn tracing(&mut self) -> Tracing {

@@ -8,8 +8,11 @@
 //!
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
-//! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, `dpflow` megaflows as Open vSwitch prints them.
+//! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, [`bound`] the ports that are
+//! logical ones, [`chassis`] the flows of both, [`learning`] what packets teach, [`logs`] what they are logged as,
+//! `dpflow` megaflows as Open vSwitch prints them.
 
+pub mod bound;
 mod changes;
 pub mod chassis;
 pub mod commands;
@@ -17,8 +20,9 @@ mod dpflow;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
-mod learning;
+pub mod learning;
 pub mod logical;
+pub mod logs;
 pub mod server;
 pub mod socket;
 pub mod switch;
@@ -176,7 +180,7 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
             return Ok(());
         }
         let named = |source| ControlError::Port { name: spec.name.clone(), source };
-        let (_, published) = changes::add_port(switch, spec).await.map_err(named)?;
+        let (_, published) = changes::open_port(switch, spec).await.map_err(named)?;
         warn_of_silence(&published);
     }
     let ports = switch.state().datapath.ports().clone();

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, watch};
 
+use super::bound::Bound;
 use super::flows::Flows;
 use super::logical::Logical;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
@@ -105,9 +106,9 @@ impl Switch {
     /// A switch with empty tables.
     pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
         let state = State {
+            logical: Logical::new(Bound::of(&*datapath)),
             datapath,
             flows: Flows::default(),
-            logical: Logical::default(),
             packet_ins: VecDeque::new(),
             packet_ins_lost: 0,
         };

@@ -10,7 +10,7 @@ use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::action::intent::Neighbour;
 use crate::config::PortSpec;
-use crate::config::conflict::iface_conflict;
+use crate::config::conflict::{conflict, iface_conflict};
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
@@ -81,11 +81,17 @@ pub struct MemoryDatapath {
     /// Counts for worker 0.
     writer: Option<StatsWriter>,
     workers: u16,
+    room: usize,
 }
 
 impl MemoryDatapath {
-    /// One with so many workers, and what steers it.
+    /// One with so many workers and room for 64 ports, and what steers it.
     pub fn new(workers: u16) -> (Self, Rc<RefCell<Handle>>) {
+        Self::with_room(workers, 64)
+    }
+
+    /// The same with room for so many ports.
+    pub fn with_room(workers: u16, room: usize) -> (Self, Rc<RefCell<Handle>>) {
         let handle = Rc::new(RefCell::new(Handle::default()));
         let stats = FlowStats::new(workers.into());
         let path = Self {
@@ -97,6 +103,7 @@ impl MemoryDatapath {
             writer: stats.worker(0),
             stats,
             workers,
+            room,
         };
         (path, handle)
     }
@@ -122,6 +129,13 @@ impl MemoryDatapath {
         self.view = Ports::new(views.collect());
     }
 
+    /// Has these ports from the start, with the numbers from 1 on.
+    pub fn with_ports(mut self, specs: impl IntoIterator<Item = PortSpec>) -> Self {
+        self.ports = (1..=PortNo::MAX.0).map(PortNo).zip(specs).collect();
+        self.look();
+        self
+    }
+
     fn rxq(&mut self, number: PortNo, queue: u16) -> Result<&mut RxqStatus, PortError> {
         let (_, spec) = self.find(number)?;
         let missing = PortError::NoSuchQueue { name: spec.name.clone(), queues: spec.n_rxq, queue };
@@ -144,11 +158,14 @@ impl Datapath for MemoryDatapath {
         if self.ports.iter().any(|(_, other)| other.name == spec.name) {
             return Err(PortError::NameTaken(spec.name.clone()));
         }
-        if self.ports.len() == 64 {
-            return Err(PortError::TooManyPorts(64));
+        if self.ports.len() >= self.room {
+            return Err(PortError::TooManyPorts(self.room));
         }
-        let free = (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
-        let number = spec.number.or(free).ok_or(PortError::TooManyPorts(64))?;
+        if let Some(sentence) = conflict(spec, self.ports.iter().map(|port| &port.1)) {
+            return Err(PortError::Device(sentence));
+        }
+        let free = || (1..=PortNo::MAX.0).map(PortNo).find(|number| self.find(*number).is_err());
+        let number = spec.number.or_else(free).ok_or(PortError::TooManyPorts(self.room))?;
         if let Ok((_, other)) = self.find(number) {
             return Err(PortError::NumberTaken(number, other.name.clone()));
         }

@@ -342,7 +342,7 @@ pub struct Totals {
     pub intents: u64,
     /// Things not told because the same was told a moment before.
     pub intents_suppressed: u64,
-    /// Things not told because the ring was full.
+    /// Things not told because the ring was full, or the port had its share of it.
     pub intents_lost: u64,
     /// Times a shared transmit queue was found taken.
     pub tx_contention: u64,

@@ -4,24 +4,26 @@
 //! what it referred to. An update collects the units whose row changed, whose datapath came or went, or which referred
 //! to something that changed; takes back what they made; and lowers them from the rows as they are now.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Bindings;
-use super::book::{Body, Book, Changes, FlowId, LoweredFlow, Unit, UnitId};
+use super::book::{Body, Book, Changes, LoweredFlow, Unit};
 use super::flow::Reader;
 use super::local::Local;
 use super::numbers::{INPORT, Numbers, OUTPORT};
-use super::objects::{Asked, Object, Objects};
+use super::objects::{Object, Objects};
 use super::packed::Packed;
-use super::physical::{Base, Flow, zone_names};
-use super::view::{Datapath, Ref, Refs, Sets, View};
+use super::physical::{Base, Flow, Notes, zone_names};
+use super::refused::{LeftOut, Refused};
+use super::units::{Left, NOBODY, Numbered, Rare, Units};
+use super::view::{Datapath, Kept, Ref, Refs, View};
 use super::zones::Zones;
+use super::{Bindings, Rebound};
 use crate::logical::action::Kind;
 use crate::logical::rows::tables::{
-    AddressSet, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
+    self, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup, PortBinding,
     PortGroup, StaticMacBinding,
 };
 use crate::logical::rows::{Change, Delta, Pipeline, Store, Table, Uuid};
@@ -40,27 +42,6 @@ pub struct Trouble {
     pub sentence: String,
 }
 
-/// What is known of a unit.
-struct Made {
-    unit: Unit,
-    flows: SmallVec<[FlowId; 2]>,
-    refs: Refs,
-    /// Numbers of its conjunctions.
-    conjunctions: Numbered,
-    objects: Asked,
-    trouble: Option<Box<str>>,
-}
-
-/// All units that made something or may have to.
-#[derive(Default)]
-struct Units {
-    list: Vec<Made>,
-    free: Vec<UnitId>,
-    ids: HashMap<Unit, UnitId, foldhash::fast::FixedState>,
-    /// Units by what they refer to.
-    referring: HashMap<Ref, Vec<UnitId>, foldhash::fast::FixedState>,
-}
-
 /// Numbers of conjunctions.
 #[derive(Default)]
 struct Conjunctions {
@@ -70,48 +51,21 @@ struct Conjunctions {
 
 /// The lowered flows, and all that is needed to follow the rows. See the [module](super).
 pub struct Lowering {
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
     zones: Zones,
-    local: Local,
-    sets: Sets,
-    reader: Reader,
-    units: Units,
+    pub(super) local: Local,
+    pub(super) kept: Kept,
+    pub(super) reader: Reader,
+    pub(super) units: Units,
     conjunctions: Conjunctions,
     objects: Objects,
-    book: Book,
-    /// Datapaths by key, and whether they are switches: for the time of an update.
-    datapaths: HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>,
-}
-
-/// The row that flows belong to which no row asks for.
-const NOBODY: Unit = Unit { uuid: Uuid(0), table: Table::SbGlobal, datapath: 0 };
-
-impl Units {
-    fn get(&self, id: UnitId) -> Option<&Made> {
-        self.list.get(id as usize)
-    }
-
-    fn uuid(&self, id: UnitId) -> Uuid {
-        self.get(id).map_or(Uuid(0), |made| made.unit.uuid)
-    }
-
-    fn enter(&mut self, made: Made) -> UnitId {
-        let unit = made.unit;
-        let id = match self.free.pop() {
-            Some(id) => {
-                if let Some(place) = self.list.get_mut(id as usize) {
-                    *place = made;
-                }
-                id
-            }
-            None => {
-                self.list.push(made);
-                (self.list.len() - 1) as UnitId
-            }
-        };
-        self.ids.insert(unit, id);
-        id
-    }
+    pub(super) book: Book,
+    left_out: LeftOut,
+    /// For the time of an update.
+    pub(super) datapaths: ByKey,
+    /// How often a unit was lowered from its row, and how often only members of sets came and went.
+    #[cfg(test)]
+    pub(super) work: (usize, usize),
 }
 
 impl Conjunctions {
@@ -123,25 +77,20 @@ impl Conjunctions {
     }
 }
 
-/// Numbers that conjunctions had and may have again.
-type Numbered = SmallVec<[u32; 0]>;
-
 /// What a unit comes to.
 #[derive(Default)]
 struct Output {
     flows: Vec<(u8, u16, Packed, Body)>,
     refs: Refs,
-    conjunctions: Numbered,
-    objects: Asked,
-    trouble: Option<Box<str>>,
+    rare: Rare,
 }
 
 /// What is to be lowered anew.
 #[derive(Default)]
-struct Stale {
-    /// In no order, and some more than once.
-    units: Vec<Unit>,
-    refs: HashSet<Ref, foldhash::fast::FixedState>,
+pub(super) struct Stale {
+    /// In no order, and some more than once, until they are tidied.
+    pub units: Vec<Unit>,
+    pub refs: HashSet<Ref, foldhash::fast::FixedState>,
 }
 
 impl Stale {
@@ -152,6 +101,12 @@ impl Stale {
     /// A logical flow in one datapath.
     fn flow(&mut self, uuid: Uuid, datapath: u32) {
         self.units.push(Unit { uuid, table: Table::LogicalFlow, datapath });
+    }
+
+    /// Puts the units in order, each once.
+    fn tidy(&mut self) {
+        self.units.sort_unstable();
+        self.units.dedup();
     }
 
     /// All logical flows that a datapath had or has.
@@ -182,13 +137,16 @@ impl Lowering {
             numbers,
             zones,
             local: Local::default(),
-            sets: Sets::default(),
+            kept: Kept::default(),
             reader: Reader::default(),
             units: Units::default(),
             conjunctions: Conjunctions::default(),
             objects: Objects::default(),
             book: Book::default(),
+            left_out: LeftOut::default(),
             datapaths: HashMap::default(),
+            #[cfg(test)]
+            work: (0, 0),
         }
     }
 
@@ -214,7 +172,7 @@ impl Lowering {
 
     /// All flows, in no order.
     pub fn flows(&self) -> impl Iterator<Item = LoweredFlow> {
-        self.book.flows(|id| self.units.uuid(id))
+        self.book.flows(|id| self.units.unit(id))
     }
 
     /// All groups that flows name, in no order.
@@ -229,19 +187,27 @@ impl Lowering {
 
     /// Rows that were not lowered, or only in part, by table and uuid; a row at most once.
     pub fn troubles(&self) -> Vec<Trouble> {
-        let all = self.units.list.iter().filter(|made| made.trouble.is_some());
-        let mut found: Vec<Trouble> = all
-            .map(|made| Trouble {
-                table: made.unit.table,
-                uuid: made.unit.uuid,
-                sentence: made.trouble.as_deref().unwrap_or_default().to_owned(),
-            })
-            .collect();
-        found.sort_by(|one, other| {
-            (one.table, one.uuid, &one.sentence).cmp(&(other.table, other.uuid, &other.sentence))
-        });
-        found.dedup_by(|one, other| (one.table, one.uuid) == (other.table, other.uuid));
-        found
+        let mut found: BTreeMap<(Table, Uuid), String> = self.left_out.by_row();
+        let mut own: Vec<(Unit, &str)> =
+            self.units.iter().filter_map(|made| Some((made.unit, made.trouble()?))).collect();
+        own.sort_unstable_by_key(|(unit, sentence)| (unit.table, unit.uuid, *sentence));
+        own.dedup_by_key(|(unit, _)| (unit.table, unit.uuid));
+        for (unit, sentence) in own {
+            let all = found.entry((unit.table, unit.uuid)).or_default();
+            *all = if all.is_empty() { sentence.to_owned() } else { format!("{sentence}; {all}") };
+        }
+        let trouble = |((table, uuid), sentence)| Trouble { table, uuid, sentence };
+        found.into_iter().map(trouble).collect()
+    }
+
+    /// Takes note of what the tables refused of a change, so that it is among the troubles until they take it.
+    pub fn note(&mut self, changes: &Changes, refused: Vec<Refused>) {
+        self.left_out.note(changes, refused);
+    }
+
+    /// The ports inside a port.
+    pub fn nested_in(&self, name: &str) -> Vec<String> {
+        self.local.nested_in(name)
     }
 
     /// Whether this chassis has a datapath: flows that concern it are here.
@@ -251,61 +217,88 @@ impl Lowering {
 
     /// Takes over what changed in rows and bindings and says what changes in the tables.
     pub fn update(&mut self, delta: &Delta, bindings: &Bindings) -> Changes {
+        self.follow(delta, &self.local.bindings().changes_to(bindings))
+    }
+
+    /// The same for whoever knows which bindings change: it costs what changes, however many there are.
+    pub fn follow(&mut self, delta: &Delta, rebound: &Rebound) -> Changes {
         let mut stale = Stale::default();
         if self.is_empty() {
             stale.units.push(NOBODY);
         }
-        self.gather_bindings(delta, bindings, &mut stale);
+        self.gather_bindings(delta, rebound, &mut stale);
         self.gather_rows(delta, &mut stale);
         self.gather_datapaths(delta, &mut stale);
 
-        self.reader.forget(&|asked| stale.refs.contains(asked));
-        self.sets.get_mut().retain(|name, _| !stale.refs.contains(&Ref::Set(name.clone())));
+        if stale.refs.contains(&Ref::Options) {
+            self.reader.forget_options();
+        }
+        let mut resized = self.forget_sets(delta, &stale);
+        for name in resized.names() {
+            stale.refs.remove(&Ref::Set(name.into()));
+        }
         for asked in &stale.refs {
-            let referring = self.units.referring.get(asked).into_iter().flatten();
+            let referring = self.units.referring(asked).iter();
             stale.units.extend(referring.filter_map(|id| self.units.get(*id)).map(|made| made.unit));
         }
-        stale.units.sort_unstable();
-        stale.units.dedup();
+        stale.tidy();
         self.datapaths.clear();
-        for unit in &stale.units {
-            // Its conjunctions keep their numbers, so that what is made again as it was costs nothing.
-            let numbers = self.take_back(*unit);
-            self.lower(*unit, &delta.after, numbers);
+        let anew = self.resize(&delta.after, &mut resized, &stale);
+        stale.units.extend(anew);
+        stale.tidy();
+        // Conjunctions keep their numbers, so that what is made again as it was costs nothing.
+        let mut left = Left::default();
+        let numbers: Vec<Numbered> =
+            stale.units.iter().map(|unit| self.take_back(*unit, &mut left)).collect();
+        self.units.forget(left);
+        let mut row = Row::default();
+        for (unit, numbers) in stale.units.iter().zip(numbers) {
+            self.lower(*unit, &delta.after, &mut row, numbers);
         }
-        let mut changes = self.book.finish(|id| self.units.uuid(id));
+        let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes
     }
 
     /// What bindings and the row of this chassis change.
-    fn gather_bindings(&mut self, delta: &Delta, bindings: &Bindings, stale: &mut Stale) {
-        let is_renamed = self.local.chassis_name() != bindings.chassis;
-        for name in self.local.bind(bindings) {
-            match self.local.bound(&name) {
-                Some(_) => self.zones.need(name.clone()),
-                None => self.zones.release(&name),
+    fn gather_bindings(&mut self, delta: &Delta, rebound: &Rebound, stale: &mut Stale) {
+        let is_renamed = self.local.chassis_name() != rebound.chassis;
+        self.local.bind(rebound);
+        for name in rebound.ports.keys() {
+            for name in self.local.nested_in(name).into_iter().chain([name.clone()]) {
+                self.local.note(&name, &delta.after);
+                self.settle_zone(&name);
+                stale.refs.insert(Ref::Port(name.into()));
             }
-            self.local.note(&name, &delta.after);
-            stale.refs.insert(Ref::Port(name.into()));
         }
         let is_moved = self.local.find_chassis(&delta.after);
         let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);
         if is_renamed || is_moved || delta.changes.iter().any(of_gateways) {
             for (_, port) in delta.after.iter::<PortBinding>() {
                 if matches!(port.kind.as_str(), "l3gateway" | "chassisredirect") {
-                    self.note(port, &delta.after);
+                    self.note_port(port, &delta.after);
                     stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                 }
             }
         }
     }
 
-    fn note(&mut self, port: &PortBinding, store: &Store) {
+    fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
+        if port.parent_port.is_some() {
+            self.settle_zone(&port.logical_port);
+        }
         // Where its gateway is may decide where a router's port leads.
         if let Some(distributed) = port.options.get("distributed-port") {
             self.local.note(distributed, store);
+        }
+    }
+
+    /// Ports that are here have a zone each.
+    fn settle_zone(&mut self, name: &str) {
+        match self.local.bound(name).is_some() || self.local.is_nested_here(name) {
+            true => self.zones.need(name.to_owned()),
+            false => self.zones.release(name),
         }
     }
 
@@ -318,6 +311,9 @@ impl Lowering {
                 Table::MacBinding | Table::StaticMacBinding | Table::Fdb => stale.row(change.table, uuid),
                 Table::PortBinding => {
                     let rows = [before.get::<PortBinding>(uuid), after.get(uuid)];
+                    for port in rows.into_iter().flatten() {
+                        self.kept.ports.get_mut().remove(port.logical_port.as_str());
+                    }
                     if let [Some(old), Some(new)] = rows
                         && is_same_port(old, new)
                     {
@@ -325,7 +321,7 @@ impl Lowering {
                     }
                     stale.row(change.table, uuid);
                     for port in rows.into_iter().flatten() {
-                        self.note(port, after);
+                        self.note_port(port, after);
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                     }
                 }
@@ -336,7 +332,8 @@ impl Lowering {
                     }
                 }
                 Table::AddressSet => {
-                    for set in [before.get::<AddressSet>(uuid), after.get(uuid)].into_iter().flatten() {
+                    for set in [before.get::<tables::AddressSet>(uuid), after.get(uuid)].into_iter().flatten()
+                    {
                         stale.refs.insert(Ref::Set(set.name.as_str().into()));
                     }
                 }
@@ -364,7 +361,9 @@ impl Lowering {
     /// Datapaths that came or went, and the logical flows that changed, which only local datapaths have.
     fn gather_datapaths(&mut self, delta: &Delta, stale: &mut Stale) {
         let (before, after) = (&delta.before, &delta.after);
-        for datapath in self.local.settle() {
+        stale.refs.extend(self.local.rewired().into_iter().map(Ref::Wire));
+        let settled: HashSet<Uuid> = self.local.settle().into_iter().collect();
+        for datapath in settled.iter().copied() {
             stale.refs.insert(Ref::Datapath(datapath));
             stale.flows_of(delta, datapath);
             for name in zone_names(datapath) {
@@ -374,13 +373,16 @@ impl Lowering {
                 }
             }
         }
+        // Of those that came or went all flows are looked at already, and of others that are not here none is needed.
+        let stays = |datapath: &Uuid| self.local.has(*datapath) && !settled.contains(datapath);
         for change in &delta.changes {
             match change.table {
                 Table::LogicalFlow => {
                     for store in [before, after] {
                         let row = store.get::<LogicalFlow>(change.uuid);
                         let datapaths = row.map(|row| datapaths(store, row)).unwrap_or_default();
-                        for key in datapaths.into_iter().filter_map(|datapath| key(store, datapath)) {
+                        let staying = datapaths.into_iter().filter(stays);
+                        for key in staying.filter_map(|datapath| key(store, datapath)) {
                             stale.flow(change.uuid, key);
                         }
                     }
@@ -391,7 +393,8 @@ impl Lowering {
                         group.map(|group| group.datapaths.clone()).unwrap_or_default()
                     };
                     let (old, new) = (members(before), members(after));
-                    old.symmetric_difference(&new).for_each(|datapath| stale.flows_of(delta, *datapath));
+                    let moved = old.symmetric_difference(&new).filter(|datapath| stays(datapath));
+                    moved.for_each(|datapath| stale.flows_of(delta, *datapath));
                 }
                 _ => {}
             }
@@ -399,73 +402,57 @@ impl Lowering {
     }
 
     /// Takes back what a unit made; the numbers of its conjunctions.
-    fn take_back(&mut self, unit: Unit) -> Numbered {
-        let Some(id) = self.units.ids.remove(&unit) else { return Numbered::default() };
-        let Some(made) = self.units.list.get_mut(id as usize) else { return Numbered::default() };
-        let (flows, refs) = (std::mem::take(&mut made.flows), std::mem::take(&mut made.refs));
-        let numbers = std::mem::take(&mut made.conjunctions);
-        made.trouble = None;
-        let objects = std::mem::take(&mut made.objects);
-        objects.into_iter().for_each(|object| self.objects.release(object));
-        for flow in flows {
-            self.book.unmake(flow, id, |id| self.units.uuid(id));
+    fn take_back(&mut self, unit: Unit, left: &mut Left) -> Numbered {
+        let Some((id, remains)) = self.units.take(unit, left) else { return Numbered::default() };
+        remains.rare.objects.into_iter().for_each(|object| self.objects.release(object));
+        for flow in remains.flows {
+            self.book.unmake(flow, id, |id| self.units.unit(id));
         }
-        for asked in refs {
-            if let Some(referring) = self.units.referring.get_mut(&asked) {
-                referring.retain(|other| *other != id);
-                if referring.is_empty() {
-                    self.units.referring.remove(&asked);
-                }
-            }
-        }
-        self.units.free.push(id);
-        numbers
+        remains.rare.conjunctions
     }
 
     /// Lowers a unit from the rows as they are now.
-    fn lower(&mut self, unit: Unit, store: &Store, mut numbers: Numbered) {
+    fn lower<'a>(&mut self, unit: Unit, store: &'a Store, row: &mut Row<'a>, mut numbers: Numbered) {
+        #[cfg(test)]
+        {
+            self.work.0 += 1;
+        }
         let made = match unit.table {
-            Table::LogicalFlow => self.logical(unit, store, &mut numbers),
+            Table::LogicalFlow => self.logical(unit, store, row, &mut numbers),
             _ => self.physical(unit, store),
         };
-        let Some(mut output) = made else { return self.conjunctions.free.extend(numbers) };
         self.conjunctions.free.extend(numbers);
-        let conjunctions = std::mem::take(&mut output.conjunctions);
-        let refs = std::mem::take(&mut output.refs);
-        let objects = std::mem::take(&mut output.objects);
-        let trouble = output.trouble.take();
-        let made = Made { unit, flows: SmallVec::new(), refs, conjunctions, objects, trouble };
-        let id = self.units.enter(made);
-        let mut flows = SmallVec::with_capacity(output.flows.len());
-        for (table, priority, matcher, body) in output.flows {
-            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.uuid(id));
+        let Some(Output { flows: wanted, refs, rare }) = made else { return };
+        let id = self.units.enter(unit, refs, rare);
+        let mut flows = SmallVec::with_capacity(wanted.len());
+        for (table, priority, matcher, body) in wanted {
+            let flow = self.book.make(id, table, priority, matcher, body, |id| self.units.unit(id));
             flows.extend(flow);
         }
-        if let Some(made) = self.units.list.get_mut(id as usize) {
+        if let Some(made) = self.units.get_mut(id) {
             made.flows = flows;
-        }
-        let refs = self.units.get(id).map(|made| made.refs.clone()).unwrap_or_default();
-        for asked in refs {
-            self.units.referring.entry(asked).or_default().push(id);
         }
     }
 
-    fn logical(&mut self, unit: Unit, store: &Store, numbers: &mut Numbered) -> Option<Output> {
-        let row = store.get::<LogicalFlow>(unit.uuid)?;
-        let find = || {
-            let (uuid, row) = store.datapath_by_key(unit.datapath)?;
-            Some((uuid, is_switch(row)))
+    /// The table of a logical flow.
+    pub(super) fn table(&self, row: &LogicalFlow) -> u8 {
+        let first = match row.pipeline {
+            Pipeline::Ingress => self.numbers.ingress,
+            Pipeline::Egress => self.numbers.egress,
         };
-        let (uuid, is_switch) = (*self.datapaths.entry(unit.datapath).or_insert_with(find))?;
-        if !self.local.has(uuid) || !is_of(store, row, uuid) {
-            return None;
-        }
-        let datapath = Datapath { uuid, key: unit.datapath };
-        let mut view = View::new(store, &self.local, &self.sets, datapath);
-        view.own_port = is_switch.then_some(match row.pipeline {
-            Pipeline::Ingress => INPORT,
-            Pipeline::Egress => OUTPORT,
-        });
+        first.saturating_add(row.table_id)
+    }
+
+    fn logical<'a>(
+        &mut self,
+        unit: Unit,
+        store: &'a Store,
+        row: &mut Row<'a>,
+        numbers: &mut Numbered,
+    ) -> Option<Output> {
+        let (row, group) = row.get(store, unit.uuid)?;
+        let rows = (&self.local, &self.kept, store);
+        let view = view(rows, &mut self.datapaths, (row, group), unit.datapath)?;
         let mut output = Output::default();
         let is_about_another =
             row.tags.get("in_out_port").is_some_and(|port| view.related_key(port).is_none());
@@ -474,13 +461,9 @@ impl Lowering {
             let read = self.reader.read(row, &view, &self.numbers, &mut self.book.masks, &mut numbered);
             match read {
                 Ok((template, lowered, asked)) => {
-                    output.objects = asked;
-                    let first = match row.pipeline {
-                        Pipeline::Ingress => self.numbers.ingress,
-                        Pipeline::Egress => self.numbers.egress,
-                    };
-                    let table = first.saturating_add(row.table_id);
-                    let conjunctions = &mut output.conjunctions;
+                    output.rare.objects = asked;
+                    let table = self.table(row);
+                    let conjunctions = &mut output.rare.conjunctions;
                     let mut number = || {
                         let number =
                             if numbers.is_empty() { self.conjunctions.next() } else { numbers.remove(0) };
@@ -489,15 +472,12 @@ impl Lowering {
                     };
                     let wanted = template.matches(&view, &mut self.book.masks, &mut number);
                     output.flows.extend(wanted.into_iter().map(|wanted| {
-                        let body = match wanted.clause {
-                            Some((id, clause, of)) => Body::Clause { id, clause, of },
-                            None => Body::Actions(Arc::clone(&lowered.actions)),
-                        };
+                        let body = wanted.body(&lowered.actions);
                         (table, row.priority, wanted.matcher, body)
                     }));
-                    output.trouble = missing(&lowered.missing);
+                    output.rare.trouble = missing(&lowered.missing);
                 }
-                Err(unread) => output.trouble = Some(unread.to_string().into()),
+                Err(unread) => output.rare.trouble = Some(unread.to_string().into()),
             }
         }
         output.refs = view.into_refs();
@@ -507,22 +487,24 @@ impl Lowering {
     fn physical(&mut self, unit: Unit, store: &Store) -> Option<Output> {
         let base = Base { store, local: &self.local, zones: &self.zones, numbers: &self.numbers };
         let mut output = Output::default();
-        let refs = &mut output.refs;
+        let mut notes = Notes::default();
         let flows: Vec<Flow> = match unit.table {
             Table::PortBinding => {
                 let port = store.get::<PortBinding>(unit.uuid)?;
-                let mut flows = base.port(port, refs);
-                flows.extend(base.security(port));
+                let mut flows = base.port(port, &mut notes);
+                flows.extend(base.security(port, &mut notes));
                 flows
             }
-            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, refs),
-            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, refs),
-            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, refs),
-            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, refs),
+            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, &mut notes),
+            Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, &mut notes),
+            Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, &mut notes),
+            Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, &mut notes),
             _ => base.fixed(),
         };
-        refs.sort_unstable();
-        refs.dedup();
+        output.refs = notes.refs;
+        output.rare.trouble = notes.trouble;
+        output.refs.sort_unstable();
+        output.refs.dedup();
         output.flows.extend(flows.into_iter().map(|flow| {
             let matcher = self.book.masks.pack(&flow.matcher);
             (flow.table, flow.priority, matcher, Body::Actions(flow.actions.into()))
@@ -531,14 +513,59 @@ impl Lowering {
     }
 }
 
-fn is_switch(datapath: &DatapathBinding) -> bool {
-    datapath.external_ids.contains_key("logical-switch")
+/// A logical flow and its group of datapaths.
+pub(super) type Found<'a> = (&'a LogicalFlow, Option<&'a LogicalDpGroup>);
+
+/// The logical flow that was looked at last: its units come one after the other.
+#[derive(Default)]
+pub(super) struct Row<'a> {
+    last: Option<(Uuid, Found<'a>)>,
 }
 
-/// Whether a logical flow is one of a datapath.
-fn is_of(store: &Store, row: &LogicalFlow, datapath: Uuid) -> bool {
-    let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
-    row.logical_datapath == Some(datapath) || group.is_some_and(|group| group.datapaths.contains(&datapath))
+impl<'a> Row<'a> {
+    pub fn get(&mut self, store: &'a Store, uuid: Uuid) -> Option<Found<'a>> {
+        if let Some((last, found)) = self.last
+            && last == uuid
+        {
+            return Some(found);
+        }
+        let row: &LogicalFlow = store.get(uuid)?;
+        let group = row.logical_dp_group.and_then(|group| store.get::<LogicalDpGroup>(group));
+        let found = (row, group.map(|group| &**group));
+        self.last = Some((uuid, found));
+        Some(found)
+    }
+}
+
+/// Datapaths by key, and whether they are switches.
+pub(super) type ByKey = HashMap<u32, Option<(Uuid, bool)>, foldhash::fast::FixedState>;
+
+/// The rows as the datapath of a logical flow sees them, if that is here and has the flow.
+pub(super) fn view<'a>(
+    (local, kept, store): (&'a Local, &'a Kept, &'a Store),
+    datapaths: &mut ByKey,
+    (row, group): Found<'_>,
+    key: u32,
+) -> Option<View<'a>> {
+    let find = || {
+        let (uuid, row) = store.datapath_by_key(key)?;
+        Some((uuid, is_switch(row)))
+    };
+    let (uuid, is_switch) = (*datapaths.entry(key).or_insert_with(find))?;
+    let is_of = row.logical_datapath == Some(uuid) || group.is_some_and(|one| one.datapaths.contains(&uuid));
+    if !is_of || !local.has(uuid) {
+        return None;
+    }
+    let mut view = View::new(store, local, kept, Datapath { uuid, key });
+    view.own_port = is_switch.then_some(match row.pipeline {
+        Pipeline::Ingress => INPORT,
+        Pipeline::Egress => OUTPORT,
+    });
+    Some(view)
+}
+
+fn is_switch(datapath: &DatapathBinding) -> bool {
+    datapath.external_ids.contains_key("logical-switch")
 }
 
 /// Whether nothing of a port changed by which flows are made.
@@ -547,6 +574,8 @@ fn is_same_port(old: &PortBinding, new: &PortBinding) -> bool {
     of(old) == of(new)
         && old.logical_port == new.logical_port
         && old.kind == new.kind
+        && old.parent_port == new.parent_port
+        && old.additional_chassis.is_empty() == new.additional_chassis.is_empty()
         && old.options == new.options
         && old.port_security == new.port_security
         && (old.chassis == new.chassis || old.kind != "chassisredirect")

@@ -1,12 +1,14 @@
 //! Logical flows, read: match and actions with all that they presuppose, ready for any datapath.
 //!
-//! Texts repeat themselves from datapath to datapath, so what was read is kept by its text; what depends on rows is kept
-//! only as long as those rows stay the same.
+//! Texts repeat themselves from datapath to datapath, so what was read is kept by its text, once it is met again: most
+//! texts name a port or an address and never are. What depends on rows is kept only as long as those rows stay the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::actions::{Lowered, Place, lower};
+use super::grown::{Former, Growth, Resized};
 use super::matches::Template;
 use super::numbers::Numbers;
 use super::objects::{Asked, Object};
@@ -14,13 +16,16 @@ use super::packed::Masks;
 use super::view::{Ref, Refs, View};
 use crate::logical::SyntaxError;
 use crate::logical::action::{self, Action, Actions, Context, parse_actions};
-use crate::logical::expr::{Constant, Expr, NormalizeError};
+use crate::logical::expr::{Constant, Expr, Normal, NormalizeError};
 use crate::logical::known::{KnownOptions, TABLES};
+use crate::logical::names::Names;
 use crate::logical::rows::Pipeline;
 use crate::logical::rows::tables::LogicalFlow;
 
 /// Texts that are kept; beyond that they are forgotten and read again.
 const MAX_KEPT: usize = 1 << 16;
+/// Texts that were met; beyond that all are taken for new.
+const MAX_MET: usize = 1 << 20;
 
 /// Why a logical flow takes no part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +67,10 @@ pub(super) struct Reader {
     templates: HashMap<MatchKey, Arc<Template>, Fast>,
     /// Those that name address sets.
     with_sets: HashMap<MatchKey, (Arc<Template>, Refs), Fast>,
+    /// What changed sets change in matches: for the time of an update.
+    growths: HashMap<MatchKey, Option<Arc<Growth>>, Fast>,
+    /// Hashes of the texts that were met.
+    met: HashSet<u64, Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
 }
@@ -70,13 +79,51 @@ pub(super) struct Reader {
 type Prereqs = Option<Box<str>>;
 
 impl Reader {
-    /// Forgets what was read by way of rows that change.
-    pub fn forget(&mut self, changed: &dyn Fn(&Ref) -> bool) {
-        if changed(&Ref::Options) {
-            self.options = None;
-            self.actions.clear();
-        }
+    /// Forgets what was read by way of options, which change.
+    pub fn forget_options(&mut self) {
+        self.options = None;
+        self.actions.clear();
+    }
+
+    /// Forgets what was read by way of sets that change.
+    pub fn forget_sets(&mut self, changed: &dyn Fn(&Ref) -> bool) {
+        self.growths.clear();
         self.with_sets.retain(|_, (_, refs)| !refs.iter().any(changed));
+    }
+
+    /// What changed sets change in the match of a logical flow, which may have no flows here; none if it is to be read anew.
+    pub fn growth(
+        &mut self,
+        row: &LogicalFlow,
+        view: &View<'_>,
+        numbers: &Numbers,
+        resized: &mut Resized,
+        has_none: bool,
+    ) -> Option<Arc<Growth>> {
+        let actions = self.actions(row, view, numbers).ok()?;
+        let key = key(row, &actions);
+        if let Some(growth) = self.growths.get(&key) {
+            return growth.clone();
+        }
+        let after = normal(row, &actions, view).ok()?;
+        if has_none && Template::is_elsewhere(&after, view) {
+            return Some(Arc::default());
+        }
+        let before = normal(row, &actions, &Former { view, resized }).ok()?;
+        let growth = Growth::between(&before, &after, resized).map(Arc::new);
+        // What a group's name means is another thing in another datapath.
+        if !view.asked_group() {
+            self.growths.insert(key, growth.clone());
+        }
+        growth
+    }
+
+    /// Whether a text was met before.
+    fn is_known(&mut self, key: &impl Hash) -> bool {
+        if self.met.len() >= MAX_MET {
+            self.met.clear();
+        }
+        !self.met.insert(Fast::default().hash_one(key))
     }
 
     /// The same list as one that is kept.
@@ -150,10 +197,12 @@ impl Reader {
             lowered
         });
         let read = Arc::new(ReadActions { list, prereqs, lowered });
-        if self.actions.len() >= MAX_KEPT {
-            self.actions.clear();
+        if self.is_known(&key) {
+            if self.actions.len() >= MAX_KEPT {
+                self.actions.clear();
+            }
+            self.actions.insert(key, Arc::clone(&read));
         }
-        self.actions.insert(key, Arc::clone(&read));
         Ok(read)
     }
 
@@ -164,7 +213,7 @@ impl Reader {
         view: &View<'_>,
         masks: &mut Masks,
     ) -> Result<Arc<Template>, Unread> {
-        let key = (row.matches.as_str().into(), actions.prereqs.as_ref().map(|(_, text)| text.clone()));
+        let key = key(row, actions);
         if let Some(template) = self.templates.get(&key) {
             return Ok(Arc::clone(template));
         }
@@ -173,16 +222,10 @@ impl Reader {
             return Ok(Arc::clone(template));
         }
         let asked = view.asked();
-        let expr = Expr::parse(&row.matches, view).map_err(Unread::Match)?;
-        let expr = match &actions.prereqs {
-            Some((prereqs, _)) => expr.and(prereqs.clone()),
-            None => expr,
-        };
-        let normal = expr.annotate().normalize().map_err(Unread::Normal)?;
-        let template = Arc::new(Template::of(&normal, masks));
+        let template = Arc::new(Template::of(&normal(row, actions, view)?, masks));
         // What a group's name means is another thing in another datapath.
         let refs = view.asked_since(asked);
-        if view.asked_group() {
+        if view.asked_group() || !self.is_known(&key) {
             return Ok(template);
         }
         if self.templates.len() + self.with_sets.len() >= MAX_KEPT {
@@ -195,6 +238,20 @@ impl Reader {
         }
         Ok(template)
     }
+}
+
+fn key(row: &LogicalFlow, actions: &ReadActions) -> MatchKey {
+    (row.matches.as_str().into(), actions.prereqs.as_ref().map(|(_, text)| text.clone()))
+}
+
+/// The match with what the actions imply.
+fn normal(row: &LogicalFlow, actions: &ReadActions, names: &dyn Names) -> Result<Normal, Unread> {
+    let expr = Expr::parse(&row.matches, names).map_err(Unread::Match)?;
+    let expr = match &actions.prereqs {
+        Some((prereqs, _)) => expr.and(prereqs.clone()),
+        None => expr,
+    };
+    expr.annotate().normalize().map_err(Unread::Normal)
 }
 
 /// Whether what actions come to depends on the name of a port, or has a group or meter.

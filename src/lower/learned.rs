@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::actions::set;
 use super::numbers::{DATAPATH, FLAGS, INPORT, OUTPORT, flag};
-use super::physical::{Base, Flow, load};
-use super::view::{Ref, Refs};
+use super::physical::{Base, Flow, Notes, load};
+use super::view::Ref;
 use crate::action::{Action, Subfield};
 use crate::logical::rows::Uuid;
 use crate::logical::rows::tables::{Fdb, MacBinding, StaticMacBinding};
@@ -31,29 +31,38 @@ fn found(bit: u16) -> Action {
 
 impl Base<'_> {
     /// The flows of a neighbour that was learned.
-    pub fn learned(&self, row: &MacBinding, refs: &mut Refs) -> Vec<Flow> {
+    pub fn learned(&self, row: &MacBinding, notes: &mut Notes) -> Vec<Flow> {
         let (port, ip, mac) = (&row.logical_port, &row.ip, &row.mac);
-        self.neighbour(&Neighbour { datapath: row.datapath, port, ip, mac, priority: 100 }, refs)
+        self.neighbour(&Neighbour { datapath: row.datapath, port, ip, mac, priority: 100 }, notes)
     }
 
     /// The flows of a neighbour that is configured.
-    pub fn configured(&self, row: &StaticMacBinding, refs: &mut Refs) -> Vec<Flow> {
+    pub fn configured(&self, row: &StaticMacBinding, notes: &mut Notes) -> Vec<Flow> {
         let (port, ip, mac) = (&row.logical_port, &row.ip, &row.mac);
         let priority = if row.override_dynamic_mac { 150 } else { 50 };
-        self.neighbour(&Neighbour { datapath: row.datapath, port, ip, mac, priority }, refs)
+        self.neighbour(&Neighbour { datapath: row.datapath, port, ip, mac, priority }, notes)
     }
 
-    fn neighbour(&self, neighbour: &Neighbour<'_>, refs: &mut Refs) -> Vec<Flow> {
-        refs.push(Ref::Datapath(neighbour.datapath));
-        refs.push(Ref::Port(neighbour.port.into()));
-        let known = || {
-            let datapath = self.local_key(neighbour.datapath)?;
-            let (_, port) = self.store.port(neighbour.port)?;
-            let ip: IpAddr = neighbour.ip.parse().ok()?;
-            let mac: Mac = neighbour.mac.parse().ok()?;
-            (port.datapath == neighbour.datapath).then_some((datapath, port.tunnel_key, ip, mac))
+    fn neighbour(&self, neighbour: &Neighbour<'_>, notes: &mut Notes) -> Vec<Flow> {
+        notes.refs.push(Ref::Datapath(neighbour.datapath));
+        notes.refs.push(Ref::Port(neighbour.port.into()));
+        let Some(datapath) = self.local_key(neighbour.datapath) else { return Vec::new() };
+        let port = self.store.port(neighbour.port).filter(|(_, port)| port.datapath == neighbour.datapath);
+        let key = match port {
+            Some((_, port)) => port.tunnel_key,
+            None => {
+                notes
+                    .say(format!("its datapath has no port \"{}\", so that it says nothing", neighbour.port));
+                return Vec::new();
+            }
         };
-        let Some((datapath, key, ip, mac)) = known() else { return Vec::new() };
+        let (Ok(ip), Ok(mac)) = (neighbour.ip.parse::<IpAddr>(), neighbour.mac.parse::<Mac>()) else {
+            let Neighbour { ip, mac, .. } = neighbour;
+            notes.say(format!(
+                "\"{ip}\" is no address, or \"{mac}\" none of Ethernet, so that it says nothing"
+            ));
+            return Vec::new();
+        };
         let mac: u128 = mac.to_u64().into();
         let mut get = Match::default();
         get.set(DATAPATH, datapath.into());
@@ -81,12 +90,18 @@ impl Base<'_> {
     }
 
     /// The flows of an Ethernet address that was learned.
-    pub fn address(&self, row: &Fdb, refs: &mut Refs) -> Vec<Flow> {
-        refs.push(Ref::Key(row.dp_key));
-        let Some((datapath, _)) = self.store.datapath_by_key(row.dp_key) else { return Vec::new() };
-        refs.push(Ref::Datapath(datapath));
-        let mac = row.mac.parse::<Mac>();
-        let (Some(key), Ok(mac)) = (self.local_key(datapath), mac) else { return Vec::new() };
+    pub fn address(&self, row: &Fdb, notes: &mut Notes) -> Vec<Flow> {
+        notes.refs.push(Ref::Key(row.dp_key));
+        let Some((datapath, _)) = self.store.datapath_by_key(row.dp_key) else {
+            notes.say(format!("there is no datapath of key {}, so that it says nothing", row.dp_key));
+            return Vec::new();
+        };
+        notes.refs.push(Ref::Datapath(datapath));
+        let Some(key) = self.local_key(datapath) else { return Vec::new() };
+        let Ok(mac) = row.mac.parse::<Mac>() else {
+            notes.say(format!("\"{}\" is no Ethernet address, so that it says nothing", row.mac));
+            return Vec::new();
+        };
         let mac: u128 = mac.to_u64().into();
         let mut get = Match::default();
         get.set(DATAPATH, key.into());

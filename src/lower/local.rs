@@ -2,10 +2,12 @@
 //! lead to from them.
 //!
 //! The invariant: [`Local::datapaths`] is what [`Local::reach`] finds from the ports that [`Local::note`] was told of.
+//! Whoever changes a binding notes that port and those inside it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 
-use super::Bindings;
+use super::{Bindings, Rebound};
 use crate::logical::rows::tables::{Chassis, HaChassis, HaChassisGroup, PortBinding};
 use crate::logical::rows::{Store, Uuid};
 use crate::packet::PortNo;
@@ -20,6 +22,24 @@ struct Contribution {
     peer: Option<Box<str>>,
     /// Whether another port may lead to it.
     is_peer: bool,
+    /// The port that it is inside of.
+    parent: Option<Box<str>>,
+    /// Its key, if it is how the physical network of its datapath is reached from here.
+    wire: Option<u16>,
+}
+
+/// Where packets of a logical port come in and go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plug {
+    /// The switch port.
+    pub number: PortNo,
+    /// The VLAN that it has there; none if it has all that is there.
+    pub tag: Option<u16>,
+}
+
+/// The port that a port is inside of: a container's is that of its guest.
+pub(super) fn parent(port: &PortBinding) -> Option<&str> {
+    port.parent_port.as_deref().filter(|name| !name.is_empty())
 }
 
 /// What concerns this chassis.
@@ -33,26 +53,52 @@ pub(super) struct Local {
     roots: HashMap<Uuid, usize>,
     /// Patch ports by datapath.
     patches: HashMap<Uuid, BTreeSet<Box<str>>>,
+    /// Ports inside others, by those.
+    nested: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Ports by which physical networks are reached from here, by datapath.
+    wires: HashMap<Uuid, BTreeSet<Box<str>>>,
+    /// Datapaths of which those changed.
+    rewired: Vec<Uuid>,
     datapaths: HashSet<Uuid>,
     is_stale: bool,
 }
 
-impl Local {
-    /// Takes over new bindings and says of which ports the binding changed.
-    pub fn bind(&mut self, bindings: &Bindings) -> BTreeSet<String> {
-        let mut changed = BTreeSet::new();
-        let (old, new) = (&self.bindings.ports, &bindings.ports);
-        changed
-            .extend(old.iter().filter(|(name, port)| new.get(*name) != Some(port)).map(|(n, _)| n.clone()));
-        changed.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
-        self.bindings.chassis.clone_from(&bindings.chassis);
-        for name in &changed {
-            match bindings.ports.get(name) {
-                Some(port) => self.bindings.ports.insert(name.clone(), *port),
-                None => self.bindings.ports.remove(name),
-            };
+/// Takes a name out of a set, and the set if that leaves it empty.
+fn take_out<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Box<str>>>, key: &K, name: &str) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(name);
+        if set.is_empty() {
+            sets.remove(key);
         }
-        changed
+    }
+}
+
+impl Bindings {
+    /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN.
+    pub(super) fn plug(&self, port: &PortBinding) -> Option<Plug> {
+        let tag = port.tag.filter(|tag| *tag != 0);
+        if let Some(parent) = parent(port) {
+            return Some(Plug { number: *self.ports.get(parent)?, tag: Some(tag?) });
+        }
+        let is_wire = matches!(port.kind.as_str(), "localnet" | "l2gateway");
+        Some(Plug { number: *self.ports.get(&port.logical_port)?, tag: tag.filter(|_| is_wire) })
+    }
+
+    /// Whether a logical port is here: bound, or inside one that is.
+    pub fn has(&self, port: &PortBinding) -> bool {
+        self.plug(port).is_some()
+    }
+}
+
+impl Local {
+    /// Which switch ports are which logical ports.
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// Takes over other bindings.
+    pub fn bind(&mut self, rebound: &Rebound) {
+        self.bindings.change(rebound);
     }
 
     /// Name of this chassis.
@@ -72,6 +118,31 @@ impl Local {
         self.bindings.ports.get(name).copied()
     }
 
+    /// See [`Bindings::plug`].
+    pub fn plug(&self, port: &PortBinding) -> Option<Plug> {
+        self.bindings.plug(port)
+    }
+
+    /// The ports inside a port.
+    pub fn nested_in(&self, name: &str) -> Vec<String> {
+        self.nested.get(name).into_iter().flatten().map(ToString::to_string).collect()
+    }
+
+    /// Whether a port is inside another that is bound here.
+    pub fn is_nested_here(&self, name: &str) -> bool {
+        self.ports.get(name).is_some_and(|port| port.parent.is_some() && port.is_root)
+    }
+
+    /// The port by which the physical network of a datapath is reached from here; the first by name of several.
+    pub fn wire(&self, datapath: Uuid) -> Option<&str> {
+        self.wires.get(&datapath)?.first().map(|name| &**name)
+    }
+
+    /// Datapaths that are or were reached by another such port since the last time.
+    pub fn rewired(&mut self) -> Vec<Uuid> {
+        std::mem::take(&mut self.rewired)
+    }
+
     /// Whether a port is on this chassis: bound here, or a gateway that the rows place here.
     pub fn is_resident(&self, port: &PortBinding) -> bool {
         match port.kind.as_str() {
@@ -79,14 +150,14 @@ impl Local {
                 port.options.get("l3gateway-chassis").is_some_and(|name| *name == self.bindings.chassis)
             }
             "chassisredirect" => self.chassis.is_some() && port.chassis == self.chassis,
-            _ => self.bound(&port.logical_port).is_some(),
+            _ => self.plug(port).is_some(),
         }
     }
 
     /// Whether flows that are only about a port are needed here.
     pub fn is_related(&self, port: &PortBinding) -> bool {
         match port.kind.as_str() {
-            "" | "l2gateway" | "external" | "virtual" => self.bound(&port.logical_port).is_some(),
+            "" | "l2gateway" | "external" | "virtual" => self.plug(port).is_some(),
             _ => true,
         }
     }
@@ -121,7 +192,10 @@ impl Local {
             let peer = port.options.get("peer").filter(|_| leads_on);
             let peer = peer.map(|peer| peer.as_str().into());
             let is_peer = port.options.contains_key("peer");
-            Contribution { datapath: port.datapath, is_root, peer, is_peer }
+            let parent = parent(port).map(Box::from);
+            let is_wire = port.kind == "localnet" && self.plug(port).is_some();
+            let wire = is_wire.then_some(port.tunnel_key);
+            Contribution { datapath: port.datapath, is_root, peer, is_peer, parent, wire }
         });
         if self.ports.get(name) == contribution.as_ref() {
             return;
@@ -140,6 +214,13 @@ impl Local {
             if let Some(patches) = self.patches.get_mut(&old.datapath) {
                 patches.remove(name);
             }
+            if let Some(parent) = &old.parent {
+                take_out(&mut self.nested, parent, name);
+            }
+            if old.wire.is_some() {
+                take_out(&mut self.wires, &old.datapath, name);
+                self.rewired.push(old.datapath);
+            }
         }
         if let Some(new) = contribution {
             if new.is_root {
@@ -151,6 +232,13 @@ impl Local {
             self.is_stale |= new.is_peer;
             if new.peer.is_some() {
                 self.patches.entry(new.datapath).or_default().insert(name.into());
+            }
+            if let Some(parent) = &new.parent {
+                self.nested.entry(parent.clone()).or_default().insert(name.into());
+            }
+            if new.wire.is_some() {
+                self.wires.entry(new.datapath).or_default().insert(name.into());
+                self.rewired.push(new.datapath);
             }
             self.ports.insert(name.into(), new);
         }

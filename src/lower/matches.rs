@@ -6,11 +6,15 @@
 //!
 //! A [`Template`] is what a text comes to in any datapath. Names of ports and residency stay open in it.
 
+use std::sync::Arc;
+
 use smallvec::{SmallVec, smallvec};
 
+use super::book::Body;
 use super::numbers::DATAPATH;
 use super::packed::{Masks, Packed};
 use super::view::View;
+use crate::action::Action;
 use crate::logical::expr::{Clause, Conjunction, Item, Masked, Normal};
 use crate::logical::names::Names;
 use crate::logical::symbol::FieldRef;
@@ -18,7 +22,7 @@ use crate::packet::Field;
 use crate::pipeline::Match;
 
 /// A field and several values, any of which may be met.
-type Dimension = (Field, Vec<Masked>);
+pub(super) type Dimension = (Field, Vec<Masked>);
 
 /// A match in any datapath.
 pub(super) struct Template {
@@ -26,12 +30,12 @@ pub(super) struct Template {
 }
 
 /// A conjunction of the normal form.
-struct Part {
+pub(super) struct Part {
     /// All that has one value, and the datapath, of which the value is open.
     base: Box<Match>,
     residents: SmallVec<[(Box<str>, bool); 1]>,
     ports: SmallVec<[Ports; 1]>,
-    dimensions: SmallVec<[Dimension; 1]>,
+    pub dimensions: SmallVec<[Dimension; 1]>,
     /// The matches with datapath and ports open, where there is at most one dimension and no group of ports.
     flat: Option<Vec<Packed>>,
 }
@@ -44,6 +48,9 @@ struct Ports {
     is_group: bool,
 }
 
+/// Fields that hold a port, with the keys of those that it may be.
+type Keys = SmallVec<[(Field, SmallVec<[u32; 1]>); 1]>;
+
 /// A match of a flow, and what the flow does instead of the logical flow's actions.
 pub(super) struct Wanted {
     pub matcher: Packed,
@@ -51,10 +58,31 @@ pub(super) struct Wanted {
     pub clause: Option<(u32, u8, u8)>,
 }
 
+impl Wanted {
+    /// What the flow of a logical flow with these actions does.
+    pub fn body(&self, actions: &Arc<[Action]>) -> Body {
+        match self.clause {
+            Some((id, clause, of)) => Body::Clause { id, clause, of },
+            None => Body::Actions(Arc::clone(actions)),
+        }
+    }
+}
+
 impl Template {
     /// The template of a match.
     pub fn of(normal: &Normal, masks: &mut Masks) -> Self {
         Self { parts: normal.conjunctions.iter().map(|one| Part::of(one, masks)).collect() }
+    }
+
+    /// Whether a match that is in normal form can be met by no packet of a datapath, for the ports that it names are not
+    /// here.
+    pub fn is_elsewhere(normal: &Normal, view: &View<'_>) -> bool {
+        let is_met = |one: &Conjunction| {
+            let mut part = Part::empty(&one.residents);
+            one.clauses.iter().filter(|clause| clause.symbol.is_string()).for_each(|clause| part.add(clause));
+            part.keys(view).is_some()
+        };
+        !normal.conjunctions.iter().any(is_met)
     }
 
     /// The matches in a datapath. `number` gives numbers to conjunctions.
@@ -73,16 +101,21 @@ impl Template {
 }
 
 impl Part {
-    fn of(conjunction: &Conjunction, masks: &mut Masks) -> Self {
+    /// Without clauses.
+    pub fn empty(residents: &SmallVec<[(Box<str>, bool); 1]>) -> Self {
         let mut base = Box::<Match>::default();
         base.set(DATAPATH, 0);
-        let mut part = Self {
+        Self {
             base,
-            residents: conjunction.residents.clone(),
+            residents: residents.clone(),
             ports: SmallVec::new(),
             dimensions: SmallVec::new(),
             flat: None,
-        };
+        }
+    }
+
+    fn of(conjunction: &Conjunction, masks: &mut Masks) -> Self {
+        let mut part = Self::empty(&conjunction.residents);
         conjunction.clauses.iter().for_each(|clause| part.add(clause));
         if part.dimensions.len() <= 1
             && part.ports.iter().all(|ports| ports.names.len() == 1 && !ports.is_group)
@@ -101,7 +134,8 @@ impl Part {
         part
     }
 
-    fn add(&mut self, clause: &Clause) {
+    /// Adds a clause.
+    pub fn add(&mut self, clause: &Clause) {
         // What is no field is in no normal form.
         let Some((field, offset, _)) = FieldRef::whole(clause.symbol).resolve() else { return };
         if clause.symbol.is_string() {
@@ -118,17 +152,12 @@ impl Part {
         }
     }
 
-    fn matches(
-        &self,
-        view: &View<'_>,
-        masks: &mut Masks,
-        number: &mut dyn FnMut() -> u32,
-        wanted: &mut Vec<Wanted>,
-    ) {
+    /// The keys of its ports in a datapath; none if no packet can meet it there.
+    fn keys(&self, view: &View<'_>) -> Option<Keys> {
         if !self.residents.iter().all(|(port, here)| view.is_chassis_resident(port) == *here) {
-            return;
+            return None;
         }
-        let mut keys: SmallVec<[(Field, SmallVec<[u32; 1]>); 1]> = SmallVec::new();
+        let mut keys = Keys::new();
         for ports in &self.ports {
             let only_related = ports.is_group || view.own_port == Some(ports.field);
             let key = |name: &str| match only_related && !name.is_empty() {
@@ -137,10 +166,40 @@ impl Part {
             };
             let found: SmallVec<[u32; 1]> = ports.names.iter().filter_map(|name| key(name)).collect();
             if found.is_empty() {
-                return;
+                return None;
             }
             keys.push((ports.field, found));
         }
+        Some(keys)
+    }
+
+    /// All that has one value in a datapath, and the fields of ports that have several.
+    fn based(&self, view: &View<'_>, keys: &Keys) -> (Match, SmallVec<[Dimension; 1]>) {
+        let mut base = (*self.base).clone();
+        base.set(DATAPATH, view.datapath.key.into());
+        let mut of_ports = SmallVec::new();
+        for (field, keys) in keys {
+            match keys[..] {
+                [one] => base.set(*field, one.into()),
+                _ => of_ports.push((*field, keys.iter().map(|key| exactly(*field, *key)).collect())),
+            }
+        }
+        (base, of_ports)
+    }
+
+    /// The same where packets can meet it.
+    pub fn in_datapath(&self, view: &View<'_>) -> Option<(Match, SmallVec<[Dimension; 1]>)> {
+        Some(self.based(view, &self.keys(view)?))
+    }
+
+    fn matches(
+        &self,
+        view: &View<'_>,
+        masks: &mut Masks,
+        number: &mut dyn FnMut() -> u32,
+        wanted: &mut Vec<Wanted>,
+    ) {
+        let Some(keys) = self.keys(view) else { return };
         let datapath = u64::from(view.datapath.key);
         if let Some(flat) = &self.flat {
             wanted.extend(flat.iter().map(|matcher| {
@@ -153,15 +212,7 @@ impl Part {
             }));
             return;
         }
-        let mut base = (*self.base).clone();
-        base.set(DATAPATH, datapath.into());
-        let mut of_ports: SmallVec<[Dimension; 1]> = SmallVec::new();
-        for (field, keys) in &keys {
-            match keys[..] {
-                [one] => base.set(*field, one.into()),
-                _ => of_ports.push((*field, keys.iter().map(|key| exactly(*field, *key)).collect())),
-            }
-        }
+        let (base, of_ports) = self.based(view, &keys);
         let dimensions: SmallVec<[&Dimension; 2]> = self.dimensions.iter().chain(&of_ports).collect();
         spread(&base, &dimensions, masks, number, wanted);
     }
@@ -175,9 +226,8 @@ fn spread(
     number: &mut dyn FnMut() -> u32,
     wanted: &mut Vec<Wanted>,
 ) {
-    let sum = dimensions.iter().map(|(_, values)| values.len()).fold(1, usize::saturating_add);
-    let product = dimensions.iter().map(|(_, values)| values.len()).fold(1, usize::saturating_mul);
-    if dimensions.len() < 2 || product <= sum || dimensions.len() > usize::from(MAX_DIMENSIONS) {
+    let lengths: SmallVec<[usize; 4]> = dimensions.iter().map(|(_, values)| values.len()).collect();
+    if !is_conjunctive(&lengths) {
         let mut product: SmallVec<[Match; 1]> = smallvec![base.clone()];
         for (field, values) in dimensions {
             let one = |partial: &Match| values.iter().map(|value| with(partial, *field, *value)).collect();
@@ -201,11 +251,19 @@ fn spread(
 /// Dimensions that a conjunction may have; there are not as many fields.
 const MAX_DIMENSIONS: u8 = 64;
 
+/// Whether so many fields with so many values are conjunctive matches.
+pub(super) fn is_conjunctive(lengths: &[usize]) -> bool {
+    let sum = lengths.iter().copied().fold(1, usize::saturating_add);
+    let product = lengths.iter().copied().fold(1, usize::saturating_mul);
+    lengths.len() >= 2 && product > sum && lengths.len() <= usize::from(MAX_DIMENSIONS)
+}
+
 fn exactly(field: Field, key: u32) -> Masked {
     Masked { value: key.into(), mask: field.all_ones() }
 }
 
-fn with(base: &Match, field: Field, value: Masked) -> Match {
+/// The match with a value besides.
+pub(super) fn with(base: &Match, field: Field, value: Masked) -> Match {
     let mut matcher = base.clone();
     matcher.set_masked(field, value.value, value.mask);
     matcher

@@ -102,6 +102,8 @@ pub mod flag {
     pub const FROM_VTEP: u16 = 1;
     /// It came from a port that stays on this chassis.
     pub const LOCAL_ONLY: u16 = 4;
+    /// It came from a port inside another.
+    pub const NESTED: u16 = 5;
     /// A look-up found a neighbour.
     pub const LOOKUP_MAC: u16 = 6;
     /// A look-up found an Ethernet address.

@@ -1,7 +1,7 @@
 //! Groups and meters that flows name: one for each content, whoever asks for it.
 //!
-//! The invariant: an object is here exactly while some unit asks for it. Its number says nothing and lies where nobody
-//! chooses one by hand.
+//! The invariant: an object is here exactly while some unit asks for it. Its number says nothing, lies where nobody
+//! chooses one by hand, and is given to another object only once the changes are made that take this one out.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,7 @@ use crate::packet::Field;
 use crate::pipeline::objectmod::{GroupMod, MeterMod};
 use crate::pipeline::objects::group::{BucketSpec, GroupKind, GroupSpec, Method, Selection};
 use crate::pipeline::objects::meter::{BandSpec, MeterSpec, Unit};
-
-/// The first group.
-const GROUPS: u32 = 0x1000_0000;
-/// The first meter.
-const METERS: u32 = 0x2_0000;
+use crate::pipeline::objects::{LOWERED_GROUPS, LOWERED_METERS};
 /// The hash that answers alike in both directions of a connection.
 const SYMMETRIC: u64 = 1 << 32;
 
@@ -53,12 +49,33 @@ struct Known {
     is_told: bool,
 }
 
+/// Numbers from some number on.
+struct Numbered {
+    next: u32,
+    /// Those that were given back.
+    free: Vec<u32>,
+}
+
+impl Numbered {
+    fn from(first: u32) -> Self {
+        Self { next: first, free: Vec::new() }
+    }
+
+    /// One that nobody has. Beyond the last that rows may have the tables refuse what is so numbered.
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let number = self.next;
+            self.next = number.saturating_add(1);
+            number
+        })
+    }
+}
+
 /// All objects.
-#[derive(Default)]
 pub(super) struct Objects {
     known: HashMap<Object, Known>,
-    groups: u32,
-    meters: u32,
+    groups: Numbered,
+    meters: Numbered,
     /// Objects that may have come or gone.
     touched: Vec<Object>,
 }
@@ -72,6 +89,17 @@ pub(super) struct ObjectChanges {
     pub meters_after: Vec<MeterMod>,
 }
 
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            groups: Numbered::from(LOWERED_GROUPS),
+            meters: Numbered::from(LOWERED_METERS),
+            touched: Vec::new(),
+        }
+    }
+}
+
 impl Objects {
     /// The number of an object; whoever asked gives it back by [`Objects::release`].
     pub fn ask(&mut self, object: &Object) -> u32 {
@@ -80,8 +108,8 @@ impl Objects {
             return known.id;
         }
         let id = match object {
-            Object::Select { .. } => GROUPS + next(&mut self.groups),
-            Object::Meter { .. } => METERS + next(&mut self.meters),
+            Object::Select { .. } => self.groups.take(),
+            Object::Meter { .. } => self.meters.take(),
         };
         self.known.insert(object.clone(), Known { id, users: 1, is_told: false });
         self.touched.push(object.clone());
@@ -107,6 +135,10 @@ impl Objects {
             let is_needed = known.users > 0;
             if !is_needed {
                 self.known.remove(&object);
+                match object {
+                    Object::Select { .. } => self.groups.free.push(id),
+                    Object::Meter { .. } => self.meters.free.push(id),
+                }
             }
             match (is_needed, was_told, object) {
                 (true, false, object @ Object::Select { .. }) => {
@@ -139,13 +171,6 @@ impl Objects {
     }
 }
 
-/// Numbers are given out in turn; there are fewer objects than numbers.
-fn next(last: &mut u32) -> u32 {
-    let next = *last;
-    *last = (*last + 1) & 0x1_ffff;
-    next
-}
-
 fn group(id: u32, object: &Object) -> Option<GroupSpec> {
     let Object::Select { dst, members, fields, next } = object else { return None };
     let selection = match fields.is_empty() {
@@ -167,4 +192,46 @@ fn group(id: u32, object: &Object) -> Option<GroupSpec> {
 
 fn meter(id: u32, rate: u32, burst: u32) -> MeterSpec {
     MeterSpec { id, unit: Unit::Kbps, burst: burst > 0, stats: true, bands: vec![BandSpec { rate, burst }] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(rate: u32) -> Object {
+        Object::Meter { rate, burst: 0 }
+    }
+
+    #[test]
+    fn a_number_comes_back_after_its_object_was_taken_out() {
+        let mut objects = Objects::default();
+        let first = objects.ask(&meter(1));
+        assert_eq!(first, LOWERED_METERS);
+        objects.finish();
+        objects.release(meter(1));
+        // It is still in the tables.
+        assert_eq!(objects.ask(&meter(2)), LOWERED_METERS + 1);
+        let changes = objects.finish();
+        assert_eq!(changes.meters_after, [MeterMod::Delete(Some(first))]);
+        assert_eq!(objects.ask(&meter(3)), first);
+        // Whoever comes back before that keeps its number.
+        objects.release(meter(2));
+        assert_eq!(objects.ask(&meter(2)), LOWERED_METERS + 1);
+        let changes = objects.finish();
+        assert!(changes.meters_after.is_empty() && changes.meters.len() == 1);
+    }
+
+    #[test]
+    fn no_number_is_given_twice_however_long_it_goes_on() {
+        let mut objects = Objects::default();
+        let held = objects.ask(&meter(0));
+        for rate in 1..300_000 {
+            let id = objects.ask(&meter(rate));
+            assert!(id != held && id <= LOWERED_METERS + 3, "{id}");
+            objects.release(meter(rate));
+            if rate % 2 == 0 {
+                objects.finish();
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The flows of ports: how packets come in from a switch port, go to a logical port of this chassis, over to a peer,
-//! and out to a switch port; and the flows that are there for everybody.
+//! by way of a physical network to a port of another chassis, and out to a switch port; and the flows that are there for everybody.
 
 use super::actions::{go_to, set};
-use super::local::Local;
+use super::local::{Local, Plug, parent};
 use super::numbers::{
     DATAPATH, DNAT_ZONE, FLAGS, INPORT, LOGICAL_REGISTERS, Numbers, OUTPORT, PORT_ZONE, SNAT_ZONE, flag,
 };
@@ -20,6 +20,22 @@ pub(super) struct Flow {
     pub priority: u16,
     pub matcher: Match,
     pub actions: Vec<Action>,
+}
+
+/// What is noted of a row while it is lowered.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// What it refers to.
+    pub refs: Refs,
+    /// The first thing that is wrong with it.
+    pub trouble: Option<Box<str>>,
+}
+
+impl Notes {
+    /// Something is wrong with the row.
+    pub fn say(&mut self, sentence: String) {
+        self.trouble.get_or_insert(sentence.into());
+    }
 }
 
 /// What rows are lowered by.
@@ -75,86 +91,121 @@ impl Base<'_> {
     }
 
     /// The flows of a port.
-    pub fn port(&self, port: &PortBinding, refs: &mut Refs) -> Vec<Flow> {
-        refs.push(Ref::Port(port.logical_port.as_str().into()));
-        refs.push(Ref::Datapath(port.datapath));
+    pub fn port(&self, port: &PortBinding, notes: &mut Notes) -> Vec<Flow> {
+        notes.refs.push(Ref::Port(port.logical_port.as_str().into()));
+        notes.refs.push(Ref::Datapath(port.datapath));
         let mut flows = Vec::new();
         let Some(datapath) = self.local_key(port.datapath) else { return flows };
         match port.kind.as_str() {
-            "patch" | "l3gateway" => {
-                if port.kind == "patch" || self.local.is_resident(port) {
-                    self.hop(port, datapath, refs, &mut flows);
-                }
+            "patch" => self.hop(port, datapath, notes, &mut flows),
+            "l3gateway" if self.local.is_resident(port) => self.hop(port, datapath, notes, &mut flows),
+            "chassisredirect" if self.local.is_resident(port) => {
+                self.gateway(port, datapath, notes, &mut flows)
             }
-            "chassisredirect" => {
-                if self.local.is_resident(port) {
-                    self.gateway(port, datapath, refs, &mut flows);
-                }
-            }
-            _ => {
-                if let Some(number) = self.local.bound(&port.logical_port) {
-                    self.arrive(port, datapath, number, &mut flows);
-                    self.deliver(port, datapath, &mut flows);
-                    let mut out = vec![Action::Output(number)];
-                    if let Some(tag) = self.tag(port) {
-                        let tag = Action::SetField { field: Field::DlVlan, value: tag.into(), mask: 0xfff };
-                        out = vec![Action::PushVlan(0x8100), tag, Action::Output(number), Action::PopVlan];
-                    }
-                    flows.push(Flow {
-                        table: self.numbers.logical_to_physical,
-                        priority: 100,
-                        matcher: outport(datapath, port.tunnel_key),
-                        actions: out,
-                    });
-                }
-            }
+            _ => self.plugged(port, datapath, notes, &mut flows),
         }
         flows
     }
 
-    /// The VLAN that a port of a physical network stands for.
-    fn tag(&self, port: &PortBinding) -> Option<u16> {
-        port.tag.filter(|tag| port.kind == "localnet" && *tag != 0)
+    /// A port that is here, or may be reached by the physical network of its datapath.
+    fn plugged(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
+        let parent = parent(port);
+        notes.refs.extend(parent.map(|name| Ref::Port(name.into())));
+        if let Some(name) = parent
+            && port.tag.is_none_or(|tag| tag == 0)
+        {
+            return notes.say(format!("it is inside \"{name}\" and has no tag, so that nothing finds it"));
+        }
+        let plug = self.local.plug(port);
+        let mut wire = None;
+        if plug.is_none_or(|plug| plug.tag.is_some()) {
+            notes.refs.push(Ref::Wire(port.datapath));
+            let name = self.local.wire(port.datapath);
+            notes.refs.extend(name.map(|name| Ref::Port(name.into())));
+            wire = name.and_then(|name| self.store.port(name)).map(|(_, wire)| &**wire);
+        }
+        let Some(plug) = plug else {
+            if let Some(wire) = wire.filter(|_| port.additional_chassis.is_empty()) {
+                flows.push(Flow {
+                    table: self.numbers.local_output,
+                    priority: 100,
+                    matcher: outport(datapath, port.tunnel_key),
+                    actions: vec![load(OUTPORT, wire.tunnel_key), go_to(self.numbers.local_output)],
+                });
+            }
+            return;
+        };
+        let parent = parent.and_then(|name| self.store.port(name)).map(|(_, parent)| &**parent);
+        self.arrive(port, datapath, plug, flows);
+        self.deliver(port, datapath, parent, flows);
+        let out = Action::Output(plug.number);
+        let actions = match plug.tag {
+            None => vec![out],
+            Some(tag) => {
+                // What a VLAN of this datapath looks like is said by the port of its physical network.
+                let is_service = |wire: &PortBinding| {
+                    wire.options.get("ethtype").is_some_and(|name| name.eq_ignore_ascii_case("802.11ad"))
+                };
+                let ethertype = if wire.is_some_and(is_service) { 0x88a8 } else { 0x8100 };
+                let tag = Action::SetField { field: Field::DlVlan, value: tag.into(), mask: 0xfff };
+                vec![Action::PushVlan(ethertype), tag, out, Action::PopVlan]
+            }
+        };
+        let matcher = outport(datapath, port.tunnel_key);
+        flows.push(Flow { table: self.numbers.logical_to_physical, priority: 100, matcher, actions });
     }
 
     /// From the switch port into the datapath.
-    fn arrive(&self, port: &PortBinding, datapath: u32, number: PortNo, flows: &mut Vec<Flow>) {
+    fn arrive(&self, port: &PortBinding, datapath: u32, plug: Plug, flows: &mut Vec<Flow>) {
         let mut logical = Vec::new();
         self.load_zones(port, &mut logical);
         logical.push(load(DATAPATH, datapath));
         logical.push(load(INPORT, port.tunnel_key));
         if port.kind == "localport" {
             logical.push(set(Subfield { field: FLAGS, start: flag::LOCALPORT, bits: 1 }, 1));
+            let mut from = Match::default();
+            from.set(DATAPATH, datapath.into());
+            from.set(INPORT, port.tunnel_key.into());
+            let actions = vec![go_to(self.numbers.local_output)];
+            flows.push(Flow { table: self.numbers.remote_output, priority: 150, matcher: from, actions });
         }
         logical.push(go_to(self.numbers.ingress));
+        let is_wire = matches!(port.kind.as_str(), "localnet" | "l2gateway");
         let mut from = Match::default();
-        from.set(Field::InPort, number.0.into());
-        let flow = |matcher, actions| Flow {
-            table: self.numbers.physical_to_logical,
-            priority: 100,
-            matcher,
-            actions,
+        from.set(Field::InPort, plug.number.0.into());
+        let mut flow = |priority, matcher, actions| {
+            let table = self.numbers.physical_to_logical;
+            flows.push(Flow { table, priority, matcher, actions });
         };
-        if port.kind != "localnet" {
-            flows.push(flow(from, logical));
-            return;
+        let mut before = Vec::new();
+        if parent(port).is_some() {
+            before.push(set(Subfield { field: FLAGS, start: flag::NESTED, bits: 1 }, 1));
         }
-        let untagged = [vec![Action::PopVlan], logical.clone()].concat();
         let mut tagged = from.clone();
-        match self.tag(port) {
-            Some(tag) => tagged.set_masked(Field::VlanTci, 0x1000 | u128::from(tag), 0x1fff),
-            None => {
-                // A tag that carries a priority alone is no VLAN.
-                tagged.set_masked(Field::VlanTci, 0x1000, 0x1fff);
-                from.set_masked(Field::VlanTci, 0, 0x1000);
-                flows.push(flow(from, logical));
-            }
+        let passes =
+            plug.tag.is_none() && port.options.get("vlan-passthru").is_some_and(|text| text == "true");
+        if (plug.tag.is_some() || is_wire) && !passes {
+            // Without a VLAN of its own: a tag that carries a priority alone is no VLAN.
+            let tag = plug.tag.unwrap_or(0);
+            tagged.set_masked(Field::VlanTci, 0x1000 | u128::from(tag), 0x1fff);
+            before.push(Action::PopVlan);
         }
-        flows.push(flow(tagged, untagged));
+        let priority = if plug.tag.is_some() { 150 } else { 100 };
+        flow(priority, tagged, [before, logical.clone()].concat());
+        if plug.tag.is_none() && is_wire {
+            from.set_masked(Field::VlanTci, 0, 0x1000);
+            flow(100, from, logical);
+        }
     }
 
     /// To the port within the datapath, and not back to where a packet came from.
-    fn deliver(&self, port: &PortBinding, datapath: u32, flows: &mut Vec<Flow>) {
+    fn deliver(
+        &self,
+        port: &PortBinding,
+        datapath: u32,
+        parent: Option<&PortBinding>,
+        flows: &mut Vec<Flow>,
+    ) {
         let to = outport(datapath, port.tunnel_key);
         let mut actions = Vec::new();
         self.load_zones(port, &mut actions);
@@ -184,32 +235,45 @@ impl Base<'_> {
             }
         }
 
-        // No port is in_port then, so that output to the one the packet came in by is output like any other.
+        // No port is in_port then, so that output to the one the packet came in by is output like any other. Ports
+        // inside one are all at the same switch port, and so is that one.
         let mut may_return = to;
-        has_bit(&mut may_return, flag::LOOPBACK, true);
+        if parent.is_none() {
+            has_bit(&mut may_return, flag::LOOPBACK, true);
+        }
+        let outer = parent.map(|parent| {
+            let mut outer = outport(datapath, parent.tunnel_key);
+            has_bit(&mut outer, flag::NESTED, true);
+            outer
+        });
         let in_port = Subfield { field: Field::InPort, start: 0, bits: 16 };
-        flows.push(Flow {
+        flows.extend([Some(may_return), outer].into_iter().flatten().map(|matcher| Flow {
             table: self.numbers.save_inport,
             priority: 100,
-            matcher: may_return,
+            matcher,
             actions: vec![
                 Action::PushStack(in_port),
                 load(Field::InPort, PortNo::NONE.0),
                 go_to(self.numbers.logical_to_physical),
                 Action::PopStack(in_port),
             ],
-        });
+        }));
     }
 
     /// Over to the peer of a patch port: a new beginning in another datapath.
-    fn hop(&self, port: &PortBinding, datapath: u32, refs: &mut Refs, flows: &mut Vec<Flow>) {
+    fn hop(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let Some(name) = port.options.get("peer") else { return };
-        refs.push(Ref::Port(name.as_str().into()));
-        let Some((_, peer)) = self.store.port(name) else { return };
-        refs.push(Ref::Datapath(peer.datapath));
-        let is_mutual = peer.kind == port.kind && peer.options.get("peer") == Some(&port.logical_port);
-        let Some(key) = self.local_key(peer.datapath).filter(|_| is_mutual) else { return };
-        self.deliver(port, datapath, flows);
+        notes.refs.push(Ref::Port(name.as_str().into()));
+        let Some((_, peer)) = self.store.port(name) else {
+            return notes.say(format!("its peer \"{name}\" is not there, so that nothing passes"));
+        };
+        notes.refs.push(Ref::Datapath(peer.datapath));
+        if peer.kind != port.kind || peer.options.get("peer") != Some(&port.logical_port) {
+            return notes
+                .say(format!("its peer \"{name}\" has another peer or type, so that nothing passes"));
+        }
+        let Some(key) = self.local_key(peer.datapath) else { return };
+        self.deliver(port, datapath, None, flows);
         let zones = [DNAT_ZONE, SNAT_ZONE, PORT_ZONE];
         let mut over = vec![Action::CtClear];
         over.extend(zones.map(|zone| load(zone, 0u8)));
@@ -227,13 +291,13 @@ impl Base<'_> {
     }
 
     /// To the router's port for which this chassis is the gateway.
-    fn gateway(&self, port: &PortBinding, datapath: u32, refs: &mut Refs, flows: &mut Vec<Flow>) {
+    fn gateway(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let Some(name) = port.options.get("distributed-port") else { return };
-        refs.push(Ref::Port(name.as_str().into()));
-        let Some((_, distributed)) = self.store.port(name) else { return };
-        if distributed.datapath != port.datapath {
-            return;
-        }
+        notes.refs.push(Ref::Port(name.as_str().into()));
+        let distributed = self.store.port(name).filter(|(_, other)| other.datapath == port.datapath);
+        let Some((_, distributed)) = distributed else {
+            return notes.say(format!("its router has no port \"{name}\", so that nothing passes"));
+        };
         let mut actions = vec![load(OUTPORT, distributed.tunnel_key)];
         self.load_zones(distributed, &mut actions);
         actions.push(go_to(self.numbers.check_loopback));

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::actions::{go_to, set};
 use super::numbers::{DATAPATH, FLAGS, INPORT, OUTPORT, flag};
-use super::physical::{Base, Flow};
+use super::physical::{Base, Flow, Notes};
 use crate::action::{Action, Subfield};
 use crate::logical::rows::tables::PortBinding;
 use crate::packet::{Field, Mac};
@@ -232,11 +232,18 @@ impl Writer<'_> {
 
 impl Base<'_> {
     /// The flows of a port's security. A port without an entry has none, and what no flow speaks of is allowed.
-    pub fn security(&self, port: &PortBinding) -> Vec<Flow> {
-        let entries: Vec<Allowed> =
-            port.port_security.iter().filter_map(|entry| Allowed::parse(entry)).collect();
-        let is_bound = port.kind.is_empty() && self.local.bound(&port.logical_port).is_some();
+    pub fn security(&self, port: &PortBinding, notes: &mut Notes) -> Vec<Flow> {
+        let is_bound = port.kind.is_empty() && self.local.plug(port).is_some();
         let Some(datapath) = self.local_key(port.datapath).filter(|_| is_bound) else { return Vec::new() };
+        let mut entries: Vec<Allowed> = Vec::new();
+        for entry in &port.port_security {
+            match Allowed::parse(entry) {
+                Some(allowed) => entries.push(allowed),
+                None => notes.say(format!(
+                    "port security \"{entry}\" names no Ethernet address and counts for nothing"
+                )),
+            }
+        }
         if entries.is_empty() {
             return Vec::new();
         }

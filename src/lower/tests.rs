@@ -31,8 +31,14 @@ const MATCHES: &[&str] = &[
     r#"outport == {"a", "b", "c"} && tcp.dst == {1, 2, 4, 8}"#,
     r#"inport == @pg && ip4.src == $as"#,
     r#"inport == @pg && ip4.src == $as && ip4.dst == $as && udp.dst == {1, 2, 3}"#,
+    "ip4.src == {10.0.0.1, 10.0.0.2, 10.0.0.9} && tcp.dst == {1, 2, 4}",
     "ip4.src == $as",
     "ip4.src != $as",
+    "ip4.src == $as && tcp.dst == {1, 2, 4, 8}",
+    "ip4.src == $as && ip4.src == 10.0.0.0/16",
+    "ip4.src == {$as, 10.0.0.1} && ip4.dst == {$as, $other}",
+    "ip4.src == $as || ip4.src == $as && tcp.dst == {1, 2, 4, 8} || ip4.dst == $other && udp",
+    r#"outport == {"a", "b"} && ip4.src == $as && ip4.dst == $other"#,
     "ip4.src == $as && ip4.dst == $other",
     r#"is_chassis_resident("cr") && eth.dst == 02:00:00:00:00:01"#,
     r#"!is_chassis_resident("a") && ip.ttl == {0, 1}"#,
@@ -54,8 +60,9 @@ const ACTIONS: &[&str] = &[
     "set_meter(100); next;",
     "no action",
 ];
-const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw"];
-const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what"];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in"];
+const ADDRESSES: &[&str] =
+    &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what", "0xa000001", "10.0.0.3"];
 const CHASSIS: Uuid = Uuid(1 << 100);
 
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -117,8 +124,18 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 "p2" => ("patch", pairs(&[("peer", "p1")])),
                 "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
+                "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
+                "ln" => ("localnet", pairs(&[("network_name", "x"), ("vlan-passthru", "true")])),
                 _ => ("", Pairs::new()),
             };
+            // One inside this port or that, or without a VLAN.
+            let parent = match logical_port.as_str() {
+                "in" if is_here => Some("a"),
+                "in" => Some("b"),
+                _ => None,
+            };
+            let parent_port = parent.map(str::to_owned);
+            let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key);
             row(PortBinding {
                 chassis: is_here.then_some(CHASSIS),
                 logical_port,
@@ -126,6 +143,8 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 tunnel_key,
                 kind: kind.to_owned(),
                 options,
+                parent_port,
+                tag,
                 port_security: security.into_iter().map(str::to_owned).collect(),
                 ..PortBinding::default()
             })
@@ -147,7 +166,7 @@ fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
             let ports = ports.into_iter().map(|n| uuid(Table::PortBinding, n)).collect();
             row(MulticastGroup { datapath, name: "_MC_flood".to_owned(), ports, tunnel_key: 0x8000 })
         }),
-        3 => (word(&["as", "other"]), some(ADDRESSES))
+        8 => (word(&["as", "other"]), some(ADDRESSES))
             .prop_map(|(name, addresses)| row(tables::AddressSet { name, addresses })),
         3 => (word(&["pg", "1_pg", "2_pg"]), some(PORTS))
             .prop_map(|(name, ports)| row(tables::PortGroup { name, ports })),
@@ -174,7 +193,12 @@ fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
     ];
     (put, 0u8..6, prop::bool::weighted(0.25)).prop_map(|(row, n, goes)| {
         let table = row.table();
-        let uuid = if table == Table::Chassis { CHASSIS } else { uuid(table, n) };
+        let uuid = match &row {
+            _ if table == Table::Chassis => CHASSIS,
+            // Mostly of one name each, so that sets change their members more often than their names.
+            AnyRow::AddressSet(set) if n < 4 => uuid(table, u8::from(set.name == "as")),
+            _ => uuid(table, n),
+        };
         (table, uuid, (!goes).then_some(row))
     })
 }
@@ -216,6 +240,35 @@ fn beginning() -> Transaction {
         };
         rows.put(uuid(Table::LogicalFlow, 100 + n), flow);
     }
+    let here = PortBinding {
+        logical_port: "here".to_owned(),
+        datapath: uuid(Table::DatapathBinding, 0),
+        tunnel_key: 7,
+        ..Default::default()
+    };
+    rows.put(uuid(Table::PortBinding, 100), here);
+    // Rules with sets, where there always is a port.
+    for (n, name) in (0..).zip(["other", "as"]) {
+        let addresses = ADDRESSES[..3].iter().map(|address| (*address).to_owned()).collect();
+        rows.put(uuid(Table::AddressSet, n), tables::AddressSet { name: name.to_owned(), addresses });
+    }
+    for (n, matches) in (110..).zip(MATCHES.iter().filter(|matches| matches.contains('$'))) {
+        let flow = LogicalFlow {
+            matches: (*matches).to_owned(),
+            actions: "next;".to_owned(),
+            logical_datapath: Some(uuid(Table::DatapathBinding, 0)),
+            table_id: n - 100,
+            ..Default::default()
+        };
+        rows.put(uuid(Table::LogicalFlow, n), flow);
+    }
+    let port = PortBinding {
+        logical_port: "always".to_owned(),
+        datapath: uuid(Table::DatapathBinding, 0),
+        tunnel_key: 9,
+        ..PortBinding::default()
+    };
+    rows.put(uuid(Table::PortBinding, 200), port);
     let ip = "192.0.2.1".to_owned();
     rows.put(
         uuid(Table::Encap, 0),
@@ -324,8 +377,9 @@ fn from_nothing(store: &Store) -> Delta {
     cursor.poll(&database)
 }
 
-/// Follows a history and checks every step. How many flows and conjunctions there were at most.
-fn follow(steps: &[Step]) -> (usize, usize) {
+/// Follows a history and checks every step. How many flows and conjunctions there were at most, and how often only
+/// members of sets came and went.
+fn follow(steps: &[Step]) -> (usize, usize, usize) {
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();
     database.commit(beginning()).unwrap();
@@ -333,7 +387,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let mut tables: HashMap<Place, (u64, Vec<Action>)> = HashMap::new();
     let (stats, mut published) = (FlowStats::new(1), Tables::default());
-    let mut most = (0, 0);
+    let mut most = (0, 0, 0);
     for step in steps {
         // A refused edit is left out.
         for (table, uuid, row) in &step.edits {
@@ -348,7 +402,9 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         if let Some(ports) = &step.ports {
             let number = |n: usize| PortNo(1 + ((n + step.number.index(3)) as u16));
             bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
+            bindings.ports.insert("here".to_owned(), PortNo(60));
         }
+        bindings.ports.insert("always".to_owned(), PortNo(100));
         let changes = lowering.update(&cursor.poll(&database), &bindings);
         let mut batch = Batch::new(&published, &stats, Instant::now());
         assert_eq!(changes.apply(&mut batch), []);
@@ -377,8 +433,10 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         let there: BTreeMap<u32, GroupSpec> =
             published.objects().groups().map(|group| (group.id, group.spec())).collect();
         assert_eq!(groups, there);
+        assert_eq!(groups.len(), lowering.groups().count(), "two groups of one number");
         let meters: BTreeMap<u32, MeterSpec> = lowering.meters().map(|meter| (meter.id, meter)).collect();
         assert!(published.objects().meters().iter().map(|meter| meter.spec.id).eq(meters.keys().copied()));
+        assert_eq!(meters.len(), lowering.meters().count(), "two meters of one number");
         let zones = Zones::restored(lowering.zones().iter());
         let mut anew = Lowering::new(Numbers::default(), zones);
         anew.update(&from_nothing(database.snapshot()), &bindings);
@@ -392,7 +450,7 @@ fn follow(steps: &[Step]) -> (usize, usize) {
         assert_eq!(now.len(), at_once.len());
         assert_eq!(lowering.troubles(), anew.troubles());
         let conjunctions = now.keys().filter(|place| place.contains("conj_id")).count();
-        most = (most.0.max(now.len()), most.1.max(conjunctions));
+        most = (most.0.max(now.len()), most.1.max(conjunctions), lowering.work.1);
     }
     most
 }
@@ -409,13 +467,13 @@ proptest! {
 #[test]
 fn histories_make_what_they_are_to_test() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut most = (0, 0);
+    let mut most = (0, 0, 0);
     for _ in 0..30 {
         let steps = vec(step(), 10).new_tree(&mut runner).unwrap().current();
-        let (flows, conjunctions) = follow(&steps);
-        most = (most.0.max(flows), most.1.max(conjunctions));
+        let (flows, conjunctions, resized) = follow(&steps);
+        most = (most.0.max(flows), most.1.max(conjunctions), most.2 + resized);
     }
-    assert!(most.0 > 60 && most.1 > 0, "{most:?}");
+    assert!(most.0 > 60 && most.1 > 0 && most.2 > 10, "{most:?}");
 }
 
 #[test]
@@ -452,4 +510,111 @@ fn gateways_are_ready_before_they_are_needed() {
     claimed.put(uuid(Table::PortBinding, 0), gateway);
     database.commit(claimed).unwrap();
     assert_eq!(leads(&lowering.update(&cursor.poll(&database), &bindings)), 1);
+}
+
+#[test]
+fn rows_that_say_nothing_are_named() {
+    let port = |name: &str, kind: &str, n: u8| PortBinding {
+        logical_port: name.to_owned(),
+        kind: kind.to_owned(),
+        datapath: uuid(Table::DatapathBinding, n),
+        tunnel_key: 1,
+        chassis: Some(CHASSIS),
+        ..PortBinding::default()
+    };
+    let at = |n: u8| uuid(Table::PortBinding, n);
+    let mut rows = beginning();
+    let security = ["nobody 10.0.0.1".to_owned(), "02:00:00:00:00:01".to_owned()].into();
+    rows.put(at(0), PortBinding { port_security: security, ..port("a", "", 0) });
+    let inside = PortBinding { parent_port: Some("a".to_owned()), tunnel_key: 2, ..port("in", "", 0) };
+    rows.put(at(1), inside);
+    let options = pairs(&[("distributed-port", "a")]);
+    rows.put(at(2), PortBinding { options, ..port("cr", "chassisredirect", 2) });
+    let datapath = uuid(Table::DatapathBinding, 0);
+    let group = MulticastGroup {
+        datapath,
+        name: "_MC_flood".to_owned(),
+        tunnel_key: 0x8000,
+        ports: [at(0), at(2)].into(),
+    };
+    rows.put(uuid(Table::MulticastGroup, 0), group);
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let bindings = Bindings { chassis: "me".to_owned(), ports: [("a".to_owned(), PortNo(1))].into() };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    let mut told: Vec<(Table, Uuid, String)> = lowering
+        .troubles()
+        .into_iter()
+        .map(|Trouble { table, uuid, sentence }| (table, uuid, sentence))
+        .collect();
+    told.retain(|(table, ..)| *table != Table::LogicalFlow);
+    told.sort();
+    let mut expected = vec![
+        (
+            Table::MulticastGroup,
+            uuid(Table::MulticastGroup, 0),
+            "its port \"cr\" is in another datapath and left out",
+        ),
+        (
+            Table::PortBinding,
+            at(0),
+            "port security \"nobody 10.0.0.1\" names no Ethernet address and counts for nothing",
+        ),
+        (Table::PortBinding, at(1), "it is inside \"a\" and has no tag, so that nothing finds it"),
+        (Table::PortBinding, at(2), "its router has no port \"a\", so that nothing passes"),
+    ];
+    expected.sort();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_member_of_a_set_costs_a_flow_of_each_rule_that_names_it() {
+    let mut rows = beginning();
+    let addresses = |n: u32| (0..n).map(|n| format!("10.0.{}.{}", n >> 8, n & 255)).collect();
+    for n in 0..20u8 {
+        let matches = match n {
+            0..10 => format!("ip4.src == $many && tcp.dst == {n}"),
+            _ => format!("ip4.src == $many && tcp.dst == {{1, 2, {n}}}"),
+        };
+        let flow = LogicalFlow {
+            matches,
+            actions: "next;".to_owned(),
+            logical_datapath: Some(uuid(Table::DatapathBinding, 0)),
+            ..LogicalFlow::default()
+        };
+        rows.put(uuid(Table::LogicalFlow, n), flow);
+    }
+    let port = PortBinding {
+        logical_port: "a".to_owned(),
+        datapath: uuid(Table::DatapathBinding, 0),
+        tunnel_key: 1,
+        ..PortBinding::default()
+    };
+    rows.put(uuid(Table::PortBinding, 0), port);
+    rows.put(
+        uuid(Table::AddressSet, 9),
+        tables::AddressSet { name: "many".to_owned(), addresses: addresses(1000) },
+    );
+    let mut database = Database::default();
+    let mut cursor = database.subscribe_from_nothing();
+    database.commit(rows).unwrap();
+    let ports = BTreeMap::from([("a".to_owned(), PortNo(1))]);
+    let bindings = Bindings { chassis: "me".to_owned(), ports };
+    let mut lowering = Lowering::new(Numbers::default(), Zones::default());
+    lowering.update(&cursor.poll(&database), &bindings);
+    let before = (lowering.len(), lowering.work);
+    // The plain ones differ by their port; all conjunctive ones share the flow of an address.
+    for (members, changes, grown) in [(1001, 11, 20), (1000, 11, 40)] {
+        let mut rows = Transaction::new();
+        let set = tables::AddressSet { name: "many".to_owned(), addresses: addresses(members) };
+        rows.put(uuid(Table::AddressSet, 9), set);
+        database.commit(rows).unwrap();
+        let changed = lowering.update(&cursor.poll(&database), &bindings);
+        assert_eq!((changed.len(), lowering.work), (changes, (before.1.0, grown)));
+    }
+    assert_eq!(lowering.len(), before.0);
 }

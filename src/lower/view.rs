@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 
 use super::local::Local;
 use crate::logical::names::{AddressSet, Names, PortGroup};
-use crate::logical::rows::{Store, Uuid, tables};
+use crate::logical::rows::tables::{self, PortBinding};
+use crate::logical::rows::{Store, Uuid};
 use crate::packet::Field;
 
 /// Something by which a row was lowered and which is no part of the row: when it changes, what it was asked for is
@@ -25,6 +26,8 @@ pub(super) enum Ref {
     Multicast(Uuid, Box<str>),
     /// Whether a datapath is here, its key and its zones.
     Datapath(Uuid),
+    /// By which port the physical network of a datapath is reached.
+    Wire(Uuid),
     /// A datapath by its key.
     Key(u32),
     /// The options that DHCP actions may name.
@@ -34,8 +37,14 @@ pub(super) enum Ref {
 /// What one unit refers to.
 pub(super) type Refs = SmallVec<[Ref; 2]>;
 
-/// Address sets in the form in which expressions take them; an entry goes when its set changes.
-pub(super) type Sets = RefCell<HashMap<Box<str>, Arc<AddressSet>>>;
+/// What names were found to mean; an entry goes when its row changes.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Address sets in the form in which expressions take them.
+    pub sets: RefCell<HashMap<Box<str>, Arc<AddressSet>>>,
+    /// Ports, and names that no port has. Rows have no hash of their names.
+    pub ports: RefCell<HashMap<Box<str>, Option<Arc<PortBinding>>, foldhash::fast::FixedState>>,
+}
 
 /// A logical datapath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +57,7 @@ pub(super) struct Datapath {
 pub(super) struct View<'a> {
     pub store: &'a Store,
     pub local: &'a Local,
-    pub sets: &'a Sets,
+    pub kept: &'a Kept,
     pub datapath: Datapath,
     /// The field with the port that a packet is at, in the half of a switch that is looked at. Packets are there at ports of
     /// this chassis only.
@@ -57,21 +66,24 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(store: &'a Store, local: &'a Local, sets: &'a Sets, datapath: Datapath) -> Self {
-        Self { store, local, sets, datapath, own_port: None, refs: RefCell::default() }
+    pub fn new(store: &'a Store, local: &'a Local, kept: &'a Kept, datapath: Datapath) -> Self {
+        Self { store, local, kept, datapath, own_port: None, refs: RefCell::default() }
     }
 
-    /// What was asked for up to now.
+    /// What was asked for up to now, each once.
     pub fn into_refs(self) -> Refs {
-        self.refs.into_inner()
+        let mut refs = self.refs.into_inner();
+        refs.sort_unstable();
+        refs.dedup();
+        refs
     }
 
-    /// How many things were asked for up to now.
+    /// How often something was asked for up to now.
     pub fn asked(&self) -> usize {
         self.refs.borrow().len()
     }
 
-    /// What was asked for after the first so many things.
+    /// What was asked for after the first so many times.
     pub fn asked_since(&self, before: usize) -> Refs {
         self.refs.borrow().get(before..).unwrap_or_default().iter().cloned().collect()
     }
@@ -82,29 +94,35 @@ impl<'a> View<'a> {
     }
 
     pub fn refer(&self, to: Ref) {
-        let mut refs = self.refs.borrow_mut();
-        if !refs.contains(&to) {
-            refs.push(to);
+        self.refs.borrow_mut().push(to);
+    }
+
+    fn port(&self, name: &str) -> Option<Arc<PortBinding>> {
+        if let Some(port) = self.kept.ports.borrow().get(name) {
+            return port.clone();
         }
+        let port = self.store.port(name).map(|(_, port)| Arc::clone(port));
+        self.kept.ports.borrow_mut().insert(name.into(), port.clone());
+        port
     }
 
     /// The key of a port of this datapath, if flows about it are needed here.
     pub fn related_key(&self, name: &str) -> Option<u32> {
         self.refer(Ref::Port(name.into()));
-        let (_, port) = self.store.port(name)?;
-        (port.datapath == self.datapath.uuid && self.local.is_related(port)).then(|| port.tunnel_key.into())
+        let port = self.port(name)?;
+        (port.datapath == self.datapath.uuid && self.local.is_related(&port)).then(|| port.tunnel_key.into())
     }
 }
 
 impl Names for View<'_> {
     fn address_set(&self, name: &str) -> Option<Arc<AddressSet>> {
         self.refer(Ref::Set(name.into()));
-        if let Some(set) = self.sets.borrow().get(name) {
+        if let Some(set) = self.kept.sets.borrow().get(name) {
             return Some(Arc::clone(set));
         }
         let (_, row) = self.store.address_set(name)?;
         let set = Arc::new(AddressSet::new(name, row.addresses.iter().map(String::as_str)));
-        self.sets.borrow_mut().insert(name.into(), Arc::clone(&set));
+        self.kept.sets.borrow_mut().insert(name.into(), Arc::clone(&set));
         Some(set)
     }
 
@@ -123,7 +141,7 @@ impl Names for View<'_> {
             return Some(0);
         }
         self.refer(Ref::Port(name.into()));
-        if let Some((_, port)) = self.store.port(name) {
+        if let Some(port) = self.port(name) {
             return (port.datapath == self.datapath.uuid).then(|| port.tunnel_key.into());
         }
         self.refer(Ref::Multicast(self.datapath.uuid, name.into()));
@@ -133,6 +151,6 @@ impl Names for View<'_> {
 
     fn is_chassis_resident(&self, name: &str) -> bool {
         self.refer(Ref::Port(name.into()));
-        self.store.port(name).is_some_and(|(_, port)| self.local.is_resident(port))
+        self.port(name).is_some_and(|port| self.local.is_resident(&port))
     }
 }

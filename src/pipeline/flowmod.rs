@@ -7,7 +7,7 @@
 //! - The *strict* forms mean the one flow with exactly this match and priority in each table; the others mean every
 //!   flow whose match is the same or narrower, whatever its priority.
 //! - Flows that were made of a logical network's rows are not touched by changes from elsewhere: modify and delete pass
-//!   them by, add is refused in their place.
+//!   them by, add is refused in their place. A user's flow in whose place one of theirs is to stand gives way.
 //! - Without a table, add uses table 0 and the others mean all tables.
 
 use std::sync::Arc;
@@ -122,6 +122,8 @@ pub struct Changes {
     /// Flows that are gone, replaced ones among them. Workers may still add to their counters, which are to be released
     /// only after every worker has left the old snapshot and then has added what its megaflows counted.
     pub removed: Vec<Arc<Flow>>,
+    /// Flows of users in whose place flows of rows stand now; they are among those removed.
+    pub displaced: Vec<Arc<Flow>>,
     /// Counters to be cleared after publication.
     pub cleared: Vec<StatsId>,
     /// Counters of groups that are gone or changed, to be released as those of flows that are gone.
@@ -197,7 +199,8 @@ impl<'a> Batch<'a> {
         if present.is_some_and(|present| present.options.lowered && !change.options.lowered) {
             return Err(FlowModError::Lowered { table, priority });
         }
-        let replaces = present.is_some();
+        let displaced = present.filter(|present| change.options.lowered && !present.options.lowered);
+        let (displaced, replaces) = (displaced.cloned(), present.is_some());
         if change.options.check_overlap && !replaces && self.tables.overlaps(table, priority, matcher) {
             return Err(FlowModError::Overlap { table, priority });
         }
@@ -215,6 +218,7 @@ impl<'a> Batch<'a> {
             modified: self.now.into(),
         };
         self.changes.removed.extend(self.tables.insert(Arc::new(flow)));
+        self.changes.displaced.extend(displaced);
         Ok(())
     }
 

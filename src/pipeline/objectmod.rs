@@ -1,12 +1,14 @@
 //! Changes to groups and meters, in the same batches as flows. Whoever names a group or meter in a flow adds that first.
+//!
+//! Those of rows are changed by rows alone: others are refused if they name one, and pass them by if they mean all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::flowmod::Batch;
-use super::objects::Named;
-use super::objects::group::{Bucket, BucketSpec, Group, GroupKind, GroupSpec, MAX_BUCKETS};
-use super::objects::meter::{MAX_BANDS, Meter, MeterSpec};
+use super::objects::group::{Bucket, BucketSpec, Group, GroupKind, GroupSpec, MAX_BUCKETS, MAX_GROUP};
+use super::objects::meter::{MAX_BANDS, MAX_METER, Meter, MeterSpec};
+use super::objects::{LOWERED_GROUPS, LOWERED_METERS, Named, Owner};
 use super::stats::StatsExhausted;
 
 /// Where buckets are put in.
@@ -61,7 +63,7 @@ pub enum GroupMod {
         /// Which.
         which: Which,
     },
-    /// `del-groups`: that one or all, and the flows that name it. One that is not there is gone already.
+    /// `del-groups`: that one, or all that are not another's, and the flows that name it. One that is not there is gone already.
     Delete(Option<u32>),
 }
 
@@ -72,7 +74,7 @@ pub enum MeterMod {
     Add(MeterSpec),
     /// `mod-meter`: its tokens and counters begin anew.
     Modify(MeterSpec),
-    /// `del-meters`: that one or all, and the flows that name it. One that is not there is gone already.
+    /// `del-meters`: that one, or all that are not another's, and the flows that name it. One that is not there is gone already.
     Delete(Option<u32>),
 }
 
@@ -126,14 +128,82 @@ pub enum ObjectError {
         /// The bucket.
         bucket: u32,
     },
+    /// The group is not for whoever asks.
+    #[error(
+        "group {0} belongs to rows of logical networks, as all from {LOWERED_GROUPS} on do; use a smaller number"
+    )]
+    LoweredGroup(u32),
+    /// The meter is not for whoever asks.
+    #[error(
+        "meter {0} belongs to rows of logical networks, as all from {LOWERED_METERS} on do; use a smaller number"
+    )]
+    LoweredMeter(u32),
+    /// The rows ask for more groups than there are numbers.
+    #[error("there are no more numbers for groups of rows, {} at most; use fewer", MAX_GROUP - LOWERED_GROUPS + 1)]
+    NoGroupLeft,
+    /// The rows ask for more meters than there are numbers.
+    #[error("there are no more numbers for meters of rows, {} at most; use fewer", MAX_METER - LOWERED_METERS + 1)]
+    NoMeterLeft,
     /// No counters are left.
     #[error(transparent)]
     Stats(#[from] StatsExhausted),
 }
 
+impl GroupMod {
+    /// The group it names; none if it means all.
+    pub fn named(&self) -> Option<u32> {
+        match self {
+            GroupMod::Add(spec) | GroupMod::Modify { spec, .. } => Some(spec.id),
+            GroupMod::Insert { id, .. } | GroupMod::Remove { id, .. } => Some(*id),
+            GroupMod::Delete(id) => *id,
+        }
+    }
+}
+
+impl MeterMod {
+    /// The meter it names; none if it means all.
+    pub fn named(&self) -> Option<u32> {
+        match self {
+            MeterMod::Add(spec) | MeterMod::Modify(spec) => Some(spec.id),
+            MeterMod::Delete(id) => *id,
+        }
+    }
+}
+
+/// Refuses what somebody asks of something that is another's.
+fn check_owner(owner: Owner, named: Option<Named>) -> Result<(), ObjectError> {
+    match named.filter(|named| !owner.owns(*named)) {
+        None => Ok(()),
+        Some(Named::Group(_)) if owner == Owner::Rows => Err(ObjectError::NoGroupLeft),
+        Some(Named::Meter(_)) if owner == Owner::Rows => Err(ObjectError::NoMeterLeft),
+        Some(Named::Group(id)) => Err(ObjectError::LoweredGroup(id)),
+        Some(Named::Meter(id)) => Err(ObjectError::LoweredMeter(id)),
+    }
+}
+
 impl Batch<'_> {
-    /// Changes groups, or nothing if it is refused.
+    /// Changes groups of users, or nothing if it is refused.
     pub fn apply_group(&mut self, change: &GroupMod) -> Result<(), ObjectError> {
+        self.change_group(change, Owner::User)
+    }
+
+    /// Changes meters of users, or nothing if it is refused.
+    pub fn apply_meter(&mut self, change: &MeterMod) -> Result<(), ObjectError> {
+        self.change_meter(change, Owner::User)
+    }
+
+    /// Changes groups that rows ask for, or nothing if it is refused.
+    pub fn apply_lowered_group(&mut self, change: &GroupMod) -> Result<(), ObjectError> {
+        self.change_group(change, Owner::Rows)
+    }
+
+    /// Changes meters that rows ask for, or nothing if it is refused.
+    pub fn apply_lowered_meter(&mut self, change: &MeterMod) -> Result<(), ObjectError> {
+        self.change_meter(change, Owner::Rows)
+    }
+
+    fn change_group(&mut self, change: &GroupMod, owner: Owner) -> Result<(), ObjectError> {
+        check_owner(owner, change.named().map(Named::Group))?;
         let spec_of = |id: u32| self.tables().objects().group(id).map(|group| group.spec());
         match change {
             GroupMod::Add(spec) if spec_of(spec.id).is_some() => Err(ObjectError::GroupExists(spec.id)),
@@ -166,8 +236,14 @@ impl Batch<'_> {
                 self.put_group(&spec)
             }
             GroupMod::Delete(id) => {
-                let all: Vec<u32> = self.tables().objects().groups().map(|group| group.id).collect();
-                for id in all.into_iter().filter(|other| id.is_none_or(|id| id == *other)) {
+                let meant: Vec<u32> = match id {
+                    Some(id) => spec_of(*id).map(|_| *id).into_iter().collect(),
+                    None => {
+                        let all = self.tables().objects().groups().map(|group| group.id);
+                        all.filter(|id| owner.owns(Named::Group(*id))).collect()
+                    }
+                };
+                for id in meant {
                     self.remove_flows_naming(Named::Group(id));
                     let old = self.objects().set_group(id, None);
                     self.retire(old.iter().flat_map(|old| old.all_stats()));
@@ -177,8 +253,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Changes meters, or nothing if it is refused.
-    pub fn apply_meter(&mut self, change: &MeterMod) -> Result<(), ObjectError> {
+    fn change_meter(&mut self, change: &MeterMod, owner: Owner) -> Result<(), ObjectError> {
+        check_owner(owner, change.named().map(Named::Meter))?;
         let has = |id: u32| self.tables().objects().meters().get(id).is_some();
         match change {
             MeterMod::Add(spec) if has(spec.id) => Err(ObjectError::MeterExists(spec.id)),
@@ -192,9 +268,14 @@ impl Batch<'_> {
                 Ok(())
             }
             MeterMod::Delete(id) => {
-                let all: Vec<u32> =
-                    self.tables().objects().meters().iter().map(|meter| meter.spec.id).collect();
-                for id in all.into_iter().filter(|other| id.is_none_or(|id| id == *other)) {
+                let meant: Vec<u32> = match id {
+                    Some(id) => has(*id).then_some(*id).into_iter().collect(),
+                    None => {
+                        let all = self.tables().objects().meters().iter().map(|meter| meter.spec.id);
+                        all.filter(|id| owner.owns(Named::Meter(*id))).collect()
+                    }
+                };
+                for id in meant {
                     self.remove_flows_naming(Named::Meter(id));
                     self.objects().set_meter(id, None);
                 }

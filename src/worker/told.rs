@@ -1,13 +1,19 @@
 //! What packets make a worker tell the control thread: each thing once in a while, by a bounded ring.
+//!
+//! No port can fill the ring. A quarter of it is kept for ports of which nothing is in it; of the rest a port may
+//! have as much as a quarter of what is free. So however many ports tell without measure, the next one finds room.
+//! Logs may have half of that, half of the ring in all, and nothing of what is kept, so that they leave room for what
+//! is learned.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use arrayvec::ArrayVec;
 use foldhash::fast::FixedState;
 use rtrb::Producer;
 
-use super::counters::Account;
-use super::mailbox::{TOLD_BYTES, Told};
+use super::counters::{Account, MAX_SLOTS};
+use super::mailbox::{TOLD, TOLD_BYTES, Told};
 use crate::action::intent::Intent;
 use crate::packet::{Packet, PacketMeta};
 
@@ -21,12 +27,72 @@ pub struct Recent {
     /// By hash: the rest of it, and when it was told.
     told: Box<[(u64, u64)]>,
     hasher: FixedState,
+    shares: Shares,
+}
+
+/// Who has how much of the ring.
+struct Shares {
+    /// Whose things are in it, oldest first: the port's slot, and whether it is a log.
+    things: VecDeque<(u16, bool)>,
+    /// By slot of the port: how many are learned, how many are logs.
+    of_port: Box<[[u16; 2]]>,
+    logs: usize,
+    /// Ports of which something learned is in it.
+    present: usize,
+}
+
+impl Shares {
+    fn new() -> Self {
+        Self {
+            things: VecDeque::with_capacity(TOLD),
+            of_port: (0..MAX_SLOTS).map(|_| [0; 2]).collect(),
+            logs: 0,
+            present: 0,
+        }
+    }
+
+    fn count(&mut self, slot: u16, is_log: bool) -> Option<&mut u16> {
+        self.of_port.get_mut(usize::from(slot))?.get_mut(usize::from(is_log))
+    }
+
+    /// So many of the ring's places are free. Whether a port may put something in; then it is counted.
+    fn take(&mut self, slot: u16, is_log: bool, free: usize, places: usize) -> bool {
+        // What was in front has been fetched.
+        while self.things.len() > places - free.min(places)
+            && let Some((slot, is_log)) = self.things.pop_front()
+        {
+            let Some(count) = self.count(slot, is_log) else { continue };
+            *count -= 1;
+            let is_gone = *count == 0;
+            self.logs -= usize::from(is_log);
+            self.present -= usize::from(is_gone && !is_log);
+        }
+        let kept = (places / 4).saturating_sub(self.present);
+        let open = free.saturating_sub(kept);
+        let Some(count) = self.count(slot, is_log).copied().map(usize::from) else { return false };
+        let has_room = match is_log {
+            true => open > 0 && count <= open / 8 && self.logs < places.div_ceil(2),
+            false => free > 0 && (count == 0 || (open > 0 && count <= open / 4)),
+        };
+        if !has_room || self.things.len() == TOLD {
+            return false;
+        }
+        self.count(slot, is_log).into_iter().for_each(|count| *count += 1);
+        self.logs += usize::from(is_log);
+        self.present += usize::from(count == 0 && !is_log);
+        self.things.push_back((slot, is_log));
+        true
+    }
 }
 
 impl Recent {
     /// Nothing yet.
     pub fn new(seed: u64) -> Self {
-        Self { told: (0..RECENT).map(|_| (0, 0)).collect(), hasher: FixedState::with_seed(seed) }
+        Self {
+            told: (0..RECENT).map(|_| (0, 0)).collect(),
+            hasher: FixedState::with_seed(seed),
+            shares: Shares::new(),
+        }
     }
 
     /// Whether a thing is new; then it is not for a while.
@@ -58,6 +124,10 @@ pub fn tell<P: Packet>(
     };
     if !is_new {
         return account.intents_suppressed.add(1);
+    }
+    let (free, places) = (ring.slots(), ring.buffer().capacity());
+    if !recent.shares.take(meta.in_ref.slot, is_log, free, places) {
+        return account.intents_lost.add(1);
     }
     let mut data = ArrayVec::new();
     if is_log {
@@ -94,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_thing_is_told_once_in_a_while_and_a_full_ring_is_counted() {
-        let (mut to, mut from) = RingBuffer::new(2);
+        let (mut to, mut from) = RingBuffer::new(1);
         let (mut recent, account) = (Recent::new(1), Account::default());
         let mut tell = |intent, byte: u8, now_ms| {
             let (packet, meta) =
@@ -108,8 +178,83 @@ mod tests {
         let log = Intent::Log { table: 0, cookie: 1, verdict: None, severity: Severity::Info, meter: None };
         [1, 1, 2].into_iter().for_each(|byte| tell(log, byte, 0));
         let counts = [&account.intents, &account.intents_suppressed, &account.intents_lost].map(|c| c.get());
-        assert_eq!(counts, [2, 100, 2], "logs of two flows found the ring full");
-        assert_eq!(from.pop().unwrap().intent, learned);
-        assert!(from.pop().unwrap().data.is_empty());
+        assert_eq!(counts, [1, 100, 3], "logs of two flows found the ring full");
+        let first = from.pop().unwrap();
+        assert_eq!((first.intent, first.data.len()), (learned, 0));
+    }
+
+    /// Shares of a ring of this size, and what is in it.
+    struct Lab {
+        shares: Shares,
+        ring: VecDeque<(u16, bool)>,
+        places: usize,
+    }
+
+    impl Lab {
+        fn new(places: usize) -> Self {
+            Self { shares: Shares::new(), ring: VecDeque::new(), places }
+        }
+
+        fn tell(&mut self, slot: u16, is_log: bool) -> bool {
+            let taken = self.shares.take(slot, is_log, self.places - self.ring.len(), self.places);
+            self.ring.extend(taken.then_some((slot, is_log)));
+            taken
+        }
+
+        fn has(&self, what: impl Fn(&(u16, bool)) -> bool) -> usize {
+            self.ring.iter().filter(|thing| what(thing)).count()
+        }
+    }
+
+    #[test]
+    fn one_port_has_a_share_of_the_ring_and_logs_leave_room_for_what_is_learned() {
+        let mut lab = Lab::new(TOLD);
+        (0..5000).for_each(|_| _ = lab.tell(3, true));
+        (0..5000).for_each(|_| _ = lab.tell(3, false));
+        let (logs, learned) = (lab.has(|thing| thing.1), lab.has(|thing| !thing.1));
+        assert!((75..95).contains(&logs) && (130..150).contains(&learned), "{logs} logs, {learned} learned");
+        for slot in 4..60 {
+            (0..5000).for_each(|_| _ = lab.tell(slot, true));
+        }
+        assert!(lab.has(|thing| thing.1) <= TOLD / 2);
+        assert!(lab.tell(200, false), "another port finds room");
+        // The other side fetches all of it.
+        lab.ring.clear();
+        assert!(lab.tell(3, false) && lab.tell(3, true));
+    }
+
+    #[test]
+    fn however_many_ports_tell_without_measure_the_next_one_finds_room() {
+        let mut lab = Lab::new(TOLD);
+        for slot in 0..MAX_SLOTS as u16 {
+            (0..TOLD).for_each(|_| _ = lab.tell(slot, true));
+            assert!(lab.tell(slot, false), "port {slot}");
+            (0..TOLD).for_each(|_| _ = lab.tell(slot, false));
+        }
+        assert!(lab.ring.len() > TOLD * 9 / 10, "and the ring is used: {}", lab.ring.len());
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_in_the_ring() {
+        let (mut lab, mut random) = (Lab::new(64), 1u64);
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let (slot, is_log) = ((random >> 40) as u16 % 12, random >> 50 & 1 == 1);
+            if random >> 60 == 0 {
+                let fetched = (random >> 33) as usize % (lab.ring.len() + 1);
+                lab.ring.drain(..fetched);
+            }
+            lab.tell(slot, is_log);
+            assert!(lab.ring.len() <= lab.places);
+            for slot in 0..12 {
+                let [learned, logs] = lab.shares.of_port[usize::from(slot)].map(usize::from);
+                if lab.shares.things.len() == lab.ring.len() {
+                    assert_eq!(
+                        (learned, logs),
+                        (lab.has(|t| *t == (slot, false)), lab.has(|t| *t == (slot, true)))
+                    );
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Two kernels talk to each other through the switch over af_packet: ping, TCP, UDP, IPv4, IPv6.
 
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,11 +71,16 @@ fn unicast_by_address_and_flood() {
 
 /// Runs iperf3 from the first machine to the second and gives its report.
 pub fn iperf(from: &Host, to: &Host, words: &[&str]) -> Value {
+    iperf_at(from, to, to.ip.into(), words)
+}
+
+/// The same, to a certain address of the other.
+pub fn iperf_at(from: &Host, to: &Host, target: IpAddr, words: &[&str]) -> Value {
     let mut server = to.spawn(&["iperf3", "--server", "--one-off"], Stdio::null());
     wait_for("iperf3 listens", SOON, || {
         to.ok(&["ss", "-Hltn", "sport = :5201"]).contains("5201").then_some(())
     });
-    let target = to.ip.to_string();
+    let target = target.to_string();
     let reply =
         from.run(&[&["iperf3", "--json", "--client", &target], words].concat(), Duration::from_secs(60));
     // One-off: it ends by itself, unless no client came.

@@ -130,7 +130,7 @@ impl fmt::Display for Stats {
             ("of them never fetched", self.packet_ins_lost),
             ("things told the control thread", self.totals.intents),
             ("of them again within a moment, not told", self.totals.intents_suppressed),
-            ("things not told, the ring was full", self.totals.intents_lost),
+            ("things not told, no room for the port", self.totals.intents_lost),
             ("shared transmit queue found taken", self.totals.tx_contention),
             ("transmits tried again", self.totals.tx_retries),
         ];

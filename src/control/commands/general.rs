@@ -6,8 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{COMMANDS, Outcome, done};
+use crate::control::chassis::Extent;
 use crate::control::format::{columns, count, duration, link};
-use crate::control::switch::Switch;
+use crate::control::switch::{State, Switch};
 use crate::datapath::{PortCounters, PortStatus, Totals};
 
 #[derive(Serialize)]
@@ -80,10 +81,63 @@ struct Show {
     ports: Vec<ShownPort>,
     /// Flows by table.
     flows: BTreeMap<u8, u64>,
+    /// What this switch is of logical networks; none where there are no rows.
+    logical: Option<Networks>,
     totals: Totals,
     imbalance: i64,
     #[serde(skip)]
     uptime: String,
+}
+
+/// What a switch is of logical networks.
+#[derive(Serialize)]
+struct Networks {
+    /// The name of the chassis.
+    chassis: Option<String>,
+    /// Whether the rows know a chassis of that name.
+    known: bool,
+    /// Rows that are loaded.
+    rows: usize,
+    /// Ports of the switch that are logical ports.
+    bound: usize,
+    /// Flows that rows became.
+    flows: usize,
+    /// Rows that take no part, or not wholly.
+    troubles: usize,
+}
+
+impl Networks {
+    fn of(state: &State) -> Option<Self> {
+        let logical = &state.logical;
+        let (_, rows) = logical.size();
+        let Extent { flows, bound, troubles } = state.extent();
+        let chassis = logical.chassis.clone();
+        let known = chassis.as_ref().is_some_and(|name| logical.rows.snapshot().chassis(name).is_some());
+        let networks = Self { chassis, known, rows, bound, flows, troubles: troubles.len() };
+        (rows > 0).then_some(networks)
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "logical  ")?;
+        match &self.chassis {
+            Some(name) if self.known => write!(f, "chassis {name}")?,
+            Some(name) => write!(f, "chassis {name}, which no row knows")?,
+            None => write!(f, "no chassis")?,
+        }
+        let counted = |number: usize, thing| count(number as u64, thing);
+        write!(f, ": {} loaded, ", counted(self.rows, "row"))?;
+        write!(f, "{} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
+        if self.troubles > 0 {
+            let rows = counted(self.troubles, "row");
+            write!(
+                f,
+                "\n         {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+            )?;
+        }
+        writeln!(f)
+    }
 }
 
 #[derive(Serialize)]
@@ -127,6 +181,7 @@ pub fn show(switch: &Switch, _: &[String]) -> Outcome {
             .collect(),
         ports: ports.collect(),
         flows: super::flows::counts(&state.flows.tables),
+        logical: Networks::of(&state),
         imbalance: totals.imbalance(),
         totals,
         uptime: duration(switch.uptime()),
@@ -147,7 +202,11 @@ impl fmt::Display for Show {
         }
         writeln!(f, "{}", if self.workers.is_empty() { "none" } else { "" })?;
         let flows: u64 = self.flows.values().sum();
-        writeln!(f, "flows    {} in {}\n", count(flows, "flow"), count(self.flows.len() as u64, "table"))?;
+        writeln!(f, "flows    {} in {}", count(flows, "flow"), count(self.flows.len() as u64, "table"))?;
+        if let Some(logical) = &self.logical {
+            write!(f, "{logical}")?;
+        }
+        writeln!(f)?;
 
         if self.ports.is_empty() {
             writeln!(f, "no ports; add one with port/add")?;

@@ -35,6 +35,8 @@ use std::rc::Rc;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::changes::ChangeError;
+use super::chassis::NotLowered;
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
 use super::logical::Waiting;
@@ -130,6 +132,9 @@ pub enum CommandError {
     /// The packet path refuses.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Rows did not become flows.
+    #[error(transparent)]
+    NotLowered(#[from] NotLowered),
     /// A flow is refused; the text shows where.
     #[error(transparent)]
     Flow(#[from] FlowRefusal),
@@ -156,6 +161,15 @@ pub enum CommandError {
 
 /// What a handler gives.
 pub type Outcome = Result<Box<dyn Answer>, CommandError>;
+impl From<ChangeError> for CommandError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Port(error) => error.into(),
+            ChangeError::NotLowered(error) => error.into(),
+        }
+    }
+}
+
 /// What a handler gives that has to wait.
 type Pending = Pin<Box<dyn Future<Output = Outcome>>>;
 /// What a handler gives that has to wait and writes its answer itself.
@@ -248,7 +262,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: WORDS, run: Run::Aside(sbctl::list), help: "print Southbound rows" },
     Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
     Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::show), help: "chassis, their tunnels and their ports" },
-    Command { name: "sbctl/troubles", usage: "", min: 0, max: 0, run: Run::Now(sbctl::troubles), help: "rows that cannot be executed, or not wholly, and why" },
+    Command { name: "sbctl/troubles", usage: "", min: 0, max: 0, run: Run::Later(sbctl::troubles), help: "rows that cannot be executed, or not wholly, and why" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },

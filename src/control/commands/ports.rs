@@ -38,10 +38,7 @@ pub fn add(switch: Rc<Switch>, args: Vec<String>) -> Pending {
             })
         });
         let spec = PortSpec::from_pairs(name, pairs.collect::<Result<Vec<_>, _>>()?)?;
-        let (number, mut published) = changes::add_port(&switch, &spec).await?;
-        if spec.iface_id.is_some() {
-            published = switch.follow().await;
-        }
+        let (number, published) = changes::add_port(&switch, &spec).await?;
         done(Added { number, published })
     })
 }
@@ -50,9 +47,7 @@ pub fn del(switch: Rc<Switch>, args: Vec<String>) -> Pending {
     Box::pin(async move {
         let [port] = &args[..] else { return Err(CommandError::TooFew("port/del", 1)) };
         let number = port_arg(&switch.state(), port)?;
-        let published = changes::del_port(&switch, number).await?;
-        switch.follow().await;
-        done(published)
+        done(changes::del_port(&switch, number).await?)
     })
 }
 
@@ -124,6 +119,7 @@ impl Set {
         }
         if let Some(iface_id) = &self.iface_id {
             state.datapath.set_iface_id(number, iface_id.clone())?;
+            state.logical.bound.set(number, iface_id.clone());
             tracing::info!(%number, ?iface_id, "logical port changed");
         }
         Ok(())
@@ -170,6 +166,8 @@ pub fn set_mtu(switch: &Switch, args: &[String]) -> Outcome {
 pub fn set(switch: Rc<Switch>, args: Vec<String>) -> Pending {
     Box::pin(async move {
         let [port, pairs @ ..] = &args[..] else { return Err(CommandError::TooFew("port/set", 2)) };
+        // So that no other command sees a port that is a logical port already, and the flows not yet.
+        let _turn = switch.turn().await;
         let mut set = {
             let mut state = switch.state_mut();
             let set = Set::read(port_arg(&state, port)?, pairs)?;
@@ -177,7 +175,7 @@ pub fn set(switch: Rc<Switch>, args: Vec<String>) -> Pending {
             set
         };
         if set.iface_id.is_some() {
-            set.published = Some(switch.follow().await);
+            set.published = Some(switch.follow().await?);
         }
         done(set)
     })

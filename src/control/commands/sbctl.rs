@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, Session, done};
 use crate::control::chassis::Extent;
-use crate::control::logical::{TooLate, Upload};
+use crate::control::learning::{MAX_LEARNED, OF_PORT};
+use crate::control::logical::{Logical, TooLate, Upload};
 use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
-use crate::logical::rows::{NoRows, Store, Transaction};
+use crate::logical::rows::{NoRows, Store, Table};
 
 #[derive(Serialize)]
 struct Received {
@@ -94,27 +95,58 @@ struct Troubles(Vec<ShownTrouble>);
 #[derive(Serialize)]
 struct ShownTrouble {
     table: &'static str,
-    uuid: String,
+    /// None for what no row is to blame for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
     sentence: String,
 }
 
 impl fmt::Display for Troubles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut troubles = self.0.iter();
-        troubles
-            .try_for_each(|ShownTrouble { table, uuid, sentence }| writeln!(f, "{table} {uuid}: {sentence}"))
+        self.0.iter().try_for_each(|ShownTrouble { table, uuid, sentence }| match uuid {
+            Some(uuid) => writeln!(f, "{table} {uuid}: {sentence}"),
+            None => writeln!(f, "{table}: {sentence}"),
+        })
     }
 }
 
-pub fn troubles(switch: &Switch, _: &[String]) -> Outcome {
-    let state = switch.state();
-    let troubles = state.logical.following.as_ref().map(|following| following.extent().troubles);
-    let shown = troubles.unwrap_or_default().into_iter().map(|trouble| ShownTrouble {
-        table: trouble.table.def().name,
-        uuid: trouble.uuid.to_string(),
-        sentence: trouble.sentence,
-    });
-    done(Troubles(shown.collect()))
+pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        // Rows that are being made flows have their troubles afterwards.
+        let _turn = switch.following_turn().await;
+        let state = switch.state();
+        let chassis = state.logical.chassis.as_ref();
+        let unknown = chassis.filter(|name| state.logical.rows.snapshot().chassis(name).is_none());
+        let unknown = unknown.map(|name| ShownTrouble {
+            table: Table::Chassis.def().name,
+            uuid: None,
+            sentence: format!("no row has the name \"{name}\" of this chassis, so it can claim no port"),
+        });
+        let shown = state.extent().troubles.into_iter().map(|trouble| ShownTrouble {
+            table: trouble.table.def().name,
+            uuid: Some(trouble.uuid.to_string()),
+            sentence: trouble.sentence,
+        });
+        let Logical { not_learned, logs, .. } = &state.logical;
+        let full = format!("since a datapath has at most {MAX_LEARNED} and a port {OF_PORT}");
+        let counts = [
+            (Table::MacBinding, not_learned.neighbours, "neighbours were not learned", &*full),
+            (Table::Fdb, not_learned.addresses, "addresses were not learned", &*full),
+            (
+                Table::LogicalFlow,
+                logs.unwritten,
+                "logs were not written",
+                "since there were too many at once",
+            ),
+        ];
+        let counted = counts.into_iter().filter(|(_, count, ..)| *count > 0);
+        let counted = counted.map(|(table, count, what, why)| ShownTrouble {
+            table: table.def().name,
+            uuid: None,
+            sentence: format!("{count} {what}, {why}"),
+        });
+        done(Troubles(unknown.into_iter().chain(counted).chain(shown).collect()))
+    })
 }
 
 /// `sbctl/load [--chassis=NAME] [--part] TEXT`: what comes with `--part` is kept until the rest comes without.
@@ -175,35 +207,27 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         let Upload { text, turn } = upload;
         (dump::read_whole(&text), turn)
     });
-    let (dump, mut turn) = read.await?;
+    let (dump, turn) = read.await?;
     let dump = dump.map_err(|bad| CommandError::Argument(bad.to_string()))?;
-    let (lacks, mut rows) = (dump.lacks(), dump.rows);
-    let (changed, old) = loop {
-        let draft = switch.state().logical.rows.draft();
-        let prepared = tokio::task::spawn_blocking(move || {
-            let transaction = Transaction::replacing(draft.base(), rows.iter().cloned());
-            (draft.prepare(transaction), draft, rows, turn)
-        });
-        let (prepared, draft, same_rows, same_turn) = prepared.await?;
-        (rows, turn) = (same_rows, same_turn);
-        let prepared = prepared
-            .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
+    let (lacks, rows) = (dump.lacks(), dump.rows);
+    let draft = switch.state().logical.rows.draft();
+    let prepared = tokio::task::spawn_blocking(move || (draft.replace(rows), draft, turn));
+    let (prepared, draft, turn) = prepared.await?;
+    let prepared = prepared
+        .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
+    let (changed, old) = {
         let logical = &mut switch.state_mut().logical;
-        // None if something was committed meanwhile: the same again, on what there is now.
-        if let Some(changed) = logical.rows.adopt(prepared) {
-            break (changed, (draft, logical.forget(), rows));
-        }
+        logical.chassis.clone_from(&chassis);
+        (logical.rows.adopt(prepared), (draft, logical.forget()))
     };
     tokio::task::spawn_blocking(move || drop(old));
-    switch.state_mut().logical.chassis = chassis.clone();
     drop(turn);
-    let published = switch.follow().await;
-    let logical = &switch.state().logical;
-    let (tables, rows) = logical.size();
-    let known = |name: &String| logical.rows.snapshot().chassis(name).is_some();
+    let published = switch.follow().await?;
+    let state = switch.state();
+    let (tables, rows) = state.logical.size();
+    let known = |name: &String| state.logical.rows.snapshot().chassis(name).is_some();
     let chassis_known = chassis.as_ref().is_some_and(known);
-    let extent = logical.following.as_ref().map(|following| following.extent()).unwrap_or_default();
-    let Extent { flows, bound, troubles } = extent;
+    let Extent { flows, bound, troubles } = state.extent();
     let troubles = troubles.len();
     done(Loaded { rows, tables, changed, chassis, chassis_known, lacks, bound, flows, troubles, published })
 }

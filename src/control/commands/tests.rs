@@ -39,6 +39,11 @@ impl Bench {
         sentence.strip_suffix('\n').unwrap().to_owned()
     }
 
+    /// Another client.
+    fn another(&self) -> Self {
+        Self { switch: Rc::clone(&self.switch), handle: Rc::clone(&self.handle), session: Session::default() }
+    }
+
     /// The switch's housekeeping.
     fn tick(&self) {
         self.switch.state_mut().expire_flows();
@@ -578,9 +583,11 @@ fn exit_stops() {
     });
 }
 
+mod binding;
 mod chassis;
 mod inspection;
 mod objects;
 mod ofproto;
+mod rows;
 mod sbctl;
 mod trace;

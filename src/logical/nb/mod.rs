@@ -14,9 +14,9 @@
 //! edit.update(switch, |row: &mut LogicalSwitch| {
 //!     row.ports.insert(port);
 //! });
-//! let prepared = draft.finish(edit)?;       // the rules of the database are looked at here
-//! keep(prepared.rows());                    // what is to be written down before it is acknowledged
-//! database.adopt(prepared);                 // none if there was another commit meanwhile
+//! let changed = draft.finish(edit)?;        // the rules of the database are looked at here
+//! keep(changed.rows());                     // what is to be written down before it is acknowledged
+//! database.accept(changed);                 // none if there was another commit meanwhile
 //! ```
 
 pub mod index;
@@ -42,9 +42,11 @@ pub type Cursor = database::Cursor<Table>;
 pub type Delta = database::Delta<Table>;
 /// A Northbound row that changed.
 pub type Change = database::Change<Table>;
-/// Northbound rows to prepare a transaction on.
+/// Northbound rows to prepare others on.
 pub type Draft = database::Draft<Table>;
-/// A Northbound transaction that only has to be entered.
+/// A change of some Northbound rows that only has to be entered.
+pub type Changed = database::Changed<Table>;
+/// Northbound rows that are to take the place of all.
 pub type Prepared = database::Prepared<Table>;
 
 /// All that a dump of the Northbound database holds.

@@ -464,16 +464,21 @@ fn a_switch_keeps_its_ports_and_a_group_only_names_them() {
         row.ports.insert(port);
     }));
     assert!(!edit.update(Uuid(0), |_: &mut LogicalSwitch| ()));
-    let prepared = draft.finish(edit).unwrap();
-    assert_eq!(database.adopt(prepared), Some(3));
+    let late = database.draft();
+    let changed = draft.finish(edit).unwrap();
+    assert_eq!(database.accept(changed), Some(3));
+    let mut twin = late.edit();
+    twin.insert(AddressSet::default());
+    let changed = late.finish(twin).unwrap();
+    assert_eq!(database.accept(changed), None, "there was another commit");
     assert_eq!(database.snapshot().switch_of(port).unwrap().0, switch);
 
     let draft = database.draft();
     let mut edit = draft.edit();
     edit.delete(Table::LogicalSwitch, switch);
     assert!(edit.rows().switch_port("p").is_some(), "until the end");
-    let prepared = draft.finish(edit).unwrap();
-    let changed: Vec<_> = prepared.rows().map(|(table, uuid, row)| (table, uuid, row.is_some())).collect();
+    let finished = draft.finish(edit).unwrap();
+    let changed: Vec<_> = finished.rows().map(|(table, uuid, row)| (table, uuid, row.is_some())).collect();
     assert_eq!(
         changed,
         [
@@ -482,6 +487,6 @@ fn a_switch_keeps_its_ports_and_a_group_only_names_them() {
             (Table::PortGroup, group, true)
         ]
     );
-    database.adopt(prepared).unwrap();
+    database.accept(finished).unwrap();
     assert!(database.snapshot().port_group("g").unwrap().1.ports.is_empty());
 }

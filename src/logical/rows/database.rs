@@ -56,28 +56,31 @@ pub struct Database<S: Schema> {
     commits: u64,
 }
 
-/// A snapshot to prepare a transaction on.
+/// A snapshot to prepare other rows on.
 pub struct Draft<S: Schema> {
     base: Store<S>,
     version: u64,
 }
 
-/// A transaction that only has to be entered.
+/// Rows that are to take the place of all rows, and only have to be entered.
 pub struct Prepared<S: Schema> {
+    next: Store<S>,
+    /// Where they differ from the draft.
+    touched: Vec<(S, Uuid)>,
+    version: u64,
+}
+
+/// A change of some rows that keeps the rules, and only has to be entered.
+pub struct Changed<S: Schema> {
     next: Store<S>,
     touched: Vec<(S, Uuid)>,
     version: u64,
 }
 
 impl<S: Schema> Draft<S> {
-    /// The snapshot.
-    pub fn base(&self) -> &Store<S> {
-        &self.base
-    }
-
-    /// Does all the work of a transaction but entering it.
-    pub fn prepare(&self, transaction: Transaction<S>) -> Result<Prepared<S>, Refusal> {
-        let (next, touched) = self.base.apply(transaction)?;
+    /// Does all the work of putting these rows in the place of all rows but entering them.
+    pub fn replace(&self, rows: impl IntoIterator<Item = (Uuid, S::AnyRow)>) -> Result<Prepared<S>, Refusal> {
+        let (next, touched) = self.base.apply(Transaction::replacing(&self.base, rows))?;
         Ok(Prepared { next, touched, version: self.version })
     }
 
@@ -86,21 +89,21 @@ impl<S: Schema> Draft<S> {
         Edit::on(&self.base)
     }
 
-    /// The same as [`prepare`](Self::prepare) of what was done to its rows.
-    pub fn finish(&self, edit: Edit<S>) -> Result<Prepared<S>, Refusal> {
+    /// Does all the work of what was done on [`edit`](Self::edit) but entering it.
+    pub fn finish(&self, edit: Edit<S>) -> Result<Changed<S>, Refusal> {
         let (next, touched) = edit.finish()?;
-        Ok(Prepared { next, touched, version: self.version })
+        Ok(Changed { next, touched, version: self.version })
     }
 }
 
-impl<S: Schema> Prepared<S> {
+impl<S: Schema> Changed<S> {
     /// The rows as they will be.
     pub fn after(&self) -> &Store<S> {
         &self.next
     }
 
-    /// The rows that change, and what they will be, none for those that go: all that must be kept of the transaction to
-    /// do it again.
+    /// The rows that change, and what they will be, none for those that go: all that must be kept of the change to do it
+    /// again.
     pub fn rows(&self) -> impl Iterator<Item = (S, Uuid, Option<&S::AnyRow>)> {
         self.touched.iter().map(|(table, uuid)| (*table, *uuid, self.next.row(*table, *uuid)))
     }
@@ -141,15 +144,33 @@ impl<S: Schema> Database<S> {
         Ok(self.enter(next, touched))
     }
 
-    /// What a large transaction may be prepared on elsewhere, while this is read and changed.
+    /// What other rows may be prepared on elsewhere, while this is read and changed.
     pub fn draft(&self) -> Draft<S> {
         Draft { base: self.now.clone(), version: self.commits }
     }
 
-    /// Does what was prepared and says how many rows it changed; none if there was a commit since the draft was made, so
-    /// that it is to be prepared again.
-    pub fn adopt(&mut self, prepared: Prepared<S>) -> Option<usize> {
-        let Prepared { next, touched, version } = prepared;
+    /// Puts the rows that were prepared in the place of all rows and says how many changed. Since they say all, it does
+    /// not matter what was committed after the draft was made: it is gone as what was there before is.
+    pub fn adopt(&mut self, prepared: Prepared<S>) -> usize {
+        let Prepared { next, mut touched, version } = prepared;
+        if version < self.commits {
+            let meanwhile: BTreeSet<(S, Uuid)> = match self.since(version) {
+                Some(commits) => commits.flatten().copied().collect(),
+                None => {
+                    [&self.now, &next].into_iter().flat_map(names).chain(touched.iter().copied()).collect()
+                }
+            };
+            touched.retain(|name| !meanwhile.contains(name));
+            let differs = |(table, uuid): &(S, Uuid)| self.now.row(*table, *uuid) != next.row(*table, *uuid);
+            touched.extend(meanwhile.into_iter().filter(differs));
+        }
+        self.enter(next, touched)
+    }
+
+    /// Does a change that was finished and says how many rows it changed; none if there was a commit since its draft was
+    /// made, so that it is to be done again on what there is now.
+    pub fn accept(&mut self, changed: Changed<S>) -> Option<usize> {
+        let Changed { next, touched, version } = changed;
         (version == self.commits).then(|| self.enter(next, touched))
     }
 
@@ -182,9 +203,9 @@ impl<S: Schema> Database<S> {
         Cursor { seen: Store::default(), commits: 0 }
     }
 
-    /// The commits that a subscriber has not seen, if the log has them all.
-    fn behind(&self, cursor: &Cursor<S>) -> Option<impl Iterator<Item = &Vec<(S, Uuid)>>> {
-        let missed = usize::try_from(self.commits.saturating_sub(cursor.commits)).ok()?;
+    /// The commits after a version, if the log has them all.
+    fn since(&self, version: u64) -> Option<impl Iterator<Item = &Vec<(S, Uuid)>>> {
+        let missed = usize::try_from(self.commits.saturating_sub(version)).ok()?;
         Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
     }
 }
@@ -197,7 +218,7 @@ impl<S: Schema> Cursor<S> {
 
     /// What changed since the last look, and the subscriber has seen it.
     pub fn poll(&mut self, database: &Database<S>) -> Delta<S> {
-        let names: BTreeSet<(S, Uuid)> = match database.behind(self) {
+        let names: BTreeSet<(S, Uuid)> = match database.since(self.commits) {
             Some(commits) => commits.flatten().copied().collect(),
             None => [&self.seen, &database.now].into_iter().flat_map(names).collect(),
         };

@@ -52,9 +52,11 @@ pub type Cursor = database::Cursor<Table>;
 pub type Delta = database::Delta<Table>;
 /// A Southbound row that changed.
 pub type Change = database::Change<Table>;
-/// Southbound rows to prepare a transaction on.
+/// Southbound rows to prepare others on.
 pub type Draft = database::Draft<Table>;
-/// A Southbound transaction that only has to be entered.
+/// A change of some Southbound rows that only has to be entered.
+pub type Changed = database::Changed<Table>;
+/// Southbound rows that are to take the place of all.
 pub type Prepared = database::Prepared<Table>;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::index::{FIRST, Index, LAST};
 use super::schema::{NameColumn, Schema};
 use super::store::text;
 use super::tables::{
-    AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
+    AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter,
     MulticastGroup, PortBinding, PortGroup, Table,
 };
 use super::uuid::Uuid;
@@ -194,6 +194,11 @@ impl Store {
 
     /// The chassis of a name.
     pub fn chassis(&self, name: &str) -> Option<(Uuid, &Arc<Chassis>)> {
+        self.by_unique(0, vec![text(name)])
+    }
+
+    /// The meter of a name.
+    pub fn meter(&self, name: &str) -> Option<(Uuid, &Arc<Meter>)> {
         self.by_unique(0, vec![text(name)])
     }
 

@@ -7,7 +7,9 @@ use super::tables::{
     Chassis, DatapathBinding, Fdb, IpMulticast, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup,
     PortBinding, SbGlobal,
 };
-use super::testing::{check_declaration, follow, history, reasons, replace_all};
+use super::testing::{
+    changes, check_declaration, follow, history, reasons, replace_all, rows_of, transaction,
+};
 use super::*;
 use crate::packet::Mac;
 
@@ -78,6 +80,33 @@ proptest! {
     #[test]
     fn replacing_all_rows_names_only_what_differs(history in history()) {
         replace_all(&history, check_questions)?;
+    }
+
+    #[test]
+    fn rows_prepared_elsewhere_win_over_what_was_committed_meanwhile(
+        history in history(), most in 0usize..20, drafted in any::<prop::sample::Index>(),
+        target in any::<prop::sample::Index>(),
+    ) {
+        let mut stores = vec![Store::default()];
+        let mut database = Database::with_log(most);
+        let mut draft = database.draft();
+        let drafted = drafted.index(history.len() + 1);
+        for (number, ops) in history.iter().enumerate() {
+            if number == drafted {
+                draft = database.draft();
+            }
+            if database.commit(transaction(ops)).is_ok() {
+                stores.push(database.snapshot().clone());
+            }
+        }
+        let target = rows_of(target.get(&stores));
+        let (mut cursor, before) = (database.subscribe(), rows_of(database.snapshot()));
+        let rows = target.iter().map(|((_, uuid), row)| (*uuid, row.clone()));
+        let expected = changes(&before, &target);
+        prop_assert_eq!(database.adopt(draft.replace(rows).unwrap()), expected.len());
+        prop_assert_eq!(cursor.poll(&database).changes, expected);
+        prop_assert_eq!(&rows_of(database.snapshot()), &target);
+        check_questions(database.snapshot());
     }
 }
 

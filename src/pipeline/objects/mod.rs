@@ -5,6 +5,8 @@
 //!   them elsewhere (a bucket, a frozen context) may find nothing.
 //! - A changed group or meter is a new object; whatever a translation found of the old one, it recorded that it depends
 //!   on it.
+//! - Numbers from [`LOWERED_GROUPS`] and [`LOWERED_METERS`] on belong to the rows of logical networks, all below to whoever
+//!   writes flows by hand.
 
 pub mod group;
 pub mod meter;
@@ -12,6 +14,7 @@ pub mod meter;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
@@ -19,7 +22,35 @@ use rpds::RedBlackTreeMapSync;
 use super::changes::Slot;
 use crate::action::Action;
 pub use group::Group;
+use group::MAX_GROUP;
+use meter::MAX_METER;
 pub use meter::{Meter, Meters};
+
+/// The first group that rows of logical networks may have; all from there on are theirs.
+pub const LOWERED_GROUPS: u32 = 0x1000_0000;
+/// The first meter that rows of logical networks may have; all from there on are theirs.
+pub const LOWERED_METERS: u32 = 0x2_0000;
+
+/// Whose groups and meters a change is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// Those of whoever writes flows by hand.
+    User,
+    /// Those that rows of logical networks ask for.
+    Rows,
+}
+
+impl Owner {
+    /// Whether it owns what has that number.
+    pub(super) fn owns(self, named: Named) -> bool {
+        match (self, named) {
+            (Owner::User, Named::Group(id)) => id < LOWERED_GROUPS,
+            (Owner::User, Named::Meter(id)) => id < LOWERED_METERS,
+            (Owner::Rows, Named::Group(id)) => (LOWERED_GROUPS..=MAX_GROUP).contains(&id),
+            (Owner::Rows, Named::Meter(id)) => (LOWERED_METERS..=MAX_METER).contains(&id),
+        }
+    }
+}
 
 /// Something that actions name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,6 +59,15 @@ pub enum Named {
     Group(u32),
     /// A meter.
     Meter(u32),
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Group(id) => write!(f, "group {id}"),
+            Named::Meter(id) => write!(f, "meter {id}"),
+        }
+    }
 }
 
 impl Named {

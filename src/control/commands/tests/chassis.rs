@@ -2,25 +2,27 @@
 
 use super::*;
 use crate::action::intent::{Intent, Neighbour};
-use crate::control::learning::{self, MAX_LEARNED};
+use crate::control::learning::{self, MAX_LEARNED, OF_PORT};
 use crate::datapath::Told;
+use crate::logical::rows::tables::{MacBinding, StaticMacBinding};
+use crate::logical::rows::{Transaction, Uuid};
 use crate::packet::{Mac, PortNo};
 
 /// The seed topology: network1 has key 1, network2 2, router1 3; router1-net2 is port 2 of the router.
-fn rows() -> String {
+pub fn rows() -> String {
     let path = format!("{}/tests/data/ovn/s4-dual/sb-dump.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 impl Bench {
     /// Chassis (or none) and `up` of a logical port.
-    async fn claim(&mut self, port: &str) -> (bool, String) {
+    pub async fn claim(&mut self, port: &str) -> (bool, String) {
         let chassis = self.ok("sbctl/get", &["Port_Binding", port, "chassis"]).await;
         let up = self.ok("sbctl/get", &["Port_Binding", port, "up"]).await;
         (chassis != "[]\n", up.trim_end().to_owned())
     }
 
-    fn flows(&self) -> usize {
+    pub fn flows(&self) -> usize {
         self.handle.borrow().tables.list(&Default::default()).len()
     }
 
@@ -161,6 +163,61 @@ fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
     Intent::Neighbour(Neighbour { datapath: 3, port, ip }, Mac::from_u64(mac))
 }
 
+/// How many neighbours were told to those who wait for them. Each has to be told just before the tables are published
+/// that know it.
+fn told_of(events: &[String]) -> usize {
+    let is_told = |event: &&String| event.starts_with("learned");
+    for (event, next) in events.iter().zip(&events[1..]) {
+        assert!(!is_told(&event) || is_told(&next) || next == "tables", "{events:?}");
+    }
+    assert!(!events.last().is_some_and(|last| is_told(&last)), "{events:?}");
+    events.iter().filter(is_told).count()
+}
+
+#[test]
+fn who_waits_for_a_neighbour_is_told_with_the_tables_that_know_it() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        // Something else is published between that a neighbour is learned and that it is in the tables.
+        let switch = Rc::clone(&bench.switch);
+        let turn = switch.following_turn().await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        bench.tell([neighbour("192.168.1.99", 2, 0x0200_0000_0099)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
+        bench.ok("ofctl/add-flow", &["table=200,actions=drop"]).await;
+        assert_eq!(told_of(&bench.handle.borrow().events), 0, "nothing knows it yet");
+        drop(turn);
+        while told_of(&bench.handle.borrow().events) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        learning.abort();
+        // What is loaded is known as well; what stays as it is is no news, nor what is of a datapath that is not here.
+        let store = bench.switch.state().logical.rows.snapshot().clone();
+        let told = |bench: &Bench| told_of(&bench.handle.borrow().events);
+        let (datapath, _) = store.datapath_by_key(3).unwrap();
+        let mut known = Transaction::new();
+        let logical_port = "router1-net2".to_owned();
+        for (n, datapath) in [(1, datapath), (2, datapath), (3, store.datapath_by_key(1).unwrap().0)] {
+            let (ip, mac) = (format!("192.168.1.{}", 50 + n), "02:00:00:00:00:01".to_owned());
+            let row = MacBinding { datapath, ip, logical_port: logical_port.clone(), mac, timestamp: 0 };
+            known.put(Uuid(n), row);
+        }
+        let (ip, mac) = ("fd00:2::50".to_owned(), "02:00:00:00:00:02".to_owned());
+        let row = StaticMacBinding { datapath, ip, logical_port, mac, override_dynamic_mac: false };
+        known.put(Uuid(9), row);
+        bench.switch.state_mut().logical.rows.commit(known).unwrap();
+        bench.switch.follow().await.unwrap();
+        assert_eq!(told(&bench), 4);
+        let mut later = Transaction::new();
+        let row = bench.switch.state().logical.rows.snapshot().get::<MacBinding>(Uuid(1)).unwrap().clone();
+        later.put(Uuid(1), MacBinding { timestamp: 5, ..MacBinding::clone(&row) });
+        bench.switch.state_mut().logical.rows.commit(later).unwrap();
+        bench.switch.follow().await.unwrap();
+        assert_eq!(told(&bench), 4);
+    });
+}
+
 #[test]
 fn neighbours_become_rows_and_flows() {
     bench(async |mut bench| {
@@ -188,9 +245,7 @@ fn neighbours_become_rows_and_flows() {
         // How to reach each, and that it is known.
         assert_eq!(bench.flows(), flows + 4);
         let events = bench.handle.borrow().events.clone();
-        let last = events.iter().rposition(|event| event.starts_with("learned")).unwrap();
-        let published = events.iter().rposition(|event| event == "tables").unwrap();
-        assert!(last < published, "those that wait are told of the neighbour before the tables: {events:?}");
+        assert_eq!(told_of(&events), 2, "{events:?}");
         // It moves: the same row.
         let before = bench.ok("sbctl/find", &["--columns=_uuid", "MAC_Binding", "ip=192.168.1.99"]).await;
         bench.tell([neighbour("192.168.1.99", 2, 0x0200_0000_0077)]);
@@ -211,20 +266,56 @@ fn addresses_become_rows_up_to_a_number() {
         bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
         let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
         let fdb =
-            |datapath, n: u64| Intent::Fdb { datapath, port: 1, mac: Mac::from_u64(0x0200_0000_0000 + n) };
-        let many = MAX_LEARNED as u64;
-        bench.tell((0..many + 10).map(|n| fdb(1, n)));
+            |datapath, port, n: u64| Intent::Fdb { datapath, port, mac: Mac::from_u64(0x0200_0000_0000 + n) };
+        // One port cannot have all of the room; all of them together cannot have more.
+        let share = OF_PORT as u64;
+        bench.tell((0..share + 10).map(|n| fdb(1, 1, n)));
+        bench.rows_of("FDB", "mac", OF_PORT).await;
+        bench.tell((0..share - 5).map(|n| fdb(1, 2, 10_000 + n)));
+        bench.tell((0..10).map(|n| fdb(1, 3, 20_000 + n)));
         // Another datapath has room of its own.
-        bench.tell([fdb(2, 0)]);
+        bench.tell([fdb(2, 1, 0)]);
         bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
-        assert_eq!(bench.switch.state().logical.not_learned, 10);
-        // What is known may move still.
-        bench.tell([Intent::Fdb { datapath: 1, port: 2, mac: Mac::from_u64(0x0200_0000_0003) }]);
+        let not_learned = |bench: &Bench| bench.switch.state().logical.not_learned.addresses;
+        assert_eq!(not_learned(&bench), 15);
+        let said = "FDB: 15 addresses were not learned, since a datapath has at most 8192 and a port 4096\n";
+        assert!(bench.ok("sbctl/troubles", &[]).await.starts_with(said));
+        // What is known may move still, where the port has room.
+        bench.tell([fdb(1, 2, 3), fdb(1, 1, 10_003)]);
         bench.rows_of("FDB", "mac", MAX_LEARNED + 1).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let row = ["--bare", "--columns=port_key", "FDB", "dp_key=1", "mac=\"02:00:00:00:00:03\""];
         assert_eq!(bench.ok("sbctl/find", &row).await, "2\n");
-        assert_eq!(bench.switch.state().logical.not_learned, 10);
+        assert_eq!(not_learned(&bench), 16, "the first port was full");
+        // And now it is not.
+        bench.tell([fdb(1, 1, 10_003)]);
+        let row = ["--bare", "--columns=port_key", "FDB", "dp_key=1", "mac=\"02:00:00:00:27:13\""];
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if bench.ok("sbctl/find", &row).await == "1\n" {
+                learning.abort();
+                return;
+            }
+        }
+        panic!("{}", bench.ok("sbctl/find", &row).await);
+    });
+}
+
+#[test]
+fn neighbours_become_rows_up_to_a_number() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        let ip = |n: usize| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+        bench.tell((0..OF_PORT + 10).map(|n| neighbour(&ip(n), 2, 1)));
+        bench.tell([neighbour("10.9.9.9", 1, 1)]);
+        bench.rows_of("MAC_Binding", "ip", OF_PORT + 1).await;
+        assert_eq!(bench.switch.state().logical.not_learned.neighbours, 10);
+        // Rows that go leave room.
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        bench.tell([neighbour("10.0.0.1", 2, 1)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
         learning.abort();
     });
 }

@@ -117,21 +117,35 @@ fn answers_about_rows_are_made_on_other_threads() {
 }
 
 #[test]
-fn a_load_overtaken_by_a_change_is_done_again() {
-    use crate::logical::rows::{Database, Transaction, dump};
-    let mut database = Database::default();
-    let rows = dump::read(&real("sb-dump.json")).unwrap();
-    let late = database.draft();
-    let prepared = late.prepare(Transaction::replacing(late.base(), rows.iter().cloned())).unwrap();
-    assert_eq!(
-        database.commit(Transaction::replacing(database.snapshot(), rows.iter().cloned())).unwrap(),
-        500
-    );
-    assert_eq!(database.adopt(prepared), None);
-    let again = database.draft();
-    let prepared = again.prepare(Transaction::replacing(again.base(), rows.into_iter().skip(1000))).unwrap();
-    assert_eq!((database.adopt(prepared), database.version()), (Some(500), 2));
-    assert!(database.snapshot().is_empty());
+fn a_load_is_not_held_up_by_changes_meanwhile() {
+    use crate::logical::rows::tables::MacBinding;
+    use crate::logical::rows::{Transaction, Uuid, dump};
+    bench(async |mut bench| {
+        let text = real("sb-dump.json");
+        bench.ok("sbctl/load", &[&text]).await;
+        // Something is learned whenever anything else waits.
+        let switch = Rc::clone(&bench.switch);
+        let datapath = dump::read(&text).unwrap().into_iter().find_map(|(uuid, row)| {
+            (row.table() == crate::logical::rows::Table::DatapathBinding).then_some(uuid)
+        });
+        let datapath = datapath.unwrap();
+        let learning = tokio::task::spawn_local(async move {
+            for n in 0.. {
+                let mut learned = Transaction::new();
+                let ip = format!("10.9.{}.{}", n / 250 % 250, n % 250);
+                let (logical_port, mac) = ("web1".to_owned(), "02:00:00:00:00:01".to_owned());
+                learned.put(Uuid(1 + n), MacBinding { datapath, ip, logical_port, mac, timestamp: 0 });
+                // In the moment of the load the datapath may be another.
+                let _ = switch.state_mut().logical.rows.commit(learned);
+                tokio::task::yield_now().await;
+            }
+        });
+        let loaded = tokio::time::timeout(Duration::from_secs(20), bench.ok("sbctl/load", &[&text])).await;
+        let store = bench.switch.state().logical.rows.snapshot().clone();
+        learning.abort();
+        assert!(loaded.expect("it comes to an end").starts_with("500 rows in 19 tables"));
+        assert!(store.len(crate::logical::rows::Table::LogicalFlow) > 100);
+    });
 }
 
 #[test]

@@ -18,7 +18,7 @@
 //!     }
 //! }
 //! symbols.check()?;
-//! let prepared = draft.finish(edit)?;
+//! let changed = draft.finish(edit)?;
 //! ```
 //!
 //! Where this is not as the tools of OVS 3.1 are: `add` never changes the value of a key that is there, as the manual has it

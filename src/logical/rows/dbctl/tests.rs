@@ -21,7 +21,7 @@ fn loaded() -> nb::Database {
 }
 
 /// What a line prints and makes of the rows.
-fn done(database: &nb::Database, line: &str) -> Result<(String, nb::Prepared), String> {
+fn done(database: &nb::Database, line: &str) -> Result<(String, nb::Changed), String> {
     let draft = database.draft();
     let (mut edit, mut symbols) = (draft.edit(), Symbols::default());
     let mut printed = String::new();
@@ -30,13 +30,13 @@ fn done(database: &nb::Database, line: &str) -> Result<(String, nb::Prepared), S
         printed += &answer.map_err(|error| error.to_string())?.to_string();
     }
     symbols.check().map_err(|error| error.to_string())?;
-    let prepared = draft.finish(edit).map_err(|refusal| refusal.to_string())?;
-    Ok((printed, prepared))
+    let changed = draft.finish(edit).map_err(|refusal| refusal.to_string())?;
+    Ok((printed, changed))
 }
 
 /// The same as `answers.txt` has it.
 fn answer(database: &nb::Database, line: &str) -> Vec<String> {
-    let (printed, prepared) = match done(database, line) {
+    let (printed, changed) = match done(database, line) {
         Ok(done) => done,
         Err(sentence) => return vec![format!("! {sentence}")],
     };
@@ -61,7 +61,7 @@ fn answer(database: &nb::Database, line: &str) -> Vec<String> {
             twice.push(masked(&line));
         }
     };
-    for (table, uuid, row) in prepared.rows() {
+    for (table, uuid, row) in changed.rows() {
         let name = format!("{} {uuid}", table.def().name);
         let old = before.get(&(table, uuid)).cloned();
         match (&old, row) {

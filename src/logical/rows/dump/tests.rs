@@ -231,8 +231,7 @@ fn what_a_dump_lacks_is_told_as_of_a_dump() {
     let globals = ["1", "2"].map(|digit| format!("[{}]", ROW.replace('1', digit)));
     let globals = table("SB_Global", r#"["_uuid"]"#, &format!("[{}]", globals.join(",")));
     let unfit = |database: &Database, text: &str| {
-        let transaction = Transaction::replacing(database.snapshot(), read(text).unwrap());
-        Unfit(database.draft().prepare(transaction).err().unwrap()).to_string()
+        Unfit(database.draft().replace(read(text).unwrap()).err().unwrap()).to_string()
     };
     let row = "11111111-1111-1111-1111-111111111111";
     let whole = "; load a dump of the whole database";

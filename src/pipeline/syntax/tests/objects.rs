@@ -16,7 +16,7 @@ fn group(text: &str) -> String {
         parse_group(text, &(), GroupCommand::Add).unwrap_or_else(|error| panic!("{}", error.render(text)));
     let stats = FlowStats::new(0);
     let mut batch = Batch::new(&Tables::default(), &stats, Instant::now());
-    batch.apply_group(&change).unwrap();
+    batch.apply_group(&change).or_else(|_| batch.apply_lowered_group(&change)).unwrap();
     let group = Arc::clone(batch.tables().objects().groups().next().unwrap());
     print_group(&group, &())
 }
