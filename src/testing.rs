@@ -12,7 +12,10 @@ use crate::logical::expr::{Expr, parse_microflow};
 use crate::logical::lex::{Kind as TokenKind, Lexer};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
-use crate::logical::rows::{Database, Transaction, dump};
+use crate::logical::nb;
+use crate::logical::rows::database::Database;
+use crate::logical::rows::transaction::Transaction;
+use crate::logical::rows::{self, dump};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
@@ -139,20 +142,32 @@ pub fn fuzz_lexer(bytes: &[u8]) {
     }
 }
 
-/// Any text as a dump of rows: nothing panics, and what is read is a database or is refused with a sentence.
+/// Any text as a dump of the rows of either database: nothing panics, and what is read is a database, whose own dump is read
+/// as the same rows, or is refused with a sentence.
 pub fn fuzz_dump(bytes: &[u8]) {
     let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    match dump::read(text) {
-        Ok(rows) => {
-            let mut database = Database::default();
-            let names = rows.iter().map(|(uuid, _)| *uuid).collect::<Vec<_>>();
-            match database.commit(Transaction::replacing(database.snapshot(), rows)) {
-                // Rows that nothing refers to may be gone.
-                Ok(count) => assert!(count <= names.len()),
-                Err(refusal) => assert!(!refusal.to_string().is_empty() && database.snapshot().is_empty()),
-            }
+    fuzz_dump_of::<rows::Table>(text);
+    fuzz_dump_of::<nb::Table>(text);
+}
+
+fn fuzz_dump_of<S: rows::Schema>(text: &str) {
+    let rows = match dump::read_of::<S>(text) {
+        Ok(dump) => dump.rows,
+        Err(bad) => return assert!(!bad.to_string().is_empty()),
+    };
+    let count = rows.len();
+    let mut database = Database::<S>::default();
+    match database.commit(Transaction::replacing(database.snapshot(), rows)) {
+        // Rows that nothing refers to may be gone.
+        Ok(changed) => {
+            assert!(changed <= count);
+            let written = dump::write(database.snapshot()).to_string();
+            let again = dump::read_of::<S>(&written).map(|dump| dump.rows).unwrap_or_default();
+            let mut copy = Database::<S>::default();
+            assert_eq!(copy.commit(Transaction::replacing(copy.snapshot(), again)), Ok(changed));
+            assert_eq!(dump::write(copy.snapshot()).to_string(), written);
         }
-        Err(bad) => assert!(!bad.to_string().is_empty()),
+        Err(refusal) => assert!(!refusal.to_string().is_empty() && database.snapshot().is_empty()),
     }
 }
 

@@ -11,7 +11,6 @@
 //!   FDB stay, as in OVN 23.03.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -68,14 +67,6 @@ fn rest(work: Duration) -> Duration {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A name for a new row.
-fn new_uuid() -> Uuid {
-    let half = || u128::from(RandomState::new().hash_one(0));
-    // Version 4, variant 1 of RFC 9562.
-    let fixed = 0xf << 76 | 3 << 62;
-    Uuid((half() << 64 | half()) & !fixed | 4 << 76 | 2 << 62)
 }
 
 impl State {
@@ -257,7 +248,9 @@ impl<'a> Learned<'a> {
         let before = self.neighbours.get(&key).map(|(uuid, _)| *uuid);
         let uuid = match before.or(known.map(|(uuid, _)| uuid)) {
             Some(uuid) => uuid,
-            None if self.has_room(of_neighbour(&row).into_iter().zip([MAX_LEARNED, OF_PORT])) => new_uuid(),
+            None if self.has_room(of_neighbour(&row).into_iter().zip([MAX_LEARNED, OF_PORT])) => {
+                Uuid::random()
+            }
             None => return self.refused.neighbours += 1,
         };
         self.neighbours.insert(key, (uuid, row.mac.clone()));
@@ -282,7 +275,7 @@ impl<'a> Learned<'a> {
         if !self.has_room(of_datapath.into_iter().chain([(of_port, OF_PORT)])) {
             return self.refused.addresses += 1;
         }
-        let uuid = before.map_or_else(new_uuid, |(uuid, _)| uuid);
+        let uuid = before.map_or_else(Uuid::random, |(uuid, _)| uuid);
         self.addresses.insert((dp_key, mac), (uuid, port_key));
         self.rows += 1;
         self.transaction.put(uuid, row);

@@ -13,6 +13,7 @@ pub mod known;
 pub mod lex;
 pub mod microflow;
 pub mod names;
+pub mod nb;
 pub mod rows;
 pub mod symbol;
 pub mod trace;

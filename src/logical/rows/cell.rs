@@ -25,6 +25,9 @@ pub enum BadValue {
     /// What should be an identifier.
     #[error(transparent)]
     Uuid(#[from] BadUuid),
+    /// A text that is too long.
+    #[error("it has {0} characters and may have {1}; make it shorter")]
+    Length(usize, usize),
     /// None of the words that are allowed.
     #[error("\"{0}\" is not allowed; write one of {1}")]
     Word(String, String),

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::schema::Columns;
+use super::edit::Edit;
+use super::schema::{Columns, Schema, Untyped};
 use super::store::Store;
-use super::tables::{AnyRow, Table};
 use super::transaction::{Refusal, Transaction};
 use super::uuid::Uuid;
 
@@ -24,9 +24,9 @@ pub enum What {
 
 /// A row that changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
+pub struct Change<S: Schema> {
     /// Its table.
-    pub table: Table,
+    pub table: S,
     /// Its name.
     pub uuid: Uuid,
     /// What became of it.
@@ -35,20 +35,20 @@ pub struct Change {
 
 /// What changed between two looks of a subscriber.
 #[derive(Clone)]
-pub struct Delta {
+pub struct Delta<S: Schema> {
     /// As it was.
-    pub before: Store,
+    pub before: Store<S>,
     /// As it is.
-    pub after: Store,
+    pub after: Store<S>,
     /// The rows in which the two differ, by table and name, and no others.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<S>>,
 }
 
 /// The owner of the newest snapshot.
-pub struct Database {
-    now: Store,
+pub struct Database<S: Schema> {
+    now: Store<S>,
     /// The rows that each commit may have changed, oldest first.
-    log: VecDeque<Vec<(Table, Uuid)>>,
+    log: VecDeque<Vec<(S, Uuid)>>,
     /// Names in the log, and most that may be in it.
     logged: usize,
     most: usize,
@@ -57,48 +57,79 @@ pub struct Database {
 }
 
 /// A snapshot to prepare other rows on.
-pub struct Draft {
-    base: Store,
+pub struct Draft<S: Schema> {
+    base: Store<S>,
     version: u64,
 }
 
 /// Rows that are to take the place of all rows, and only have to be entered.
-pub struct Prepared {
-    next: Store,
+pub struct Prepared<S: Schema> {
+    next: Store<S>,
     /// Where they differ from the draft.
-    touched: Vec<(Table, Uuid)>,
+    touched: Vec<(S, Uuid)>,
     version: u64,
 }
 
-impl Draft {
+/// A change of some rows that keeps the rules, and only has to be entered.
+pub struct Changed<S: Schema> {
+    next: Store<S>,
+    touched: Vec<(S, Uuid)>,
+    version: u64,
+}
+
+impl<S: Schema> Draft<S> {
     /// Does all the work of putting these rows in the place of all rows but entering them.
-    pub fn replace(&self, rows: impl IntoIterator<Item = (Uuid, AnyRow)>) -> Result<Prepared, Refusal> {
+    pub fn replace(&self, rows: impl IntoIterator<Item = (Uuid, S::AnyRow)>) -> Result<Prepared<S>, Refusal> {
         let (next, touched) = self.base.apply(Transaction::replacing(&self.base, rows))?;
         Ok(Prepared { next, touched, version: self.version })
+    }
+
+    /// The rows to be changed one after the other, by whoever wants to see what was done so far.
+    pub fn edit(&self) -> Edit<S> {
+        Edit::on(&self.base)
+    }
+
+    /// Does all the work of what was done on [`edit`](Self::edit) but entering it.
+    pub fn finish(&self, edit: Edit<S>) -> Result<Changed<S>, Refusal> {
+        let (next, touched) = edit.finish()?;
+        Ok(Changed { next, touched, version: self.version })
+    }
+}
+
+impl<S: Schema> Changed<S> {
+    /// The rows as they will be.
+    pub fn after(&self) -> &Store<S> {
+        &self.next
+    }
+
+    /// The rows that change, and what they will be, none for those that go: all that must be kept of the change to do it
+    /// again.
+    pub fn rows(&self) -> impl Iterator<Item = (S, Uuid, Option<&S::AnyRow>)> {
+        self.touched.iter().map(|(table, uuid)| (*table, *uuid, self.next.row(*table, *uuid)))
     }
 }
 
 /// How far a subscriber has followed.
 #[derive(Clone)]
-pub struct Cursor {
-    seen: Store,
+pub struct Cursor<S: Schema> {
+    seen: Store<S>,
     commits: u64,
 }
 
-impl Default for Database {
+impl<S: Schema> Default for Database<S> {
     fn default() -> Self {
         Self::with_log(MAX_LOGGED)
     }
 }
 
-impl Database {
+impl<S: Schema> Database<S> {
     /// Without rows, and with a log of so many names.
     pub(super) fn with_log(most: usize) -> Self {
         Self { now: Store::default(), log: VecDeque::new(), logged: 0, most, commits: 0 }
     }
 
     /// The newest snapshot.
-    pub fn snapshot(&self) -> &Store {
+    pub fn snapshot(&self) -> &Store<S> {
         &self.now
     }
 
@@ -108,36 +139,42 @@ impl Database {
     }
 
     /// Does a transaction, wholly or not at all, and says how many rows it changed.
-    pub fn commit(&mut self, transaction: Transaction) -> Result<usize, Refusal> {
+    pub fn commit(&mut self, transaction: Transaction<S>) -> Result<usize, Refusal> {
         let (next, touched) = self.now.apply(transaction)?;
         Ok(self.enter(next, touched))
     }
 
     /// What other rows may be prepared on elsewhere, while this is read and changed.
-    pub fn draft(&self) -> Draft {
+    pub fn draft(&self) -> Draft<S> {
         Draft { base: self.now.clone(), version: self.commits }
     }
 
     /// Puts the rows that were prepared in the place of all rows and says how many changed. Since they say all, it does
     /// not matter what was committed after the draft was made: it is gone as what was there before is.
-    pub fn adopt(&mut self, prepared: Prepared) -> usize {
+    pub fn adopt(&mut self, prepared: Prepared<S>) -> usize {
         let Prepared { next, mut touched, version } = prepared;
         if version < self.commits {
-            let meanwhile: BTreeSet<(Table, Uuid)> = match self.since(version) {
+            let meanwhile: BTreeSet<(S, Uuid)> = match self.since(version) {
                 Some(commits) => commits.flatten().copied().collect(),
                 None => {
                     [&self.now, &next].into_iter().flat_map(names).chain(touched.iter().copied()).collect()
                 }
             };
             touched.retain(|name| !meanwhile.contains(name));
-            let differs =
-                |(table, uuid): &(Table, Uuid)| self.now.row(*table, *uuid) != next.row(*table, *uuid);
+            let differs = |(table, uuid): &(S, Uuid)| self.now.row(*table, *uuid) != next.row(*table, *uuid);
             touched.extend(meanwhile.into_iter().filter(differs));
         }
         self.enter(next, touched)
     }
 
-    fn enter(&mut self, next: Store, touched: Vec<(Table, Uuid)>) -> usize {
+    /// Does a change that was finished and says how many rows it changed; none if there was a commit since its draft was
+    /// made, so that it is to be done again on what there is now.
+    pub fn accept(&mut self, changed: Changed<S>) -> Option<usize> {
+        let Changed { next, touched, version } = changed;
+        (version == self.commits).then(|| self.enter(next, touched))
+    }
+
+    fn enter(&mut self, next: Store<S>, touched: Vec<(S, Uuid)>) -> usize {
         let count = touched.len();
         if count == 0 {
             return 0;
@@ -155,33 +192,33 @@ impl Database {
     }
 
     /// A subscriber that has seen everything up to now.
-    pub fn subscribe(&self) -> Cursor {
+    pub fn subscribe(&self) -> Cursor<S> {
         Cursor { seen: self.now.clone(), commits: self.commits }
     }
 
     /// A subscriber that has seen nothing: its first look finds every row inserted. For whoever builds something from
     /// all rows and then follows them, with the same code.
-    pub fn subscribe_from_nothing(&self) -> Cursor {
+    pub fn subscribe_from_nothing(&self) -> Cursor<S> {
         // Before the first commit, which the log may have forgotten.
         Cursor { seen: Store::default(), commits: 0 }
     }
 
     /// The commits after a version, if the log has them all.
-    fn since(&self, version: u64) -> Option<impl Iterator<Item = &Vec<(Table, Uuid)>>> {
+    fn since(&self, version: u64) -> Option<impl Iterator<Item = &Vec<(S, Uuid)>>> {
         let missed = usize::try_from(self.commits.saturating_sub(version)).ok()?;
         Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
     }
 }
 
-impl Cursor {
+impl<S: Schema> Cursor<S> {
     /// The rows as they were when they were last looked at.
-    pub fn seen(&self) -> &Store {
+    pub fn seen(&self) -> &Store<S> {
         &self.seen
     }
 
     /// What changed since the last look, and the subscriber has seen it.
-    pub fn poll(&mut self, database: &Database) -> Delta {
-        let names: BTreeSet<(Table, Uuid)> = match database.since(self.commits) {
+    pub fn poll(&mut self, database: &Database<S>) -> Delta<S> {
+        let names: BTreeSet<(S, Uuid)> = match database.since(self.commits) {
             Some(commits) => commits.flatten().copied().collect(),
             None => [&self.seen, &database.now].into_iter().flat_map(names).collect(),
         };
@@ -206,6 +243,6 @@ impl Cursor {
     }
 }
 
-fn names(store: &Store) -> impl Iterator<Item = (Table, Uuid)> {
-    Table::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
+fn names<S: Schema>(store: &Store<S>) -> impl Iterator<Item = (S, Uuid)> {
+    S::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
 }

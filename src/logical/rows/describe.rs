@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::store::Store;
+use super::Store;
 use super::tables::{
     Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter, MulticastGroup,
     PortBinding, Row, StaticMacBinding, Table,

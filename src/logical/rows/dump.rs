@@ -1,4 +1,4 @@
-//! Reads what `ovsdb-client --format=json dump` writes: one JSON object a table, with caption, headings and data.
+//! Reads and writes what `ovsdb-client --format=json dump` writes: one JSON object a table, with caption, headings and data.
 //!
 //! Tables and columns that are not known are skipped, and columns that are not there have their defaults, so that a
 //! dump of another release is read as far as it goes. Nothing is checked here but types; what holds between rows is
@@ -19,8 +19,8 @@ use serde::de::{
 
 use super::cell::BadValue;
 use super::datum::{Atom, Datum};
-use super::schema::Column;
-use super::tables::{AnyRow, Table};
+use super::schema::{Column, Schema, Tables, Untyped};
+use super::tables::Table;
 use super::transaction::Refusal;
 use super::uuid::{BadUuid, Uuid};
 
@@ -30,24 +30,24 @@ pub const MAX_DUMP: usize = 256 << 20;
 /// of text by this count, so that one of [`MAX_DUMP`] bytes passes.
 const MAX_MEMORY: usize = 1 << 30;
 
-/// Why a text is not a dump of a Southbound database.
+/// Why a text is not a dump of a database.
 #[derive(Debug, thiserror::Error)]
 pub enum BadDump {
     /// Not JSON, or of another form.
     #[error(
         "not a dump as `ovsdb-client --format=json dump` writes it: {0}; write one with \
-         `ovsdb-client --format=json dump SERVER OVN_Southbound`"
+         `ovsdb-client --format=json dump SERVER {1}`"
     )]
-    Form(#[from] serde_json::Error),
+    Form(serde_json::Error, &'static str),
     /// Begun by a byte-order mark.
     #[error("the dump begins with a byte-order mark, which JSON has not; remove its first three bytes")]
     Mark,
     /// Of the other database.
-    #[error("this is a dump of a Northbound database; load one of OVN_Southbound")]
-    Northbound,
+    #[error("this is a dump of a {0} database; load one of {1}")]
+    Other(&'static str, &'static str),
     /// No table that is known.
-    #[error("there is no table of a Southbound database in the dump; load one of OVN_Southbound")]
-    Nothing,
+    #[error("there is no table of {0} in the dump; load one of {1}")]
+    Nothing(&'static str, &'static str),
     /// A table twice.
     #[error("table {0} is in the dump twice; load one dump at a time")]
     Twice(&'static str),
@@ -120,36 +120,40 @@ impl fmt::Display for Unfit {
 
 /// What a dump holds.
 #[derive(Debug)]
-pub struct Dump {
+pub struct Dump<S: Schema> {
     /// The rows.
-    pub rows: Vec<(Uuid, AnyRow)>,
+    pub rows: Vec<(Uuid, S::AnyRow)>,
     /// The known tables that it has, with rows or without.
-    pub tables: BTreeSet<Table>,
+    pub tables: BTreeSet<S>,
 }
 
-impl Dump {
+impl<S: Schema> Dump<S> {
     /// The tables without which it cannot be a whole dump, which has the heading of every table, also of an empty one.
     /// None where it seems to be whole; other releases lack some tables.
     pub fn lacks(&self) -> Vec<&'static str> {
-        let lacks = Table::ALL.iter().filter(|table| !self.tables.contains(table));
-        let lacks: Vec<Table> = lacks.copied().collect();
-        let is_cut = lacks.len() > Table::ALL.len() / 2
-            || lacks.iter().any(|table| matches!(table, Table::SbGlobal | Table::PortBinding));
+        let lacks = S::ALL.iter().filter(|table| !self.tables.contains(table));
+        let lacks: Vec<S> = lacks.copied().collect();
+        let is_cut = lacks.len() > S::ALL.len() / 2 || lacks.iter().any(|table| S::ESSENTIAL.contains(table));
         if is_cut { lacks.iter().map(|table| table.def().name).collect() } else { Vec::new() }
     }
 }
 
-/// The rows of a dump.
-pub fn read(text: &str) -> Result<Vec<(Uuid, AnyRow)>, BadDump> {
+/// The rows of a dump of the Southbound database.
+pub fn read(text: &str) -> Result<Vec<(Uuid, <Table as Tables>::AnyRow)>, BadDump> {
     Ok(read_whole(text)?.rows)
 }
 
-/// All that a dump holds.
-pub fn read_whole(text: &str) -> Result<Dump, BadDump> {
+/// All that a dump of the Southbound database holds.
+pub fn read_whole(text: &str) -> Result<Dump<Table>, BadDump> {
+    read_of(text)
+}
+
+/// All that a dump of some database holds.
+pub fn read_of<S: Schema>(text: &str) -> Result<Dump<S>, BadDump> {
     read_within(text, MAX_MEMORY)
 }
 
-fn read_within(text: &str, memory: usize) -> Result<Dump, BadDump> {
+fn read_within<S: Schema>(text: &str, memory: usize) -> Result<Dump<S>, BadDump> {
     if text.starts_with('\u{feff}') {
         return Err(BadDump::Mark);
     }
@@ -157,14 +161,17 @@ fn read_within(text: &str, memory: usize) -> Result<Dump, BadDump> {
     let mut seen = BTreeSet::new();
     let mut input = serde_json::Deserializer::from_str(text);
     // Twice through the text, since the headings stand behind the data that they explain.
+    let form = |cause| BadDump::Form(cause, S::DATABASE);
     for outline in serde_json::Deserializer::from_str(text).into_iter::<Outline>() {
-        let outline = outline?;
+        let outline = outline.map_err(form)?;
         let name = outline.caption.strip_suffix(" table").unwrap_or(&outline.caption);
-        if name == "NB_Global" {
-            return Err(BadDump::Northbound);
-        }
-        let Some(table) = Table::ALL.iter().find(|table| table.def().name == name) else {
-            IgnoredAny::deserialize(&mut input)?;
+        let Some(table) = S::ALL.iter().find(|table| table.def().name == name) else {
+            match name {
+                "NB_Global" => return Err(BadDump::Other("Northbound", S::DATABASE)),
+                "SB_Global" => return Err(BadDump::Other("Southbound", S::DATABASE)),
+                _ => {}
+            }
+            IgnoredAny::deserialize(&mut input).map_err(form)?;
             continue;
         };
         if !seen.insert(*table) {
@@ -176,10 +183,10 @@ fn read_within(text: &str, memory: usize) -> Result<Dump, BadDump> {
         if let Some(bad) = reading.bad.take() {
             return Err(bad);
         }
-        read?;
+        read.map_err(form)?;
     }
     if seen.is_empty() {
-        return Err(BadDump::Nothing);
+        return Err(BadDump::Nothing(S::NAMED, S::DATABASE));
     }
     Ok(Dump { rows: reading.rows, tables: seen })
 }
@@ -195,16 +202,16 @@ struct Outline {
 }
 
 /// Where the columns of a table stand in its rows.
-struct Shape {
-    table: Table,
+struct Shape<S> {
+    table: S,
     headings: Vec<String>,
     /// By heading; none of a column that is not known.
     columns: Vec<Option<usize>>,
     uuid_at: usize,
 }
 
-impl Shape {
-    fn new(table: Table, headings: Vec<String>) -> Result<Self, BadDump> {
+impl<S: Schema> Shape<S> {
+    fn new(table: S, headings: Vec<String>) -> Result<Self, BadDump> {
         let uuid_at = headings.iter().position(|heading| heading == "_uuid");
         let uuid_at = uuid_at.ok_or(BadDump::NoUuid(table.def().name))?;
         let mut names = BTreeSet::new();
@@ -217,15 +224,15 @@ impl Shape {
 }
 
 /// What has been read.
-struct Reading {
-    rows: Vec<(Uuid, AnyRow)>,
+struct Reading<S: Schema> {
+    rows: Vec<(Uuid, S::AnyRow)>,
     /// Bytes that rows may still take.
     left: usize,
     /// Why reading stopped, if not for the form of the text.
     bad: Option<BadDump>,
 }
 
-impl Reading {
+impl<S: Schema> Reading<S> {
     /// Stops for a reason of its own.
     fn stop<E: de::Error>(&mut self, bad: BadDump) -> E {
         self.bad = Some(bad);
@@ -245,12 +252,12 @@ impl Reading {
 }
 
 /// Reads the rows of a table.
-struct TableSeed<'a> {
-    shape: &'a Shape,
-    reading: &'a mut Reading,
+struct TableSeed<'a, S: Schema> {
+    shape: &'a Shape<S>,
+    reading: &'a mut Reading<S>,
 }
 
-impl<'de> DeserializeSeed<'de> for TableSeed<'_> {
+impl<'de, S: Schema> DeserializeSeed<'de> for TableSeed<'_, S> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
@@ -258,7 +265,7 @@ impl<'de> DeserializeSeed<'de> for TableSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for TableSeed<'_> {
+impl<'de, S: Schema> Visitor<'de> for TableSeed<'_, S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,12 +284,12 @@ impl<'de> Visitor<'de> for TableSeed<'_> {
     }
 }
 
-struct RowsSeed<'a> {
-    shape: &'a Shape,
-    reading: &'a mut Reading,
+struct RowsSeed<'a, S: Schema> {
+    shape: &'a Shape<S>,
+    reading: &'a mut Reading<S>,
 }
 
-impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
+impl<'de, S: Schema> DeserializeSeed<'de> for RowsSeed<'_, S> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
@@ -290,7 +297,7 @@ impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for RowsSeed<'_> {
+impl<'de, S: Schema> Visitor<'de> for RowsSeed<'_, S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -312,23 +319,23 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
     }
 }
 
-struct RowSeed<'a> {
-    shape: &'a Shape,
-    reading: &'a mut Reading,
+struct RowSeed<'a, S: Schema> {
+    shape: &'a Shape<S>,
+    reading: &'a mut Reading<S>,
     /// Which row, from 1.
     number: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = (Uuid, AnyRow);
+impl<'de, S: Schema> DeserializeSeed<'de> for RowSeed<'_, S> {
+    type Value = (Uuid, S::AnyRow);
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
         input.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = (Uuid, AnyRow);
+impl<'de, S: Schema> Visitor<'de> for RowSeed<'_, S> {
+    type Value = (Uuid, S::AnyRow);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row")
@@ -401,7 +408,7 @@ enum Piece {
 impl Piece {
     /// The value, if it keeps the rule of a column. That is looked at here and again by the transaction, since here it
     /// is known where the value stands.
-    fn into_datum(self, column: &Column) -> Result<Datum, BadValue> {
+    fn into_datum<S>(self, column: &Column<S>) -> Result<Datum, BadValue> {
         let datum = match self {
             Piece::Atom(atom) => Datum::one(atom),
             Piece::Whole(datum) => datum,
@@ -428,9 +435,9 @@ impl Piece {
     }
 }
 
-struct PieceSeed<'a>(&'a mut Reading);
+struct PieceSeed<'a, S: Schema>(&'a mut Reading<S>);
 
-impl<'de> DeserializeSeed<'de> for PieceSeed<'_> {
+impl<'de, S: Schema> DeserializeSeed<'de> for PieceSeed<'_, S> {
     type Value = Piece;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Piece, D::Error> {
@@ -439,7 +446,7 @@ impl<'de> DeserializeSeed<'de> for PieceSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for PieceSeed<'_> {
+impl<'de, S: Schema> Visitor<'de> for PieceSeed<'_, S> {
     type Value = Piece;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -501,9 +508,9 @@ impl<'de> Visitor<'de> for PieceSeed<'_> {
 }
 
 /// Reads the members of a set, or the first thing among them that is none.
-struct AtomsSeed<'a>(&'a mut Reading);
+struct AtomsSeed<'a, S: Schema>(&'a mut Reading<S>);
 
-impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
+impl<'de, S: Schema> DeserializeSeed<'de> for AtomsSeed<'_, S> {
     type Value = Result<Vec<Atom>, Option<BadUuid>>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
@@ -511,7 +518,7 @@ impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for AtomsSeed<'_> {
+impl<'de, S: Schema> Visitor<'de> for AtomsSeed<'_, S> {
     type Value = Result<Vec<Atom>, Option<BadUuid>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -531,9 +538,9 @@ impl<'de> Visitor<'de> for AtomsSeed<'_> {
 }
 
 /// Reads the pairs of a map, or the first thing among them that is none.
-struct PairsSeed<'a>(&'a mut Reading);
+struct PairsSeed<'a, S: Schema>(&'a mut Reading<S>);
 
-impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
+impl<'de, S: Schema> DeserializeSeed<'de> for PairsSeed<'_, S> {
     type Value = Result<Vec<(Atom, Atom)>, Option<BadUuid>>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
@@ -541,7 +548,7 @@ impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for PairsSeed<'_> {
+impl<'de, S: Schema> Visitor<'de> for PairsSeed<'_, S> {
     type Value = Result<Vec<(Atom, Atom)>, Option<BadUuid>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -560,6 +567,9 @@ impl<'de> Visitor<'de> for PairsSeed<'_> {
         Ok(pairs)
     }
 }
+
+mod write;
+pub use write::{Dumped, write};
 
 #[cfg(test)]
 mod tests;

@@ -1,36 +1,45 @@
 //! What makes questions to a store cheap, kept in step with its rows.
 //!
-//! The invariant: an entry is here exactly while its row is in the store. Rows of which a text does not parse, such as
-//! a neighbour whose address is none, are in no index by that text and are found by nobody.
-
-use std::net::IpAddr;
+//! The invariant: an entry is here exactly while its row is in the store, also in the middle of a change, when two rows
+//! may have the same values in columns that must be unique. What only one database asks is kept by its own [`Index`].
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+use smallvec::SmallVec;
 
-use super::datum::Datum;
-use super::tables::{AnyRow, LogicalFlow, MacBinding, Table};
+use super::datum::{Atom, Datum};
+use super::schema::{Column, Rule, Schema, Untyped};
 use super::uuid::Uuid;
-use crate::packet::Mac;
+
+/// The name of a row: its table and identifier.
+pub type Name<S> = (S, Uuid);
+
+/// What a database keeps beside what every one has.
+pub trait Index<S: Schema>: Clone + Default + Send + Sync + 'static {
+    /// Enters a row.
+    fn enter(&mut self, uuid: Uuid, row: &S::AnyRow);
+    /// Takes a row out.
+    fn leave(&mut self, uuid: Uuid, row: &S::AnyRow);
+}
 
 /// A row's values in the columns of a unique index: table, number of the index, values.
-type UniqueKey = (Table, usize, Vec<Datum>);
+type UniqueKey<S> = (S, usize, Vec<Datum>);
 
-/// What a flow belongs to: a datapath or a group of them, by table and identifier.
-pub(super) type Owner = (Table, Uuid);
+/// Those who have the same values, in order: one, but for the middle of a change.
+type Holders = SmallVec<[Uuid; 1]>;
+
+/// Who refers to whom.
+type References<S> = RedBlackTreeSetSync<(Name<S>, Name<S>)>;
 
 /// All indexes.
-#[derive(Clone, Default)]
-pub(super) struct Indexes {
-    unique: RedBlackTreeMapSync<UniqueKey, Uuid>,
-    /// How often strong references name a row; rows that none names are not here.
-    strong: RedBlackTreeMapSync<(Table, Uuid), u64>,
-    /// Flows by their datapath or group.
-    flows: RedBlackTreeSetSync<(Owner, Uuid)>,
-    /// Groups by the datapaths that they hold.
-    groups: RedBlackTreeSetSync<(Uuid, Uuid)>,
-    /// Learned neighbours by their ports and addresses.
-    neighbours: RedBlackTreeSetSync<(String, IpAddr, Uuid)>,
-    fdb: RedBlackTreeSetSync<(u32, Mac, Uuid)>,
+#[derive(Clone)]
+pub(super) struct Indexes<S: Schema> {
+    unique: RedBlackTreeMapSync<UniqueKey<S>, Holders>,
+    /// Who refers to a row strongly: first the row, then the one that names it.
+    strong: References<S>,
+    /// The same for weak references, whether the row is there or not.
+    weak: References<S>,
+    /// The database's own.
+    pub own: S::Index,
 }
 
 /// Another row has the same values in columns that must be unique.
@@ -41,126 +50,196 @@ pub(super) struct Clash {
     pub other: Uuid,
 }
 
-const FIRST: Uuid = Uuid(0);
-const LAST: Uuid = Uuid(u128::MAX);
+/// The first identifier in order.
+pub(crate) const FIRST: Uuid = Uuid(0);
+/// The last one.
+pub(crate) const LAST: Uuid = Uuid(u128::MAX);
 
-impl Indexes {
-    /// Enters a row. After a clash the indexes are of no further use.
-    pub fn enter(&mut self, uuid: Uuid, row: &AnyRow) -> Result<(), Clash> {
-        for (columns, key) in unique_keys(row) {
-            if let Some(other) = self.unique.get(&key) {
-                return Err(Clash { columns, other: *other });
-            }
-            self.unique.insert_mut(key, uuid);
+impl<S: Schema> Default for Indexes<S> {
+    fn default() -> Self {
+        Self {
+            unique: RedBlackTreeMapSync::default(),
+            strong: RedBlackTreeSetSync::default(),
+            weak: RedBlackTreeSetSync::default(),
+            own: S::Index::default(),
         }
-        match row {
-            AnyRow::LogicalFlow(flow) => {
-                for owner in owners(flow) {
-                    self.flows.insert_mut((owner, uuid));
-                }
-            }
-            AnyRow::LogicalDpGroup(group) => {
-                group.datapaths.iter().for_each(|datapath| self.groups.insert_mut((*datapath, uuid)));
-            }
-            AnyRow::Fdb(fdb) => {
-                if let Ok(mac) = fdb.mac.parse() {
-                    self.fdb.insert_mut((fdb.dp_key, mac, uuid));
-                }
-            }
-            AnyRow::MacBinding(row) => {
-                if let Some(neighbour) = neighbour(uuid, row) {
-                    self.neighbours.insert_mut(neighbour);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Takes a row out.
-    pub fn leave(&mut self, uuid: Uuid, row: &AnyRow) {
-        for (_, key) in unique_keys(row) {
-            self.unique.remove_mut(&key);
-        }
-        match row {
-            AnyRow::LogicalFlow(flow) => {
-                for owner in owners(flow) {
-                    self.flows.remove_mut(&(owner, uuid));
-                }
-            }
-            AnyRow::LogicalDpGroup(group) => {
-                for datapath in &group.datapaths {
-                    self.groups.remove_mut(&(*datapath, uuid));
-                }
-            }
-            AnyRow::Fdb(fdb) => {
-                if let Ok(mac) = fdb.mac.parse() {
-                    self.fdb.remove_mut(&(fdb.dp_key, mac, uuid));
-                }
-            }
-            AnyRow::MacBinding(row) => {
-                if let Some(neighbour) = neighbour(uuid, row) {
-                    self.neighbours.remove_mut(&neighbour);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// How often strong references name a row.
-    pub fn strong(&self, table: Table, uuid: Uuid) -> u64 {
-        self.strong.get(&(table, uuid)).copied().unwrap_or_default()
-    }
-
-    /// Says how often they do from now on.
-    pub fn set_strong(&mut self, table: Table, uuid: Uuid, count: u64) {
-        if count == 0 {
-            self.strong.remove_mut(&(table, uuid));
-        } else {
-            self.strong.insert_mut((table, uuid), count);
-        }
-    }
-
-    /// The row with these values in the columns of a unique index.
-    pub fn unique(&self, table: Table, index: usize, values: Vec<Datum>) -> Option<Uuid> {
-        self.unique.get(&(table, index, values)).copied()
-    }
-
-    /// The flows that name a datapath or a group.
-    pub fn flows_of(&self, owner: Owner) -> impl Iterator<Item = Uuid> {
-        self.flows.range((owner, FIRST)..=(owner, LAST)).map(|(_, flow)| *flow)
-    }
-
-    /// The groups that hold a datapath.
-    pub fn groups_of(&self, datapath: Uuid) -> impl Iterator<Item = Uuid> {
-        self.groups.range((datapath, FIRST)..=(datapath, LAST)).map(|(_, group)| *group)
-    }
-
-    /// The learned neighbour with an address behind a port; should two texts mean the same address, the first by name.
-    pub fn neighbour(&self, port: &str, ip: IpAddr) -> Option<Uuid> {
-        let range = (port.to_owned(), ip, FIRST)..=(port.to_owned(), ip, LAST);
-        self.neighbours.range(range).next().map(|(.., uuid)| *uuid)
-    }
-
-    /// The entry of an Ethernet address in the datapath with a key.
-    pub fn fdb(&self, datapath_key: u32, mac: Mac) -> Option<Uuid> {
-        self.fdb.range((datapath_key, mac, FIRST)..=(datapath_key, mac, LAST)).next().map(|(.., uuid)| *uuid)
     }
 }
 
-fn unique_keys(row: &AnyRow) -> impl Iterator<Item = (&'static [&'static str], UniqueKey)> {
-    let table = row.table();
+impl<S: Schema> Indexes<S> {
+    /// Puts a row in the place of another, or one of them in that of nothing, and gives the rows to which there is one
+    /// strong reference less.
+    pub fn replace(
+        &mut self,
+        name: Name<S>,
+        old: Option<&S::AnyRow>,
+        new: Option<&S::AnyRow>,
+    ) -> Vec<Name<S>> {
+        let (_, uuid) = name;
+        if let Some(old) = old {
+            for (_, key) in unique_keys::<S>(old) {
+                self.unhold(key, uuid);
+            }
+            self.own.leave(uuid, old);
+        }
+        if let Some(new) = new {
+            for (_, key) in unique_keys::<S>(new) {
+                self.hold(key, uuid);
+            }
+            self.own.enter(uuid, new);
+        }
+        refer(&mut self.weak, name, old, new, Strength::Weak);
+        refer(&mut self.strong, name, old, new, Strength::Strong)
+    }
+
+    fn hold(&mut self, key: UniqueKey<S>, uuid: Uuid) {
+        let mut holders = self.unique.get(&key).cloned().unwrap_or_default();
+        holders.push(uuid);
+        holders.sort_unstable();
+        self.unique.insert_mut(key, holders);
+    }
+
+    fn unhold(&mut self, key: UniqueKey<S>, uuid: Uuid) {
+        let mut holders = self.unique.get(&key).cloned().unwrap_or_default();
+        holders.retain(|holder| *holder != uuid);
+        if holders.is_empty() {
+            self.unique.remove_mut(&key);
+        } else {
+            self.unique.insert_mut(key, holders);
+        }
+    }
+
+    /// Another row than this one that has the same values in columns that must be unique.
+    pub fn clash(&self, uuid: Uuid, row: &S::AnyRow) -> Option<Clash> {
+        unique_keys::<S>(row).find_map(|(columns, key)| {
+            let other = self.unique.get(&key)?.iter().find(|holder| **holder != uuid)?;
+            Some(Clash { columns, other: *other })
+        })
+    }
+
+    /// The rows with these values in the columns of a unique index.
+    pub fn unique(&self, table: S, index: usize, values: Vec<Datum>) -> &[Uuid] {
+        self.unique.get(&(table, index, values)).map_or(&[], |holders| holders)
+    }
+
+    /// The rows that refer to one in a way, by table and identifier.
+    pub fn referrers(&self, name: Name<S>, strength: Strength) -> impl Iterator<Item = Name<S>> {
+        let (first, last) = (S::ALL.first(), S::ALL.last());
+        let range = first.zip(last).map(|(first, last)| {
+            let (first, last) = ((name, (*first, FIRST)), (name, (*last, LAST)));
+            self.references(strength).range(first..=last).map(|(_, from)| *from)
+        });
+        range.into_iter().flatten()
+    }
+
+    /// Those of one table.
+    pub fn referrers_of(&self, name: Name<S>, from: S, strength: Strength) -> impl Iterator<Item = Uuid> {
+        let range = (name, (from, FIRST))..=(name, (from, LAST));
+        self.references(strength).range(range).map(|(_, (_, uuid))| *uuid)
+    }
+
+    fn references(&self, strength: Strength) -> &References<S> {
+        match strength {
+            Strength::Strong => &self.strong,
+            Strength::Weak => &self.weak,
+        }
+    }
+}
+
+/// Brings references up to date with a row, and gives the rows to which there is one less.
+fn refer<S: Schema>(
+    references: &mut References<S>,
+    name: Name<S>,
+    old: Option<&S::AnyRow>,
+    new: Option<&S::AnyRow>,
+    strength: Strength,
+) -> Vec<Name<S>> {
+    for target in only_first::<S>(new, old, strength) {
+        references.insert_mut((target, name));
+    }
+    let gone = only_first::<S>(old, new, strength);
+    for target in &gone {
+        references.remove_mut(&(*target, name));
+    }
+    gone
+}
+
+/// The rows that the first of two names in a way and the second does not. Little work if they name the same.
+pub(super) fn only_first<S: Schema>(
+    first: Option<&S::AnyRow>,
+    second: Option<&S::AnyRow>,
+    strength: Strength,
+) -> Vec<Name<S>> {
+    let Some(first) = first else { return Vec::new() };
+    if let Some(second) = second {
+        let changed = first.differences(second);
+        let mut columns = first.table().def().columns.iter().enumerate();
+        if !columns.any(|(at, column)| column.reference(strength).is_some() && changed.contains(at)) {
+            return Vec::new();
+        }
+    }
+    let targets = |row| {
+        let mut targets: Vec<_> = named::<S>(row, strength).map(|(_, target)| target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    };
+    let mut firsts = targets(first);
+    if let Some(second) = second {
+        let seconds = targets(second);
+        firsts.retain(|target| seconds.binary_search(target).is_err());
+    }
+    firsts
+}
+
+fn unique_keys<S: Schema>(row: &S::AnyRow) -> impl Iterator<Item = (&'static [&'static str], UniqueKey<S>)> {
+    let table: S = row.table();
     table.def().unique.iter().enumerate().map(move |(index, columns)| {
         let values = columns.iter().filter_map(|name| row.get(table.column(name)?)).collect();
         (*columns, (table, index, values))
     })
 }
 
-fn owners(flow: &LogicalFlow) -> impl Iterator<Item = Owner> {
-    let datapath = flow.logical_datapath.map(|uuid| (Table::DatapathBinding, uuid));
-    datapath.into_iter().chain(flow.logical_dp_group.map(|uuid| (Table::LogicalDpGroup, uuid)))
+/// What becomes of a reference when its row goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strength {
+    /// The row may not go.
+    Strong,
+    /// The reference goes too.
+    Weak,
 }
 
-fn neighbour(uuid: Uuid, row: &MacBinding) -> Option<(String, IpAddr, Uuid)> {
-    Some((row.logical_port.clone(), row.ip.parse().ok()?, uuid))
+impl<S: Copy> Column<S> {
+    /// The table that it refers to in this way.
+    pub(super) fn reference(&self, strength: Strength) -> Option<S> {
+        match (self.rule, strength) {
+            (Rule::Strong(table) | Rule::StrongSome(table), Strength::Strong) => Some(table),
+            (Rule::Weak(table), Strength::Weak) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// The rows that a row names in a way, with the columns in which it does.
+pub(super) fn named<S: Schema>(
+    row: &S::AnyRow,
+    strength: Strength,
+) -> impl Iterator<Item = (&'static Column<S>, Name<S>)> {
+    let columns = row.table().def().columns.iter().enumerate();
+    columns.filter_map(move |(at, column)| Some((at, column, column.reference(strength)?))).flat_map(
+        move |(at, column, target)| {
+            let datum = row.get(at).unwrap_or(Datum::Set(Vec::new()));
+            let atoms = datum.keys().chain(datum.values());
+            let uuids: Vec<Uuid> = atoms.filter_map(uuid_of).collect();
+            uuids.into_iter().map(move |uuid| (column, (target, uuid)))
+        },
+    )
+}
+
+/// The identifier that an atom is.
+pub(super) fn uuid_of(atom: &Atom) -> Option<Uuid> {
+    match atom {
+        Atom::Uuid(uuid) => Some(*uuid),
+        _ => None,
+    }
 }

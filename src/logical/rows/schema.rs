@@ -5,45 +5,116 @@
 //! database prints them, so their numbers are stable within a build.
 
 use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
 
-use super::datum::Kind;
+use super::cell::BadValue;
+use super::datum::{Datum, Kind};
+use super::index::Index;
 use super::tables::Table;
+
+/// The tables of a database, as the declaration makes them: a name each, by which the rows are typed.
+pub trait Tables: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
+    /// A row of any of the tables.
+    type AnyRow: Untyped<Self>;
+    /// Every table, by name.
+    const ALL: &'static [Self];
+    /// What is known of a table.
+    fn def(self) -> &'static TableDef<Self>;
+    /// A row of it with nothing in it.
+    fn empty_row(self) -> Self::AnyRow;
+
+    /// The number of a column, by its name.
+    fn column(self, name: &str) -> Option<usize> {
+        self.def().columns.iter().position(|column| column.name == name)
+    }
+}
+
+/// A column that names rows for people, and the key in it if it is a map.
+pub type NameColumn = (&'static str, Option<&'static str>);
+
+/// A database: its tables, and what is to be known of it beside the declaration of them.
+pub trait Schema: Tables {
+    /// Its own indexes.
+    type Index: Index<Self>;
+    /// Its name.
+    const DATABASE: &'static str;
+    /// What to call it in a sentence, with its article.
+    const NAMED: &'static str;
+    /// Tables that the dump of a whole database has, of whatever release.
+    const ESSENTIAL: &'static [Self];
+    /// What names the rows of a table for people.
+    fn names(self) -> &'static [NameColumn];
+    /// Rows of other tables by whose names people mean rows of this one: the table, what names its rows, and the column
+    /// in which they refer to this one.
+    fn names_through(self) -> &'static [(Self, NameColumn, &'static str)] {
+        &[]
+    }
+}
+
+/// A row of any table of a database.
+pub trait Untyped<S>: Clone + Eq + fmt::Debug + Send + Sync + 'static {
+    /// Its table.
+    fn table(&self) -> S;
+    /// The contents of a column, by its number.
+    fn get(&self, column: usize) -> Option<Datum>;
+    /// Sets a column, by its number, if the value is of its type. A number that no column has does nothing.
+    fn set(&mut self, column: usize, datum: Datum) -> Result<(), BadValue>;
+    /// The columns in which it is not as another row of its table; none if that is of another table.
+    fn differences(&self, other: &Self) -> Columns;
+}
+
+/// A typed row of one table; of the Southbound database if no other is named.
+pub trait Row<S: Schema = Table>: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// Its table.
+    const TABLE: S;
+    /// As a row of any table.
+    fn into_any(self: Arc<Self>) -> S::AnyRow;
+    /// From a row of any table, if it is of this one.
+    fn from_any(row: &S::AnyRow) -> Option<&Arc<Self>>;
+}
 
 /// A column.
 #[derive(Debug)]
-pub struct Column {
+pub struct Column<S> {
     /// Its name in the database.
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
     /// What else is asked of its values.
-    pub rule: Rule,
+    pub rule: Rule<S>,
 }
 
 /// What is asked of the values of a column beside their type.
 #[derive(Clone, Copy, Debug)]
-pub enum Rule {
+pub enum Rule<S> {
     /// Nothing.
     Any,
+    /// At least one of them.
+    Some,
+    /// Texts of at most so many characters.
+    Length(usize),
     /// Integers between these, both included.
     Range(i64, i64),
-    /// One of these words.
+    /// One of these words; of a map the keys.
     Words(&'static [&'static str]),
+    /// One of these words as key, and an integer between these as value.
+    Amounts(&'static [&'static str], i64, i64),
     /// Rows of a table, which must exist and cannot be deleted while they are named here. Of a map the values.
-    Strong(Table),
+    Strong(S),
     /// The same, and at least one of them.
-    StrongSome(Table),
+    StrongSome(S),
     /// Rows of a table; the name goes when the row goes. Of a map the values.
-    Weak(Table),
+    Weak(S),
 }
 
 /// What is known of a table as a whole.
 #[derive(Debug)]
-pub struct TableDef {
+pub struct TableDef<S: 'static> {
     /// Its name in the database.
     pub name: &'static str,
     /// Its columns, by name.
-    pub columns: &'static [Column],
+    pub columns: &'static [Column<S>],
     /// Groups of columns of which no two rows may have the same values.
     pub unique: &'static [&'static [&'static str]],
     /// Whether rows stay when nothing refers to them.
@@ -58,7 +129,7 @@ pub struct Columns(u32);
 
 impl Columns {
     /// Those for which a list, in the order of the columns, says yes.
-    pub(super) fn from_flags(flags: &[bool]) -> Self {
+    pub(crate) fn from_flags(flags: &[bool]) -> Self {
         Columns(flags.iter().rev().fold(0, |bits, flag| bits << 1 | u32::from(*flag)))
     }
 
@@ -73,7 +144,7 @@ impl Columns {
     }
 
     /// Their names in a table.
-    pub fn names(self, table: Table) -> impl Iterator<Item = &'static str> {
+    pub fn names<S: Tables>(self, table: S) -> impl Iterator<Item = &'static str> {
         let columns = table.def().columns.iter().enumerate();
         columns.filter(move |(at, _)| self.contains(*at)).map(|(_, column)| column.name)
     }
@@ -105,7 +176,8 @@ macro_rules! column_rule {
     };
 }
 
-/// Declares the tables: rows as structs, [`Table`] and `AnyRow` over all of them.
+/// Declares the tables: rows as structs, `Table` and `AnyRow` over all of them. What is asked of these most often can be
+/// asked without the traits too.
 macro_rules! declare_tables {
     ($(
         $(#[$doc:meta])*
@@ -116,7 +188,7 @@ macro_rules! declare_tables {
             ),* $(,)?
         }
     )*) => {
-        /// A table of the Southbound database.
+        /// A table of the database.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Table {
             $( $(#[$doc])* $row, )*
@@ -127,10 +199,10 @@ macro_rules! declare_tables {
             pub const ALL: &[Table] = &[$(Table::$row),*];
 
             /// What is known of it.
-            pub fn def(self) -> &'static TableDef {
+            pub fn def(self) -> &'static TableDef<Table> {
                 match self {
                     $( Table::$row => {
-                        static DEF: TableDef = TableDef {
+                        static DEF: TableDef<Table> = TableDef {
                             columns: &[$(Column {
                                 name: column_name!($field $($column)?),
                                 kind: <$type as Cell>::KIND,
@@ -150,6 +222,24 @@ macro_rules! declare_tables {
                     $( Table::$row => AnyRow::$row(Arc::default()), )*
                 }
             }
+
+            /// The number of a column, by its name.
+            pub fn column(self, name: &str) -> Option<usize> {
+                Tables::column(self, name)
+            }
+        }
+
+        impl Tables for Table {
+            type AnyRow = AnyRow;
+            const ALL: &'static [Table] = Table::ALL;
+
+            fn def(self) -> &'static TableDef<Table> {
+                self.def()
+            }
+
+            fn empty_row(self) -> AnyRow {
+                self.empty_row()
+            }
         }
 
         $(
@@ -159,7 +249,7 @@ macro_rules! declare_tables {
                 $( $(#[$column_doc])* pub $field: $type, )*
             }
 
-            impl Row for $row {
+            impl Row<Table> for $row {
                 const TABLE: Table = Table::$row;
 
                 fn into_any(self: Arc<Self>) -> AnyRow {
@@ -228,21 +318,32 @@ macro_rules! declare_tables {
                 }
             }
         }
+
+        impl Untyped<Table> for AnyRow {
+            fn table(&self) -> Table {
+                self.table()
+            }
+
+            fn get(&self, column: usize) -> Option<Datum> {
+                self.get(column)
+            }
+
+            fn set(&mut self, column: usize, datum: Datum) -> Result<(), BadValue> {
+                self.set(column, datum)
+            }
+
+            fn differences(&self, other: &AnyRow) -> Columns {
+                self.differences(other)
+            }
+        }
     };
 }
 
-pub(super) use {column_name, column_rule, declare_tables};
+pub(crate) use {column_name, column_rule, declare_tables};
 
-impl TableDef {
+impl<S> TableDef<S> {
     /// A root table without columns.
-    pub(super) const fn named(name: &'static str) -> Self {
+    pub(crate) const fn named(name: &'static str) -> Self {
         Self { name, columns: &[], unique: &[], root: true, max_rows: usize::MAX }
-    }
-}
-
-impl Table {
-    /// The number of a column, by its name.
-    pub fn column(self, name: &str) -> Option<usize> {
-        self.def().columns.iter().position(|column| column.name == name)
     }
 }

@@ -1,71 +1,52 @@
 //! A snapshot of all rows, and what it can be asked.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
 use super::datum::{Atom, Datum};
-use super::index::{Indexes, Owner};
-use super::tables::{
-    AddressSet, AnyRow, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, Meter,
-    MulticastGroup, PortBinding, PortGroup, Row, Table,
-};
+use super::index::{Indexes, Strength};
+use super::schema::{Row, Schema};
 use super::uuid::Uuid;
-use crate::logical::error::shortened;
-use crate::packet::Mac;
 
 /// All rows at one moment. A clone shares everything with its origin.
-#[derive(Clone, Default)]
-pub struct Store {
+#[derive(Clone)]
+pub struct Store<S: Schema> {
     /// Tables without rows may be missing.
-    pub(super) tables: BTreeMap<Table, RedBlackTreeMapSync<Uuid, AnyRow>>,
-    pub(super) indexes: Indexes,
+    pub(super) tables: BTreeMap<S, RedBlackTreeMapSync<Uuid, S::AnyRow>>,
+    pub(super) indexes: Indexes<S>,
 }
 
-/// There is not a row, so nothing to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no rows are loaded; load them with `millrace sbctl load DUMP`")]
-pub struct NoRows;
-
-/// Why a text does not name a datapath.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoDatapath {
-    /// Nothing has that name.
-    #[error(
-        "there is no datapath \"{}\"; give a name or a UUID as `sbctl list Datapath_Binding` shows them",
-        shortened(.0)
-    )]
-    Unknown(String),
-    /// More than one has it.
-    #[error("\"{0}\" means {1} datapaths; give more of the UUID of one of them: {2}")]
-    Ambiguous(String, usize, String),
+impl<S: Schema> Default for Store<S> {
+    fn default() -> Self {
+        Self { tables: BTreeMap::new(), indexes: Indexes::default() }
+    }
 }
 
-impl Store {
+impl<S: Schema> Store<S> {
     /// A row, typed.
-    pub fn get<T: Row>(&self, uuid: Uuid) -> Option<&Arc<T>> {
-        T::from_any(self.row(T::TABLE, uuid)?)
+    pub fn get<R: Row<S>>(&self, uuid: Uuid) -> Option<&Arc<R>> {
+        R::from_any(self.row(R::TABLE, uuid)?)
     }
 
     /// A row.
-    pub fn row(&self, table: Table, uuid: Uuid) -> Option<&AnyRow> {
+    pub fn row(&self, table: S, uuid: Uuid) -> Option<&S::AnyRow> {
         self.tables.get(&table)?.get(&uuid)
     }
 
     /// The rows of a table, typed, by identifier.
-    pub fn iter<T: Row>(&self) -> impl Iterator<Item = (Uuid, &Arc<T>)> {
-        self.rows(T::TABLE).filter_map(|(uuid, row)| Some((uuid, T::from_any(row)?)))
+    pub fn iter<R: Row<S>>(&self) -> impl Iterator<Item = (Uuid, &Arc<R>)> {
+        self.rows(R::TABLE).filter_map(|(uuid, row)| Some((uuid, R::from_any(row)?)))
     }
 
     /// The rows of a table, by identifier.
-    pub fn rows(&self, table: Table) -> impl Iterator<Item = (Uuid, &AnyRow)> {
+    pub fn rows(&self, table: S) -> impl Iterator<Item = (Uuid, &S::AnyRow)> {
         self.tables.get(&table).into_iter().flat_map(|rows| rows.iter().map(|(uuid, row)| (*uuid, row)))
     }
 
     /// The rows of a table whose identifiers begin with a word, in their order.
-    pub fn beginning_with(&self, table: Table, word: u32) -> impl Iterator<Item = Uuid> {
+    pub fn beginning_with(&self, table: S, word: u32) -> impl Iterator<Item = Uuid> {
         let first = u128::from(word) << 96;
         let (first, last) = (Uuid(first), Uuid(first | u128::MAX >> 32));
         self.tables
@@ -75,7 +56,7 @@ impl Store {
     }
 
     /// How many rows a table has.
-    pub fn len(&self, table: Table) -> usize {
+    pub fn len(&self, table: S) -> usize {
         self.tables.get(&table).map_or(0, RedBlackTreeMapSync::size)
     }
 
@@ -84,111 +65,48 @@ impl Store {
         self.tables.values().all(RedBlackTreeMapSync::is_empty)
     }
 
-    /// The row that has these values in the columns of one of its table's unique indexes.
-    fn by_unique<T: Row>(&self, index: usize, values: Vec<Atom>) -> Option<(Uuid, &Arc<T>)> {
+    /// The row that has these values in the columns of one of its table's unique indexes, by the number of that.
+    pub(crate) fn by_unique<R: Row<S>>(&self, index: usize, values: Vec<Atom>) -> Option<(Uuid, &Arc<R>)> {
+        let (uuid, row) = self.rows_by_unique(R::TABLE, index, values).next()?;
+        Some((uuid, R::from_any(row)?))
+    }
+
+    /// The same for a row of any table; in the middle of a change there may be several.
+    pub(crate) fn rows_by_unique(
+        &self,
+        table: S,
+        index: usize,
+        values: Vec<Atom>,
+    ) -> impl Iterator<Item = (Uuid, &S::AnyRow)> {
         let key = values.into_iter().map(Datum::one).collect();
-        let uuid = self.indexes.unique(T::TABLE, index, key)?;
-        Some((uuid, self.get(uuid)?))
+        let holders = self.indexes.unique(table, index, key).iter();
+        holders.filter_map(move |uuid| Some((*uuid, self.row(table, *uuid)?)))
     }
 
-    /// The datapath that a text means: one of its names (`name` and `name2` of its `external_ids`), or its UUID or the
-    /// beginning of that.
-    pub fn datapath(&self, text: &str) -> Result<(Uuid, &Arc<DatapathBinding>), NoDatapath> {
-        let named = |row: &DatapathBinding| {
-            ["name", "name2"]
-                .into_iter()
-                .any(|key| row.external_ids.get(key).is_some_and(|name| name == text))
-        };
-        let mut found: Vec<_> = self.iter::<DatapathBinding>().filter(|(_, row)| named(row)).collect();
-        if found.is_empty() && !text.is_empty() {
-            let digits = text.strip_prefix("0x").unwrap_or(text);
-            found = self.iter().filter(|(uuid, _)| uuid.begins_with(digits)).collect();
-        }
-        match found[..] {
-            [] => Err(NoDatapath::Unknown(text.to_owned())),
-            [one] => Ok(one),
-            _ => {
-                let some: Vec<String> = found.iter().take(4).map(|(uuid, _)| uuid.to_string()).collect();
-                Err(NoDatapath::Ambiguous(text.to_owned(), found.len(), some.join(", ")))
-            }
-        }
+    /// The database's own indexes.
+    pub(crate) fn own(&self) -> &S::Index {
+        &self.indexes.own
     }
 
-    /// The datapath with a tunnel key, which is what packets and Ethernet addresses know of it.
-    pub fn datapath_by_key(&self, key: u32) -> Option<(Uuid, &Arc<DatapathBinding>)> {
-        self.by_unique(0, vec![Atom::Integer(key.into())])
+    /// The rows that name a row by strong references, by table and identifier: those that keep it.
+    pub fn parents(&self, table: S, uuid: Uuid) -> impl Iterator<Item = (S, Uuid)> {
+        self.indexes.referrers((table, uuid), Strength::Strong)
     }
 
-    /// The port with a name.
-    pub fn port(&self, name: &str) -> Option<(Uuid, &Arc<PortBinding>)> {
-        self.by_unique(1, vec![text(name)])
+    /// Those of one table, typed, such as the switch of a port.
+    pub fn parents_of<R: Row<S>>(&self, table: S, uuid: Uuid) -> impl Iterator<Item = (Uuid, &Arc<R>)> {
+        let parents = self.indexes.referrers_of((table, uuid), R::TABLE, Strength::Strong);
+        parents.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 
-    /// The port with a tunnel key in a datapath.
-    pub fn port_by_key(&self, datapath: Uuid, key: u16) -> Option<(Uuid, &Arc<PortBinding>)> {
-        self.by_unique(0, vec![Atom::Uuid(datapath), Atom::Integer(key.into())])
-    }
-
-    /// The multicast group of a name in a datapath.
-    pub fn multicast_group(&self, datapath: Uuid, name: &str) -> Option<(Uuid, &Arc<MulticastGroup>)> {
-        self.by_unique(1, vec![Atom::Uuid(datapath), text(name)])
-    }
-
-    /// The multicast group with a tunnel key in a datapath.
-    pub fn multicast_group_by_key(&self, datapath: Uuid, key: u16) -> Option<(Uuid, &Arc<MulticastGroup>)> {
-        self.by_unique(0, vec![Atom::Uuid(datapath), Atom::Integer(key.into())])
-    }
-
-    /// The address set of a name.
-    pub fn address_set(&self, name: &str) -> Option<(Uuid, &Arc<AddressSet>)> {
-        self.by_unique(0, vec![text(name)])
-    }
-
-    /// The port group of a name, which in this database is `<datapath key>_name`.
-    pub fn port_group(&self, name: &str) -> Option<(Uuid, &Arc<PortGroup>)> {
-        self.by_unique(0, vec![text(name)])
-    }
-
-    /// The chassis of a name.
-    pub fn chassis(&self, name: &str) -> Option<(Uuid, &Arc<Chassis>)> {
-        self.by_unique(0, vec![text(name)])
-    }
-
-    /// The meter of a name.
-    pub fn meter(&self, name: &str) -> Option<(Uuid, &Arc<Meter>)> {
-        self.by_unique(0, vec![text(name)])
-    }
-
-    /// The learned neighbour with an address behind a port.
-    pub fn mac_binding(&self, port: &str, ip: IpAddr) -> Option<(Uuid, &Arc<MacBinding>)> {
-        let uuid = self.indexes.neighbour(port, ip)?;
-        Some((uuid, self.get(uuid)?))
-    }
-
-    /// Where an Ethernet address was learned in the datapath with a key.
-    pub fn fdb(&self, datapath_key: u32, mac: Mac) -> Option<(Uuid, &Arc<Fdb>)> {
-        let uuid = self.indexes.fdb(datapath_key, mac)?;
-        Some((uuid, self.get(uuid)?))
-    }
-
-    /// The groups that a datapath is in.
-    pub fn groups_of(&self, datapath: Uuid) -> impl Iterator<Item = (Uuid, &Arc<LogicalDpGroup>)> {
-        self.indexes.groups_of(datapath).filter_map(|uuid| Some((uuid, self.get(uuid)?)))
-    }
-
-    /// What the flows of a datapath belong to: itself and its groups.
-    fn owners(&self, datapath: Uuid) -> impl Iterator<Item = Owner> {
-        let groups = self.indexes.groups_of(datapath).map(|group| (Table::LogicalDpGroup, group));
-        groups.chain([(Table::DatapathBinding, datapath)])
-    }
-
-    /// All flows of a datapath, its own and those of its groups, in no particular order.
-    pub fn flows_of(&self, datapath: Uuid) -> impl Iterator<Item = (Uuid, &Arc<LogicalFlow>)> {
-        let flows = self.owners(datapath).flat_map(|owner| self.indexes.flows_of(owner));
-        flows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
+    /// The rows of a table that name a row by weak references, typed, such as the groups of a port.
+    pub fn mentions_of<R: Row<S>>(&self, table: S, uuid: Uuid) -> impl Iterator<Item = (Uuid, &Arc<R>)> {
+        let mentions = self.indexes.referrers_of((table, uuid), R::TABLE, Strength::Weak);
+        mentions.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 }
 
-fn text(text: &str) -> Atom {
+/// A text as a value.
+pub(crate) fn text(text: &str) -> Atom {
     Atom::Text(text.to_owned())
 }

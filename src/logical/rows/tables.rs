@@ -3,26 +3,18 @@
 //! Tables and columns stand in the order of their names, which is the order in which they are printed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{BadValue, Cell, Pipeline};
 use super::datum::Datum;
-use super::schema::{Column, Columns, Rule, TableDef, column_name, column_rule, declare_tables};
+pub use super::schema::Row;
+use super::schema::{
+    Column, Columns, Rule, TableDef, Tables, Untyped, column_name, column_rule, declare_tables,
+};
 use super::uuid::Uuid;
 
 /// Pairs of texts, such as `external_ids`.
 pub type Pairs = BTreeMap<String, String>;
-
-/// A typed row of one table.
-pub trait Row: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
-    /// Its table.
-    const TABLE: Table;
-    /// As a row of any table.
-    fn into_any(self: Arc<Self>) -> AnyRow;
-    /// From a row of any table, if it is of this one.
-    fn from_any(row: &AnyRow) -> Option<&Arc<Self>>;
-}
 
 declare_tables! {
     /// Addresses that match expressions name as `$name`.

@@ -1,6 +1,8 @@
 //! The name of a row.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::str::FromStr;
 
 /// A universally unique identifier, ordered as the text that it prints.
@@ -8,6 +10,14 @@ use std::str::FromStr;
 pub struct Uuid(pub u128);
 
 impl Uuid {
+    /// A name for a new row.
+    pub fn random() -> Self {
+        let half = || u128::from(RandomState::new().hash_one(0));
+        // Version 4, variant 1 of RFC 9562.
+        let fixed = 0xf << 76 | 3 << 62;
+        Uuid((half() << 64 | half()) & !fixed | 4 << 76 | 2 << 62)
+    }
+
     /// The first 32 bits, which a flow made from this row has as its cookie.
     pub fn first_word(self) -> u32 {
         (self.0 >> 96) as u32

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::names::ColumnName;
 use super::{Place, SbctlError};
 use crate::logical::rows::datum::{Arity, Atom, Datum, Kind};
-use crate::logical::rows::tables::{AnyRow, Table};
+use crate::logical::rows::schema::{Schema, Untyped};
 use crate::logical::rows::text;
 use crate::logical::rows::uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub struct Condition {
 
 impl Condition {
     /// From a word such as `external_ids:name=r1`.
-    pub fn parse(table: Table, word: &str) -> Result<Self, SbctlError> {
+    pub fn parse<S: Schema>(table: S, word: &str) -> Result<Self, SbctlError> {
         let (place, rest) = Place::parse_prefix(table, word)?;
         let found = OPERATORS.iter().find_map(|(sign, operator)| {
             let value = rest.strip_prefix(sign).filter(|value| !value.is_empty())?;
@@ -87,7 +87,7 @@ impl Condition {
     }
 
     /// Whether a row meets it.
-    pub fn holds(&self, uuid: Uuid, row: &AnyRow) -> bool {
+    pub fn holds<S>(&self, uuid: Uuid, row: &impl Untyped<S>) -> bool {
         let mut have = self.column.get(uuid, row);
         if let Some(key) = &self.key {
             let value = have.value(key).cloned();
@@ -98,7 +98,7 @@ impl Condition {
         }
         let want = &self.value;
         match self.operator {
-            Operator::Compares(ways) => ways.contains(&compare(&have, want)),
+            Operator::Compares(ways) => ways.contains(&have.compare(want)),
             Operator::SetEqual(equal) => (have == *want) == equal,
             Operator::Within | Operator::Among => within(&have, want),
             Operator::ProperlyWithin => have.len() < want.len() && within(&have, want),
@@ -107,12 +107,6 @@ impl Condition {
             Operator::Apart => !meet(&have, want),
         }
     }
-}
-
-/// The smaller is less; of the same size, the keys decide, and then the values.
-fn compare(one: &Datum, other: &Datum) -> Ordering {
-    let sizes = one.len().cmp(&other.len());
-    sizes.then_with(|| one.keys().cmp(other.keys())).then_with(|| one.values().cmp(other.values()))
 }
 
 /// Whether the one has all parts of the other. Both are sorted, so one walk through both tells.

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 
 use super::SbctlError;
 use super::names::record;
+use crate::logical::rows::Store;
 use crate::logical::rows::cell::Pipeline;
-use crate::logical::rows::store::Store;
 use crate::logical::rows::tables::{AnyRow, DatapathBinding, LogicalFlow, Pairs, Table};
 use crate::logical::rows::uuid::Uuid;
 

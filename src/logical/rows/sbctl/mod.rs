@@ -4,7 +4,7 @@
 
 mod condition;
 mod lflow;
-mod names;
+pub(super) mod names;
 mod show;
 mod table;
 #[cfg(test)]
@@ -16,13 +16,14 @@ use serde::{Serialize, Serializer};
 
 use super::cell::BadValue;
 use super::datum::{Arity, Atom, Datum, Kind};
+use super::schema::Schema;
 use super::store::Store;
-use super::tables::{AnyRow, Table};
+use super::tables::Table;
 use super::text::{self, BadText};
 use super::uuid::Uuid;
 use condition::Condition;
 pub use lflow::{LflowList, lflow_list};
-pub use names::table;
+
 use names::{ColumnName, column, record};
 pub use show::{Show, show};
 pub use table::{Data, Format, Listing, Style};
@@ -100,15 +101,20 @@ pub enum SbctlError {
     Data(String),
 }
 
+/// The table of the Southbound database that a name means.
+pub fn table(written: &str) -> Result<Table, SbctlError> {
+    names::table(written)
+}
+
 /// `list TABLE [RECORD…]`: rows, one as often as it is named, or all rows.
-pub fn list(
-    store: &Store,
+pub fn list<S: Schema>(
+    store: &Store<S>,
     table_name: &str,
     records: &[String],
     columns: Option<&str>,
     if_exists: bool,
-) -> Result<Listing, SbctlError> {
-    let table = table(table_name)?;
+) -> Result<Listing<S>, SbctlError> {
+    let table = names::table::<S>(table_name)?;
     let mut listing = Listing::new(table, names::columns(table, columns)?);
     if records.is_empty() {
         store.rows(table).for_each(|(uuid, row)| listing.push(uuid, row));
@@ -124,13 +130,13 @@ pub fn list(
 }
 
 /// `find TABLE [COLUMN[:KEY]=VALUE…]`: the rows that meet all conditions.
-pub fn find(
-    store: &Store,
+pub fn find<S: Schema>(
+    store: &Store<S>,
     table_name: &str,
     conditions: &[String],
     columns: Option<&str>,
-) -> Result<Listing, SbctlError> {
-    let table = table(table_name)?;
+) -> Result<Listing<S>, SbctlError> {
+    let table = names::table::<S>(table_name)?;
     let mut listing = Listing::new(table, names::columns(table, columns)?);
     let conditions =
         conditions.iter().map(|word| Condition::parse(table, word)).collect::<Result<Vec<_>, _>>()?;
@@ -143,14 +149,14 @@ pub fn find(
 }
 
 /// `get TABLE RECORD [COLUMN[:KEY]…]`: values.
-pub fn get(
-    store: &Store,
+pub fn get<S: Schema>(
+    store: &Store<S>,
     table_name: &str,
     record_name: &str,
     columns: &[String],
     if_exists: bool,
 ) -> Result<Values, SbctlError> {
-    let table = table(table_name)?;
+    let table = names::table::<S>(table_name)?;
     let places = columns.iter().map(|word| Place::parse(table, word)).collect::<Result<Vec<_>, _>>()?;
     let Some((uuid, row)) = record(store, table, record_name)? else {
         let missing = SbctlError::NoRow(table.def().name, record_name.to_owned());
@@ -173,6 +179,13 @@ pub fn get(
         }
     };
     Ok(Values(places.into_iter().map(value).collect::<Result<_, _>>()?))
+}
+
+/// The name of the row that a word means.
+pub fn row<S: Schema>(store: &Store<S>, table_name: &str, record_name: &str) -> Result<Uuid, SbctlError> {
+    let table = names::table::<S>(table_name)?;
+    let found = record(store, table, record_name)?;
+    found.map(|(uuid, _)| uuid).ok_or_else(|| SbctlError::NoRow(table.def().name, record_name.to_owned()))
 }
 
 /// Values as `get` prints them, one a line; one that is not there is an empty line.
@@ -202,13 +215,13 @@ struct Place {
 
 impl Place {
     /// From a whole word.
-    fn parse(table: Table, word: &str) -> Result<Self, SbctlError> {
+    fn parse<S: Schema>(table: S, word: &str) -> Result<Self, SbctlError> {
         let (place, rest) = Self::parse_prefix(table, word)?;
         if rest.is_empty() { Ok(place) } else { Err(SbctlError::Garbage(word.to_owned(), rest.to_owned())) }
     }
 
     /// From the beginning of a word, and the rest of it.
-    fn parse_prefix(table: Table, word: &str) -> Result<(Self, &str), SbctlError> {
+    fn parse_prefix<S: Schema>(table: S, word: &str) -> Result<(Self, &str), SbctlError> {
         let bad = |cause| SbctlError::Value(word.to_owned(), cause);
         let (name, mut rest) = text::token(word).map_err(bad)?;
         if name.is_empty() {
@@ -229,8 +242,8 @@ impl Place {
     }
 }
 
-impl Listing {
-    fn push(&mut self, uuid: Uuid, row: &AnyRow) {
+impl<S: Schema> Listing<S> {
+    fn push(&mut self, uuid: Uuid, row: &S::AnyRow) {
         self.rows.push((uuid, row.clone()));
     }
 }

@@ -3,8 +3,8 @@
 use super::SbctlError;
 use crate::logical::rows::cell::{BadValue, Cell, Scalar};
 use crate::logical::rows::datum::{Arity, Atom, Datum, Kind};
+use crate::logical::rows::schema::{NameColumn, Schema, Untyped};
 use crate::logical::rows::store::Store;
-use crate::logical::rows::tables::{AnyRow, Table};
 use crate::logical::rows::uuid::Uuid;
 
 /// Most columns of a list of them, which may name a column more than once.
@@ -21,7 +21,7 @@ pub enum ColumnName {
 
 impl ColumnName {
     /// Its name in a table.
-    pub fn name(self, table: Table) -> &'static str {
+    pub fn name<S: Schema>(self, table: S) -> &'static str {
         match self {
             ColumnName::Uuid => "_uuid",
             ColumnName::Column(at) => table.def().columns.get(at).map_or("", |column| column.name),
@@ -29,7 +29,7 @@ impl ColumnName {
     }
 
     /// Its type in a table.
-    pub fn kind(self, table: Table) -> Kind {
+    pub fn kind<S: Schema>(self, table: S) -> Kind {
         let column = match self {
             ColumnName::Uuid => None,
             ColumnName::Column(at) => table.def().columns.get(at),
@@ -38,7 +38,7 @@ impl ColumnName {
     }
 
     /// Whether a value is one that it may have; of a list of alternatives, whether each of them is.
-    pub fn check(self, table: Table, datum: &Datum, is_list: bool) -> Result<(), BadValue> {
+    pub fn check<S: Schema>(self, table: S, datum: &Datum, is_list: bool) -> Result<(), BadValue> {
         let arity = self.kind(table).arity;
         let most = if arity == Arity::Many || is_list { usize::MAX } else { 1 };
         let needed = match arity {
@@ -57,7 +57,7 @@ impl ColumnName {
     }
 
     /// Its contents in a row.
-    pub fn get(self, uuid: Uuid, row: &AnyRow) -> Datum {
+    pub fn get<S>(self, uuid: Uuid, row: &impl Untyped<S>) -> Datum {
         let datum = match self {
             ColumnName::Uuid => Some(Datum::one(uuid.to_atom())),
             ColumnName::Column(at) => row.get(at),
@@ -98,8 +98,8 @@ fn join<T>(named: &[(T, &'static str)]) -> String {
 }
 
 /// The table of a name.
-pub fn table(written: &str) -> Result<Table, SbctlError> {
-    let all = || Table::ALL.iter().map(|table| (*table, table.def().name));
+pub fn table<S: Schema>(written: &str) -> Result<S, SbctlError> {
+    let all = || S::ALL.iter().map(|table| (*table, table.def().name));
     match &best(all(), written)[..] {
         [(table, _)] => Ok(*table),
         [] => Err(SbctlError::NoTable(written.to_owned(), join(&all().collect::<Vec<_>>()))),
@@ -108,7 +108,7 @@ pub fn table(written: &str) -> Result<Table, SbctlError> {
 }
 
 /// The column of a name.
-pub fn column(table: Table, written: &str) -> Result<ColumnName, SbctlError> {
+pub fn column<S: Schema>(table: S, written: &str) -> Result<ColumnName, SbctlError> {
     let def = table.def();
     if fit("_uuid", written).is_some_and(|fit| fit > Fit::Begins) {
         return Ok(ColumnName::Uuid);
@@ -122,7 +122,7 @@ pub fn column(table: Table, written: &str) -> Result<ColumnName, SbctlError> {
 }
 
 /// The columns of a list, or all of them.
-pub fn columns(table: Table, written: Option<&str>) -> Result<Vec<ColumnName>, SbctlError> {
+pub fn columns<S: Schema>(table: S, written: Option<&str>) -> Result<Vec<ColumnName>, SbctlError> {
     let Some(written) = written else {
         let numbers = (0..table.def().columns.len()).map(ColumnName::Column);
         return Ok([ColumnName::Uuid].into_iter().chain(numbers).collect());
@@ -136,34 +136,6 @@ pub fn columns(table: Table, written: Option<&str>) -> Result<Vec<ColumnName>, S
     }
 }
 
-/// What names the rows of a table for people: columns, or keys of columns.
-fn names_of(table: Table) -> &'static [(&'static str, Option<&'static str>)] {
-    match table {
-        Table::AddressSet
-        | Table::Chassis
-        | Table::ChassisPrivate
-        | Table::DhcpOptions
-        | Table::Dhcpv6Options
-        | Table::GatewayChassis
-        | Table::HaChassisGroup
-        | Table::LoadBalancer
-        | Table::Meter
-        | Table::PortGroup
-        | Table::RbacRole => &[("name", None)],
-        Table::Connection => &[("target", None)],
-        Table::DatapathBinding => &[
-            ("external_ids", Some("name")),
-            ("external_ids", Some("name2")),
-            ("external_ids", Some("logical-switch")),
-            ("external_ids", Some("logical-router")),
-        ],
-        Table::MacBinding | Table::ServiceMonitor | Table::StaticMacBinding => &[("logical_port", None)],
-        Table::PortBinding => &[("logical_port", None), ("external_ids", Some("name"))],
-        Table::RbacPermission => &[("table", None)],
-        _ => &[],
-    }
-}
-
 /// Fewest characters of an identifier that stand for it.
 const FEWEST_DIGITS: usize = 4;
 
@@ -174,11 +146,11 @@ fn is_meant_by(name: &str, written: &str) -> bool {
 }
 
 /// The row that a word means, if there is one: an identifier, ".", a name, or the beginning of an identifier.
-pub fn record<'a>(
-    store: &'a Store,
-    table: Table,
+pub fn record<'a, S: Schema>(
+    store: &'a Store<S>,
+    table: S,
     written: &str,
-) -> Result<Option<(Uuid, &'a AnyRow)>, SbctlError> {
+) -> Result<Option<(Uuid, &'a S::AnyRow)>, SbctlError> {
     let def = table.def();
     if let Ok(uuid) = written.parse::<Uuid>()
         && let Some(row) = store.row(table, uuid)
@@ -191,23 +163,18 @@ pub fn record<'a>(
             return Ok(Some(only));
         }
     }
-    for (column, key) in names_of(table) {
-        let Some(at) = table.column(column) else { continue };
-        let is_meant = |row: &AnyRow| {
-            row.get(at).is_some_and(|datum| {
-                let name = match key {
-                    Some(key) => datum.value(&Atom::Text((*key).to_owned())),
-                    None if datum.len() == 1 => datum.keys().next(),
-                    None => None,
-                };
-                matches!(name, Some(Atom::Text(name)) if is_meant_by(name, written))
-            })
-        };
-        let mut rows = store.rows(table).filter(|(_, row)| is_meant(row));
-        match (rows.next(), rows.next()) {
-            (None, _) => {}
-            (found, None) => return Ok(found),
-            _ => return Err(SbctlError::Rows(def.name, written.to_owned())),
+    for name in table.names() {
+        if let Some(found) = by_name(store, table, name, written)? {
+            return Ok(Some(found));
+        }
+    }
+    for (other, name, column) in table.names_through() {
+        if let Some((_, row)) = by_name(store, *other, name, written)?
+            && let Some(datum) = other.column(column).and_then(|at| row.get(at))
+            && let (Some(Atom::Uuid(uuid)), 1) = (datum.keys().next(), datum.len())
+            && let Some(row) = store.row(table, *uuid)
+        {
+            return Ok(Some((*uuid, row)));
         }
     }
     if written.len() < FEWEST_DIGITS {
@@ -219,5 +186,45 @@ pub fn record<'a>(
             Err(SbctlError::Uuids(def.name, written.to_owned(), one, other))
         }
         (found, _) => Ok(found),
+    }
+}
+
+/// The row of a table that has a name in a column.
+fn by_name<'a, S: Schema>(
+    store: &'a Store<S>,
+    table: S,
+    (column, key): &NameColumn,
+    written: &str,
+) -> Result<Option<(Uuid, &'a S::AnyRow)>, SbctlError> {
+    let Some(at) = table.column(column) else { return Ok(None) };
+    // A name that can be no beginning of an identifier means only itself, so an index tells.
+    let is_plain = !written.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    let unique = table.def().unique.iter().position(|columns| matches!(columns, [only] if only == column));
+    if let (None, true, Some(index)) = (key, is_plain, unique) {
+        let found = store.rows_by_unique(table, index, vec![Atom::Text(written.to_owned())]);
+        return only(table, written, found);
+    }
+    let is_meant = |row: &S::AnyRow| {
+        row.get(at).is_some_and(|datum| {
+            let name = match key {
+                Some(key) => datum.value(&Atom::Text((*key).to_owned())),
+                None if datum.len() == 1 => datum.keys().next(),
+                None => None,
+            };
+            matches!(name, Some(Atom::Text(name)) if is_meant_by(name, written))
+        })
+    };
+    only(table, written, store.rows(table).filter(|(_, row)| is_meant(row)))
+}
+
+/// The only row of several, if there is one.
+fn only<S: Schema, R>(
+    table: S,
+    written: &str,
+    mut rows: impl Iterator<Item = R>,
+) -> Result<Option<R>, SbctlError> {
+    match (rows.next(), rows.next()) {
+        (found, None) => Ok(found),
+        _ => Err(SbctlError::Rows(table.def().name, written.to_owned())),
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::logical::rows::Store;
 use crate::logical::rows::cell::Cell;
-use crate::logical::rows::store::Store;
 use crate::logical::rows::tables::{Chassis, Encap, Pairs, PortBinding};
 use crate::logical::rows::text;
 use crate::logical::rows::uuid::Uuid;

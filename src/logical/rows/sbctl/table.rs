@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::SbctlError;
 use super::names::ColumnName;
-use crate::logical::rows::tables::{AnyRow, Table};
+use crate::logical::rows::schema::Schema;
 use crate::logical::rows::text;
 use crate::logical::rows::uuid::Uuid;
 
@@ -86,15 +86,15 @@ impl Style {
 
 /// Rows of a table, with the columns that were asked for. Values are printed one by one as the listing is written, so a
 /// listing takes no more memory than the names of its rows.
-pub struct Listing {
+pub struct Listing<S: Schema> {
     style: Style,
-    pub(super) table: Table,
+    pub(super) table: S,
     pub(super) columns: Vec<ColumnName>,
-    pub(super) rows: Vec<(Uuid, AnyRow)>,
+    pub(super) rows: Vec<(Uuid, S::AnyRow)>,
 }
 
-impl Listing {
-    pub(super) fn new(table: Table, columns: Vec<ColumnName>) -> Self {
+impl<S: Schema> Listing<S> {
+    pub(super) fn new(table: S, columns: Vec<ColumnName>) -> Self {
         Self { style: Style::default(), table, columns, rows: Vec::new() }
     }
 
@@ -108,12 +108,12 @@ impl Listing {
     }
 
     /// The values of a row.
-    fn json_cells(&self, (uuid, row): &(Uuid, AnyRow)) -> Vec<Value> {
+    fn json_cells(&self, (uuid, row): &(Uuid, S::AnyRow)) -> Vec<Value> {
         self.columns.iter().map(|column| text::to_json(&column.get(*uuid, row))).collect()
     }
 
     /// The values of a row as they are printed.
-    fn cells(&self, (uuid, row): &(Uuid, AnyRow)) -> impl Iterator<Item = String> {
+    fn cells(&self, (uuid, row): &(Uuid, S::AnyRow)) -> impl Iterator<Item = String> {
         self.columns.iter().map(move |column| {
             let datum = column.get(*uuid, row);
             match self.style.data {
@@ -194,7 +194,7 @@ fn write_table_row(
     writeln!(f, "{}", line.trim_end_matches(' '))
 }
 
-impl fmt::Display for Listing {
+impl<S: Schema> fmt::Display for Listing<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.style.format {
             Format::Json => self.write_json(f),
@@ -205,8 +205,8 @@ impl fmt::Display for Listing {
     }
 }
 
-impl Serialize for Listing {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+impl<S: Schema> Serialize for Listing<S> {
+    fn serialize<O: Serializer>(&self, out: O) -> Result<O::Ok, O::Error> {
         let mut object = out.serialize_map(Some(2))?;
         object.serialize_entry("data", &JsonRows(self))?;
         object.serialize_entry("headings", &self.headings().collect::<Vec<_>>())?;
@@ -214,10 +214,10 @@ impl Serialize for Listing {
     }
 }
 
-struct JsonRows<'a>(&'a Listing);
+struct JsonRows<'a, S: Schema>(&'a Listing<S>);
 
-impl Serialize for JsonRows<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+impl<S: Schema> Serialize for JsonRows<'_, S> {
+    fn serialize<O: Serializer>(&self, out: O) -> Result<O::Ok, O::Error> {
         out.collect_seq(self.0.rows.iter().map(|row| self.0.json_cells(row)))
     }
 }
