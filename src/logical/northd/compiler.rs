@@ -1,0 +1,216 @@
+//! The compiler: follows the Northbound rows and says what changes in the Southbound ones.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use super::book::{Book, FlowId};
+use super::keys::Keys;
+use super::memory::{Memory, Of, Query, View};
+use super::names;
+use super::output::{Output, Wanted};
+use super::units::UNITS;
+use super::view::sources;
+use crate::logical::nb;
+use crate::logical::rows::AnyRow;
+use crate::logical::rows::tables::PortBinding;
+use crate::logical::rows::{Store, Table, Transaction, Uuid, What};
+
+/// What becomes of one row, or of one side of it.
+pub trait Unit: 'static {
+    /// Makes it of the rows as they are.
+    fn compile(view: &View<'_>, row: Uuid, output: &mut Output);
+}
+
+/// A kind of unit: there is one for each row of a table.
+pub struct Kind {
+    /// The table.
+    pub table: nb::Table,
+    settle: fn(&View<'_>, Uuid) -> Arc<Made>,
+    doubtful: fn(&Memory) -> Vec<Of>,
+    forget: fn(&mut Memory, Uuid),
+}
+
+/// What a unit made, the last time it was looked at.
+#[derive(Default, PartialEq)]
+pub struct Made {
+    /// With the Southbound rows of the datapaths.
+    flows: Vec<(FlowId, Uuid)>,
+    rows: Vec<(Uuid, AnyRow)>,
+    troubles: Vec<String>,
+}
+
+struct Compiled<U>(std::marker::PhantomData<U>);
+
+impl<U: Unit> Query for Compiled<U> {
+    type Value = Made;
+
+    fn compute(view: &View<'_>, of: &Of) -> Made {
+        let mut output = Output::default();
+        U::compile(view, of.uuid(), &mut output);
+        let Output { flows, rows, troubles } = output;
+        let number = |wanted: Wanted| {
+            let datapath = names::datapath(wanted.datapath);
+            (view.book().borrow_mut().number(wanted), datapath)
+        };
+        Made { flows: flows.into_iter().map(number).collect(), rows, troubles }
+    }
+}
+
+impl Kind {
+    /// The units of a kind, one for each row of a table.
+    pub const fn of<U: Unit>(table: nb::Table) -> Self {
+        Self {
+            table,
+            settle: |view, row| view.ask::<Compiled<U>>(row),
+            doubtful: |memory| memory.doubtful::<Compiled<U>>(),
+            forget: |memory, row| memory.remove::<Compiled<U>>(row.into()),
+        }
+    }
+}
+
+/// All that was compiled. See the [module](super).
+#[derive(Default)]
+pub struct Compiler {
+    memory: RefCell<Memory>,
+    book: RefCell<Book>,
+    keys: Keys,
+    /// What units made, by their kind and row.
+    made: HashMap<(usize, Uuid), Arc<Made>, FixedState>,
+}
+
+impl Compiler {
+    /// Without rows: the first update must be the delta from no rows to all of them. The keys are those of before.
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, ..Self::default() }
+    }
+
+    /// The keys, to be kept for the next start.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// What is not compiled, or not wholly: rows of the Northbound with a sentence.
+    pub fn troubles(&self) -> impl Iterator<Item = (nb::Table, Uuid, &str)> {
+        self.made.iter().flat_map(|((kind, row), made)| {
+            let table = UNITS.get(*kind).map(|kind| kind.table);
+            made.troubles.iter().filter_map(move |sentence| Some((table?, *row, &**sentence)))
+        })
+    }
+
+    /// Takes over what changed in the Northbound rows and says what changes in the Southbound ones. New datapaths and
+    /// ports get their keys in the order of `new`, others after them.
+    pub fn update(&mut self, delta: &nb::Delta, new: &[Uuid], southbound: &Store) -> Transaction {
+        self.memory.get_mut().begin(sources(delta));
+        let mut rows = Rows::default();
+        for (number, kind) in UNITS.iter().enumerate() {
+            let mut stale = (kind.doubtful)(self.memory.get_mut());
+            for change in delta.changes.iter().filter(|change| change.table == kind.table) {
+                match change.what {
+                    What::Inserted => stale.push(change.uuid.into()),
+                    What::Modified(_) => {}
+                    What::Deleted => {
+                        (kind.forget)(self.memory.get_mut(), change.uuid);
+                        self.replace((number, change.uuid), None, &mut rows);
+                    }
+                }
+            }
+            for of in stale {
+                let row = of.uuid();
+                let view = View::new(&delta.after, &self.memory, &self.book);
+                if delta.after.row(kind.table, row).is_some() {
+                    let made = (kind.settle)(&view, row);
+                    self.replace((number, row), Some(made), &mut rows);
+                }
+            }
+        }
+        self.memory.get_mut().end();
+        let mut transaction = rows.finish(&mut self.keys, new, southbound);
+        self.book.get_mut().finish(&mut transaction);
+        transaction
+    }
+
+    fn replace(&mut self, unit: (usize, Uuid), now: Option<Arc<Made>>, rows: &mut Rows) {
+        let before = match &now {
+            Some(made) => self.made.insert(unit, Arc::clone(made)),
+            None => self.made.remove(&unit),
+        };
+        let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+        if Arc::ptr_eq(&before, &now) {
+            return;
+        }
+        let book = self.book.get_mut();
+        now.flows.iter().for_each(|(flow, datapath)| book.want(*flow, *datapath));
+        before.flows.iter().for_each(|(flow, datapath)| book.release(*flow, *datapath));
+        rows.change(&before.rows, &now.rows);
+    }
+}
+
+/// Rows that are to be put or deleted.
+#[derive(Default)]
+struct Rows {
+    put: BTreeMap<(Table, Uuid), AnyRow>,
+    deleted: BTreeSet<(Table, Uuid)>,
+}
+
+impl Rows {
+    fn change(&mut self, before: &[(Uuid, AnyRow)], now: &[(Uuid, AnyRow)]) {
+        self.deleted.extend(before.iter().map(|(uuid, row)| (row.table(), *uuid)));
+        self.put.extend(now.iter().map(|(uuid, row)| ((row.table(), *uuid), row.clone())));
+    }
+
+    fn finish(self, keys: &mut Keys, new: &[Uuid], southbound: &Store) -> Transaction {
+        let Self { mut put, deleted } = self;
+        let mut transaction = Transaction::new();
+        // A row that one unit gave up and another made stays.
+        for (table, uuid) in deleted.into_iter().filter(|name| !put.contains_key(name)) {
+            transaction.delete(table, uuid);
+            match table {
+                Table::DatapathBinding => keys.release_datapath(uuid),
+                Table::PortBinding => keys.release_port(uuid),
+                _ => {}
+            }
+        }
+        let created = |name: fn(Uuid) -> Uuid| new.iter().map(move |row| name(*row));
+        for uuid in created(names::datapath).chain(created(names::port)) {
+            give_key(&mut put, uuid, keys);
+        }
+        let others: Vec<Uuid> = put.keys().map(|(_, uuid)| *uuid).collect();
+        others.into_iter().for_each(|uuid| give_key(&mut put, uuid, keys));
+        for ((_, uuid), row) in put {
+            transaction.put_any(uuid, keep_what_others_say(uuid, row, southbound));
+        }
+        transaction
+    }
+}
+
+/// Gives a row its key if it is one of a datapath or port. Without any key left the row stays without, and is refused.
+fn give_key(rows: &mut BTreeMap<(Table, Uuid), AnyRow>, uuid: Uuid, keys: &mut Keys) {
+    if let Some(AnyRow::DatapathBinding(row)) = rows.get_mut(&(Table::DatapathBinding, uuid)) {
+        let requested = (row.tunnel_key != 0).then_some(row.tunnel_key);
+        Arc::make_mut(row).tunnel_key = keys.of_datapath(uuid, requested).unwrap_or(0);
+    }
+    if let Some(AnyRow::PortBinding(row)) = rows.get_mut(&(Table::PortBinding, uuid)) {
+        let requested = (row.tunnel_key != 0).then_some(row.tunnel_key);
+        Arc::make_mut(row).tunnel_key = keys.of_port(uuid, row.datapath, requested).unwrap_or(0);
+    }
+}
+
+/// Columns of ports that chassis write stay as they are.
+fn keep_what_others_say(uuid: Uuid, row: AnyRow, southbound: &Store) -> AnyRow {
+    match (row, southbound.get::<PortBinding>(uuid)) {
+        (AnyRow::PortBinding(row), Some(old)) => {
+            let mut row = PortBinding::clone(&row);
+            row.chassis = old.chassis;
+            row.encap = old.encap;
+            row.additional_chassis.clone_from(&old.additional_chassis);
+            row.additional_encap.clone_from(&old.additional_encap);
+            row.up = old.up;
+            row.virtual_parent.clone_from(&old.virtual_parent);
+            AnyRow::PortBinding(Arc::new(row))
+        }
+        (row, _) => row,
+    }
+}

@@ -1,0 +1,32 @@
+//! Names of Southbound rows, which follow from what the rows are about. So units that make rows which refer to one
+//! another need not ask each other, and cookies are the same after each start.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::logical::rows::{Table, Uuid};
+
+/// The name of a row of a table about something. Version 8 of RFC 9562.
+pub fn southbound(table: Table, about: impl Hash) -> Uuid {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, table, &about).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    let fixed = 0xf << 76 | 3 << 62;
+    Uuid((half(0) << 64 | half(1)) & !fixed | 8 << 76 | 2 << 62)
+}
+
+/// The row of the datapath of a switch or router.
+pub fn datapath(northbound: Uuid) -> Uuid {
+    southbound(Table::DatapathBinding, northbound)
+}
+
+/// The row of a group of datapaths.
+pub fn group(members: &[Uuid]) -> Uuid {
+    southbound(Table::LogicalDpGroup, members)
+}
+
+/// The row of a switch or router port.
+pub fn port(northbound: Uuid) -> Uuid {
+    southbound(Table::PortBinding, northbound)
+}

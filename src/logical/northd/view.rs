@@ -1,0 +1,159 @@
+//! What units and queries may ask of the Northbound rows, and which questions a change answers anew.
+//!
+//! The invariant: each question notes a [`Source`], and [`sources`] names it whenever its answer may be another.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::memory::{Source, View};
+use crate::logical::nb::tables::{LogicalRouterPort, LogicalSwitchPort, NbGlobal, PortGroup};
+use crate::logical::nb::{AnyRow, Delta, Row, Store, Table, Uuid, What};
+
+type Found<'a, R> = Option<(Uuid, &'a Arc<R>)>;
+
+impl<'a> View<'a> {
+    /// A row.
+    pub fn row<R: Row<Table>>(&self, uuid: Uuid) -> Option<&'a Arc<R>> {
+        self.noting(Source::Row(R::TABLE, uuid)).get(uuid)
+    }
+
+    /// All rows of a table: for small tables only, since whoever asks is looked at again whenever a row comes or goes.
+    pub fn all<R: Row<Table>>(&self) -> impl Iterator<Item = (Uuid, &'a Arc<R>)> {
+        let names: Vec<Uuid> = self.noting(Source::All(R::TABLE)).iter::<R>().map(|(uuid, _)| uuid).collect();
+        names.into_iter().filter_map(|uuid| Some((uuid, self.row(uuid)?)))
+    }
+
+    /// The row of settings.
+    pub fn global(&self) -> Option<&'a Arc<NbGlobal>> {
+        let (uuid, _) = self.noting(Source::All(Table::NbGlobal)).global()?;
+        self.row(uuid)
+    }
+
+    fn found<R: Row<Table>>(&self, name: &str, find: impl FnOnce(&'a Store) -> Option<Uuid>) -> Found<'a, R> {
+        let uuid = find(self.noting(Source::Named(R::TABLE, name.into())))?;
+        Some((uuid, self.row(uuid)?))
+    }
+
+    /// The switch port of a name.
+    pub fn switch_port(&self, name: &str) -> Found<'a, LogicalSwitchPort> {
+        self.found(name, |store| Some(store.switch_port(name)?.0))
+    }
+
+    /// The router port of a name.
+    pub fn router_port(&self, name: &str) -> Found<'a, LogicalRouterPort> {
+        self.found(name, |store| Some(store.router_port(name)?.0))
+    }
+
+    /// The port group of a name.
+    pub fn port_group(&self, name: &str) -> Found<'a, PortGroup> {
+        self.found(name, |store| Some(store.port_group(name)?.0))
+    }
+
+    /// The switch that a port is of.
+    pub fn switch_of(&self, port: Uuid) -> Option<Uuid> {
+        let store = self.noting(Source::Parents(Table::LogicalSwitchPort, port));
+        store.switch_of(port).map(|(uuid, _)| uuid)
+    }
+
+    /// The router that a port is of.
+    pub fn router_of(&self, port: Uuid) -> Option<Uuid> {
+        let store = self.noting(Source::Parents(Table::LogicalRouterPort, port));
+        store.router_of(port).map(|(uuid, _)| uuid)
+    }
+
+    /// Rows of a kind that name a row strongly: the router of a route, the switches and port groups of an ACL.
+    pub fn parents<R: Row<Table>>(&self, table: Table, uuid: Uuid) -> Vec<Uuid> {
+        let store = self.noting(Source::Parents(table, uuid));
+        store.parents_of::<R>(table, uuid).map(|(uuid, _)| uuid).collect()
+    }
+
+    /// The switch ports that lead to a router port.
+    pub fn switch_ports_facing(&self, router_port: &str) -> Vec<Uuid> {
+        let store = self.noting(Source::Facing(router_port.into()));
+        store.switch_ports_facing(router_port).map(|(uuid, _)| uuid).collect()
+    }
+
+    /// The port groups that a switch port is in.
+    pub fn groups_of_port(&self, port: Uuid) -> Vec<Uuid> {
+        let store = self.noting(Source::Groups(port));
+        store.groups_of_port(port).map(|(uuid, _)| uuid).collect()
+    }
+}
+
+/// The questions whose answers may be other ones.
+pub(super) fn sources(delta: &Delta) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for change in &delta.changes {
+        let (table, uuid) = (change.table, change.uuid);
+        sources.push(Source::Row(table, uuid));
+        if !matches!(change.what, What::Modified(_)) {
+            sources.push(Source::All(table));
+        }
+        let (before, after) = (delta.before.row(table, uuid), delta.after.row(table, uuid));
+        let (old, new) = (before.and_then(name), after.and_then(name));
+        if old != new {
+            sources.extend(old.into_iter().chain(new).map(|name| Source::Named(table, name.into())));
+        }
+        let (old, new) = (before.and_then(faced), after.and_then(faced));
+        if old != new {
+            sources.extend(old.into_iter().chain(new).map(|name| Source::Facing(name.into())));
+        }
+        for (target, column) in OWNED {
+            let of = |row: Option<&'_ AnyRow>| row.and_then(*column).cloned();
+            differences(of(before), of(after), |uuid| sources.push(Source::Parents(*target, uuid)));
+        }
+        let members = |row: Option<&AnyRow>| match row {
+            Some(AnyRow::PortGroup(row)) => Some(row.ports.clone()),
+            _ => None,
+        };
+        differences(members(before), members(after), |uuid| sources.push(Source::Groups(uuid)));
+    }
+    sources
+}
+
+fn differences(before: Option<BTreeSet<Uuid>>, after: Option<BTreeSet<Uuid>>, tell: impl FnMut(Uuid)) {
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    before.symmetric_difference(&after).copied().for_each(tell);
+}
+
+/// The name by which a row is asked for.
+fn name(row: &AnyRow) -> Option<&str> {
+    match row {
+        AnyRow::LogicalSwitchPort(row) => Some(&row.name),
+        AnyRow::LogicalRouterPort(row) => Some(&row.name),
+        AnyRow::PortGroup(row) => Some(&row.name),
+        _ => None,
+    }
+}
+
+/// The router port that a switch port leads to.
+fn faced(row: &AnyRow) -> Option<&str> {
+    match row {
+        AnyRow::LogicalSwitchPort(row) => row.router_port(),
+        _ => None,
+    }
+}
+
+type Column = fn(&AnyRow) -> Option<&BTreeSet<Uuid>>;
+
+macro_rules! columns {
+    ($($row:ident.$column:ident => $target:ident,)+) => {
+        &[$((Table::$target, |row| match row {
+            AnyRow::$row(row) => Some(&row.$column),
+            _ => None,
+        }),)+]
+    };
+}
+
+/// Columns in which a row names rows that are its own, with the table of those.
+const OWNED: &[(Table, Column)] = columns! {
+    LogicalSwitch.ports => LogicalSwitchPort,
+    LogicalSwitch.acls => Acl,
+    LogicalSwitch.qos_rules => Qos,
+    LogicalSwitch.forwarding_groups => ForwardingGroup,
+    PortGroup.acls => Acl,
+    LogicalRouter.ports => LogicalRouterPort,
+    LogicalRouter.static_routes => LogicalRouterStaticRoute,
+    LogicalRouter.policies => LogicalRouterPolicy,
+    LogicalRouter.nat => Nat,
+};
