@@ -79,6 +79,8 @@ pub struct Compiler {
     keys: Keys,
     /// What units made, by their kind and row.
     made: HashMap<(usize, Uuid), Arc<Made>, FixedState>,
+    /// Number of units that the last update looked at.
+    looked_at: usize,
 }
 
 impl Compiler {
@@ -90,6 +92,11 @@ impl Compiler {
     /// The keys, to be kept for the next start.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Number of units that the last update looked at, whether it compiled them or not.
+    pub fn looked_at(&self) -> usize {
+        self.looked_at
     }
 
     /// What is not compiled, or not wholly: rows of the Northbound with a sentence.
@@ -105,6 +112,7 @@ impl Compiler {
     pub fn update(&mut self, delta: &nb::Delta, new: &[Uuid], southbound: &Store) -> Transaction {
         self.memory.get_mut().begin(sources(delta));
         let mut rows = Rows::default();
+        self.looked_at = 0;
         for (number, kind) in UNITS.iter().enumerate() {
             let mut stale = (kind.doubtful)(self.memory.get_mut());
             for change in delta.changes.iter().filter(|change| change.table == kind.table) {
@@ -122,6 +130,7 @@ impl Compiler {
                 let view = View::new(&delta.after, &self.memory, &self.book);
                 if delta.after.row(kind.table, row).is_some() {
                     let made = (kind.settle)(&view, row);
+                    self.looked_at += 1;
                     self.replace((number, row), Some(made), &mut rows);
                 }
             }

@@ -6,8 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::memory::{Source, View};
-use crate::logical::nb::tables::{LogicalRouterPort, LogicalSwitchPort, NbGlobal, PortGroup};
+use smallvec::SmallVec;
+
+use crate::logical::nb::class::{Class, Classes, classes};
+use crate::logical::nb::tables::{LogicalRouterPort, LogicalSwitchPort, Meter, NbGlobal, PortGroup};
 use crate::logical::nb::{AnyRow, Delta, Row, Store, Table, Uuid, What};
+use crate::logical::rows::Tables;
 
 type Found<'a, R> = Option<(Uuid, &'a Arc<R>)>;
 
@@ -15,6 +19,24 @@ impl<'a> View<'a> {
     /// A row.
     pub fn row<R: Row<Table>>(&self, uuid: Uuid) -> Option<&'a Arc<R>> {
         self.noting(Source::Row(R::TABLE, uuid)).get(uuid)
+    }
+
+    /// A row, for whoever reads no column in which it names rows of its own.
+    pub fn settings<R: Row<Table>>(&self, uuid: Uuid) -> Option<&'a Arc<R>> {
+        self.noting(Source::Settings(R::TABLE, uuid)).get(uuid)
+    }
+
+    /// The rows of a table that a row owns, in their order.
+    pub fn owned<R: Row<Table>>(&self, owner: Uuid, target: Table) -> impl Iterator<Item = Uuid> + 'a {
+        let store = self.noting(Source::Owned(owner, target));
+        owned_by(store.row(R::TABLE, owner), target).into_iter().flatten().copied()
+    }
+
+    /// The rows of a class that a row owns, in their order.
+    pub fn of_class<R: Row<Table>>(&self, owner: Uuid, class: Class) -> Vec<Uuid> {
+        let store = self.noting(Source::Class(owner, class));
+        let among = owned_by(store.row(R::TABLE, owner), class.table());
+        among.map(|among| store.of_class(class, among)).unwrap_or_default()
     }
 
     /// All rows of a table: for small tables only, since whoever asks is looked at again whenever a row comes or goes.
@@ -42,6 +64,11 @@ impl<'a> View<'a> {
     /// The router port of a name.
     pub fn router_port(&self, name: &str) -> Found<'a, LogicalRouterPort> {
         self.found(name, |store| Some(store.router_port(name)?.0))
+    }
+
+    /// The meter of a name.
+    pub fn meter(&self, name: &str) -> Found<'a, Meter> {
+        self.found(name, |store| Some(store.meter(name)?.0))
     }
 
     /// The port group of a name.
@@ -86,8 +113,16 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
     for change in &delta.changes {
         let (table, uuid) = (change.table, change.uuid);
         sources.push(Source::Row(table, uuid));
-        if !matches!(change.what, What::Modified(_)) {
-            sources.push(Source::All(table));
+        match change.what {
+            What::Inserted | What::Deleted => {
+                sources.extend([Source::All(table), Source::Settings(table, uuid)]);
+            }
+            What::Modified(columns) => {
+                let own = own_columns(table);
+                if (0..table.def().columns.len()).any(|at| columns.contains(at) && !own.contains(&at)) {
+                    sources.push(Source::Settings(table, uuid));
+                }
+            }
         }
         let (before, after) = (delta.before.row(table, uuid), delta.after.row(table, uuid));
         let (old, new) = (before.and_then(name), after.and_then(name));
@@ -98,10 +133,25 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
         if old != new {
             sources.extend(old.into_iter().chain(new).map(|name| Source::Facing(name.into())));
         }
-        for (target, column) in OWNED {
-            let of = |row: Option<&'_ AnyRow>| row.and_then(*column).cloned();
-            differences(of(before), of(after), |uuid| sources.push(Source::Parents(*target, uuid)));
+        for own in OWNED.iter().filter(|own| own.owner == table) {
+            let of = |row: Option<&AnyRow>| row.and_then(own.column).cloned();
+            let before_this = sources.len();
+            differences(of(before), of(after), |owned| {
+                sources.push(Source::Parents(own.target, owned));
+                let both = [&delta.before, &delta.after].map(|store| classes_of(store, own.target, owned));
+                sources.extend(both.into_iter().flatten().map(|class| Source::Class(uuid, class)));
+            });
+            if sources.len() > before_this {
+                sources.push(Source::Owned(uuid, own.target));
+            }
         }
+        for (target, column) in NAMED {
+            let (old, new) = (before.and_then(column), after.and_then(column));
+            if old != new {
+                sources.extend(old.into_iter().chain(new).map(|uuid| Source::Parents(*target, uuid)));
+            }
+        }
+        classes_changed(delta, table, uuid, &mut sources);
         let members = |row: Option<&AnyRow>| match row {
             Some(AnyRow::PortGroup(row)) => Some(row.ports.clone()),
             _ => None,
@@ -109,6 +159,22 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
         differences(members(before), members(after), |uuid| sources.push(Source::Groups(uuid)));
     }
     sources
+}
+
+/// A row that stays with its owner may be of other classes than before.
+fn classes_changed(delta: &Delta, table: Table, uuid: Uuid, sources: &mut Vec<Source>) {
+    let [before, after] = [&delta.before, &delta.after].map(|store| classes_of(store, table, uuid));
+    let changed = before.iter().filter(|class| !after.contains(class));
+    let changed = changed.chain(after.iter().filter(|class| !before.contains(class)));
+    for class in changed {
+        for store in [&delta.before, &delta.after] {
+            sources.extend(store.parents(table, uuid).map(|(_, owner)| Source::Class(owner, *class)));
+        }
+    }
+}
+
+fn classes_of(store: &Store, table: Table, uuid: Uuid) -> Classes {
+    store.row(table, uuid).map(|row| classes(uuid, row)).unwrap_or_default()
 }
 
 fn differences(before: Option<BTreeSet<Uuid>>, after: Option<BTreeSet<Uuid>>, tell: impl FnMut(Uuid)) {
@@ -122,6 +188,7 @@ fn name(row: &AnyRow) -> Option<&str> {
         AnyRow::LogicalSwitchPort(row) => Some(&row.name),
         AnyRow::LogicalRouterPort(row) => Some(&row.name),
         AnyRow::PortGroup(row) => Some(&row.name),
+        AnyRow::Meter(row) => Some(&row.name),
         _ => None,
     }
 }
@@ -134,19 +201,41 @@ fn faced(row: &AnyRow) -> Option<&str> {
     }
 }
 
-type Column = fn(&AnyRow) -> Option<&BTreeSet<Uuid>>;
+/// A column in which rows of a table name rows that are their own.
+struct Own {
+    owner: Table,
+    name: &'static str,
+    target: Table,
+    column: fn(&AnyRow) -> Option<&BTreeSet<Uuid>>,
+}
 
-macro_rules! columns {
+/// The rows of a table that a row owns.
+fn owned_by(row: Option<&AnyRow>, target: Table) -> Option<&BTreeSet<Uuid>> {
+    let row = row?;
+    OWNED.iter().filter(|own| own.target == target).find_map(|own| (own.column)(row))
+}
+
+/// The numbers of the columns in which rows of a table name rows that are their own.
+fn own_columns(table: Table) -> SmallVec<[usize; 4]> {
+    OWNED.iter().filter(|own| own.owner == table).filter_map(|own| table.column(own.name)).collect()
+}
+
+macro_rules! own {
     ($($row:ident.$column:ident => $target:ident,)+) => {
-        &[$((Table::$target, |row| match row {
-            AnyRow::$row(row) => Some(&row.$column),
-            _ => None,
-        }),)+]
+        &[$(Own {
+            owner: Table::$row,
+            name: stringify!($column),
+            target: Table::$target,
+            column: |row| match row {
+                AnyRow::$row(row) => Some(&row.$column),
+                _ => None,
+            },
+        },)+]
     };
 }
 
-/// Columns in which a row names rows that are its own, with the table of those.
-const OWNED: &[(Table, Column)] = columns! {
+/// Columns in which a row names rows that are its own.
+const OWNED: &[Own] = own! {
     LogicalSwitch.ports => LogicalSwitchPort,
     LogicalSwitch.acls => Acl,
     LogicalSwitch.qos_rules => Qos,
@@ -157,3 +246,14 @@ const OWNED: &[(Table, Column)] = columns! {
     LogicalRouter.policies => LogicalRouterPolicy,
     LogicalRouter.nat => Nat,
 };
+
+type Column = fn(&AnyRow) -> Option<Uuid>;
+
+/// Columns in which a row names one row that is not its alone, with the table of that.
+const NAMED: &[(Table, Column)] = &[
+    (Table::HaChassisGroup, |row| match row {
+        AnyRow::LogicalRouterPort(row) => row.ha_chassis_group,
+        AnyRow::LogicalSwitchPort(row) => row.ha_chassis_group,
+        _ => None,
+    }),
+];
