@@ -30,3 +30,8 @@ pub fn group(members: &[Uuid]) -> Uuid {
 pub fn port(northbound: Uuid) -> Uuid {
     southbound(Table::PortBinding, northbound)
 }
+
+/// The row of the port by which packets are sent to the chassis that hosts a router port for all.
+pub fn redirect_port(northbound: Uuid) -> Uuid {
+    southbound(Table::PortBinding, ("redirect", northbound))
+}

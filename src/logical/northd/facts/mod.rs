@@ -4,3 +4,6 @@
 //! a change which does not touch it concerns none of them.
 
 pub mod addresses;
+pub mod router;
+pub mod router_route;
+pub mod router_translation;
