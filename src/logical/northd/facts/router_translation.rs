@@ -52,7 +52,7 @@ impl Query for Translated {
 
 impl Translated {
     fn enter(&mut self, ips: Option<&Addresses>) {
-        for ips in ips {
+        if let Some(ips) = ips {
             self.addresses.extend(ips.ipv4.first().map(ToString::to_string));
             self.addresses.extend(ips.ipv6.first().map(ToString::to_string));
         }

@@ -46,7 +46,7 @@ impl Unit for Binding {
                 say(&mut options, "chassis-redirect-port", &redirected(&port.name));
             }
         }
-        for chassis in &chassis {
+        if let Some(chassis) = &chassis {
             say(&mut options, "l3gateway-chassis", chassis);
         }
         let kind = if chassis.is_some() { "l3gateway" } else { "patch" };
@@ -92,7 +92,7 @@ fn redirect_options(view: &View<'_>, row: Uuid, port: &Port, settings: &LogicalR
     let mut options = Pairs::new();
     say(&mut options, "distributed-port", &port.name);
     let kind = settings.options.get("redirect-type");
-    for kind in kind {
+    if let Some(kind) = kind {
         say(&mut options, "redirect-type", kind);
     }
     let is_bridged = kind.is_some_and(|kind| kind == "bridged");
