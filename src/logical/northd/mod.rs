@@ -18,10 +18,11 @@
 //! lists.
 //!
 //! [`stage`] has the tables, [`output`] what units make, `book` the flows of all, [`keys`] the tunnel keys, [`names`] the
-//! names of Southbound rows, `view` what can be asked, `units` what is compiled.
+//! names of Southbound rows, `view` what can be asked, [`facts`] what units share, `units` what is compiled.
 
 mod book;
 pub mod compiler;
+pub mod facts;
 pub mod keys;
 pub mod memory;
 pub mod names;

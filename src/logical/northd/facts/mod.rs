@@ -1,0 +1,6 @@
+//! What units ask of the rows: facts that several of them share, each computed once.
+//!
+//! The invariant: a fact is a pure function of the rows that it asks for, and no larger than what its askers need, so that
+//! a change which does not touch it concerns none of them.
+
+pub mod addresses;
