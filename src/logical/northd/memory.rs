@@ -16,6 +16,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::book::Book;
+use crate::logical::nb::class::Class;
 use crate::logical::nb::{Store, Table, Uuid};
 
 /// What a value is about.
@@ -25,6 +26,8 @@ pub enum Of {
     Row(Uuid),
     /// Something of a row that has a name.
     Named(Uuid, Arc<str>),
+    /// Something of a row that has a number.
+    Numbered(Uuid, u16),
 }
 
 impl From<Uuid> for Of {
@@ -37,15 +40,23 @@ impl Of {
     /// The row.
     pub fn uuid(&self) -> Uuid {
         match self {
-            Self::Row(uuid) | Self::Named(uuid, _) => *uuid,
+            Self::Row(uuid) | Self::Named(uuid, _) | Self::Numbered(uuid, _) => *uuid,
         }
     }
 
     /// The name; empty if there is none.
     pub fn name(&self) -> &str {
         match self {
-            Self::Row(_) => "",
+            Self::Row(_) | Self::Numbered(..) => "",
             Self::Named(_, name) => name,
+        }
+    }
+
+    /// The number; 0 if there is none.
+    pub fn number(&self) -> u16 {
+        match self {
+            Self::Row(_) | Self::Named(..) => 0,
+            Self::Numbered(_, number) => *number,
         }
     }
 }
@@ -67,7 +78,15 @@ pub enum Source {
     Named(Table, Box<str>),
     /// Which rows a table has.
     All(Table),
-    /// Which rows own a row of a table.
+    /// The columns of a row that do not name rows of its own.
+    Settings(Table, Uuid),
+    /// A column of a row that is there, by its number.
+    Column(Table, Uuid, u8),
+    /// Which rows of a table a row owns.
+    Owned(Uuid, Table),
+    /// Which rows of a class a row owns.
+    Class(Uuid, Class),
+    /// Which rows own a row of a table, or name it.
     Parents(Table, Uuid),
     /// Which switch ports lead to a router port.
     Facing(Box<str>),

@@ -4,3 +4,9 @@
 //! a change which does not touch it concerns none of them.
 
 pub mod addresses;
+pub mod copp;
+pub mod options;
+pub mod switch;
+pub mod switch_acls;
+pub mod switch_peer;
+pub mod switch_ports;

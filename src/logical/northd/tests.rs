@@ -1,0 +1,7 @@
+//! The compiler against what the real ovn-northd 23.03 wrote, and against itself from nothing.
+
+mod histories;
+mod real;
+mod support;
+mod switches;
+mod work;
