@@ -8,7 +8,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use smallvec::SmallVec;
 
 use super::Uuid;
-use super::tables::{AnyRow, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute, Table};
+use super::tables::{
+    AnyRow, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute, LogicalSwitchPort, Table,
+};
+use crate::logical::rows::tables::Pairs;
 
 /// Something that few rows of a table are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,6 +22,14 @@ pub enum Class {
     Localnet,
     /// A switch port that leads to a VTEP gateway.
     Vtep,
+    /// A switch port that does not work.
+    Disabled,
+    /// A switch port that works and gets what is for addresses that nobody has.
+    Unknown,
+    /// A switch port that works and to which all multicast goes.
+    Flooding,
+    /// A switch port that works and to which all reports of multicast groups go.
+    Reported,
     /// A router port that some chassis hosts for all.
     Gateway,
     /// A router port through which no large packets go.
@@ -43,7 +54,13 @@ impl Class {
     /// The table of the rows that are of it.
     pub fn table(self) -> Table {
         match self {
-            Class::ToRouter | Class::Localnet | Class::Vtep => Table::LogicalSwitchPort,
+            Class::ToRouter
+            | Class::Localnet
+            | Class::Vtep
+            | Class::Disabled
+            | Class::Unknown
+            | Class::Flooding
+            | Class::Reported => Table::LogicalSwitchPort,
             Class::Gateway | Class::Limited | Class::Flooded => Table::LogicalRouterPort,
             Class::Tabled | Class::Route(_) => Table::LogicalRouterStaticRoute,
             Class::Spreading(_) => Table::LogicalRouterPolicy,
@@ -81,6 +98,23 @@ impl LogicalRouterPolicy {
     }
 }
 
+/// Whether a setting that is off by default is on.
+fn is_true(options: &Pairs, name: &str) -> bool {
+    options.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+impl LogicalSwitchPort {
+    /// Whether it works.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled != Some(false)
+    }
+
+    /// Whether it gets what is for addresses that nobody has.
+    pub fn has_unknown(&self) -> bool {
+        self.addresses.contains("unknown")
+    }
+}
+
 impl LogicalRouterPort {
     /// Whether some chassis hosts it for all, in a router that is not on one chassis as a whole.
     pub fn is_hosted(&self) -> bool {
@@ -93,12 +127,19 @@ pub fn classes(uuid: Uuid, row: &AnyRow) -> Classes {
     let mut classes = Classes::new();
     let mut say = |class, is_of_it| classes.extend(Some(class).filter(|_| is_of_it));
     match row {
-        AnyRow::LogicalSwitchPort(row) => match &*row.kind {
-            "router" => say(Class::ToRouter, true),
-            "localnet" => say(Class::Localnet, true),
-            "vtep" => say(Class::Vtep, true),
-            _ => {}
-        },
+        AnyRow::LogicalSwitchPort(row) => {
+            match &*row.kind {
+                "router" => say(Class::ToRouter, true),
+                "localnet" => say(Class::Localnet, true),
+                "vtep" => say(Class::Vtep, true),
+                _ => {}
+            }
+            let (works, has) = (row.is_enabled(), |option| is_true(&row.options, option));
+            say(Class::Disabled, !works);
+            say(Class::Unknown, works && row.kind != "external" && row.has_unknown());
+            say(Class::Flooding, works && has("mcast_flood"));
+            say(Class::Reported, works && has("mcast_flood_reports"));
+        }
         AnyRow::LogicalRouterPort(row) => {
             say(Class::Gateway, row.is_hosted());
             say(Class::Limited, row.options.contains_key("gateway_mtu"));

@@ -1,22 +1,22 @@
 //! The compiler: follows the Northbound rows and says what changes in the Southbound ones.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::book::{Book, FlowId};
+use super::book::{Book, Use};
 use super::keys::Keys;
 use super::memory::{Memory, Of, Query, View};
 use super::names;
+use super::outgoing::{self, Rows};
 use super::output::{Output, Wanted};
 use super::units::UNITS;
 use super::view::sources;
 use crate::logical::nb;
 use crate::logical::rows::AnyRow;
-use crate::logical::rows::tables::PortBinding;
-use crate::logical::rows::{Store, Table, Transaction, Uuid, What};
+use crate::logical::rows::{Store, Transaction, Uuid, What};
 
 /// What becomes of one row, or of one side of it.
 pub trait Unit: 'static {
@@ -36,8 +36,7 @@ pub struct Kind {
 /// What a unit made, the last time it was looked at.
 #[derive(Default, PartialEq)]
 pub struct Made {
-    /// With the Southbound rows of the datapaths.
-    flows: Vec<(FlowId, Uuid)>,
+    flows: Vec<Use>,
     rows: Vec<(Uuid, AnyRow)>,
     troubles: Vec<String>,
 }
@@ -52,8 +51,8 @@ impl<U: Unit> Query for Compiled<U> {
         U::compile(view, of.uuid(), &mut output);
         let Output { flows, rows, troubles } = output;
         let number = |wanted: Wanted| {
-            let datapath = names::datapath(wanted.datapath);
-            (view.book().borrow_mut().number(wanted), datapath)
+            let (datapath, hint) = (names::datapath(wanted.datapath), wanted.note.hint);
+            Use { flow: view.book().borrow_mut().number(wanted), datapath, hint }
         };
         Made { flows: flows.into_iter().map(number).collect(), rows, troubles }
     }
@@ -141,6 +140,11 @@ impl Compiler {
         transaction
     }
 
+    /// What the Southbound rows say of chassis, after some of them came or went.
+    pub fn chassis(&self, southbound: &Store) -> Transaction {
+        outgoing::chassis(southbound)
+    }
+
     fn replace(&mut self, unit: (usize, Uuid), now: Option<Arc<Made>>, rows: &mut Rows) {
         let before = match &now {
             Some(made) => self.made.insert(unit, Arc::clone(made)),
@@ -151,75 +155,8 @@ impl Compiler {
             return;
         }
         let book = self.book.get_mut();
-        now.flows.iter().for_each(|(flow, datapath)| book.want(*flow, *datapath));
-        before.flows.iter().for_each(|(flow, datapath)| book.release(*flow, *datapath));
+        now.flows.iter().for_each(|wanted| book.want(*wanted));
+        before.flows.iter().for_each(|wanted| book.release(*wanted));
         rows.change(&before.rows, &now.rows);
-    }
-}
-
-/// Rows that are to be put or deleted.
-#[derive(Default)]
-struct Rows {
-    put: BTreeMap<(Table, Uuid), AnyRow>,
-    deleted: BTreeSet<(Table, Uuid)>,
-}
-
-impl Rows {
-    fn change(&mut self, before: &[(Uuid, AnyRow)], now: &[(Uuid, AnyRow)]) {
-        self.deleted.extend(before.iter().map(|(uuid, row)| (row.table(), *uuid)));
-        self.put.extend(now.iter().map(|(uuid, row)| ((row.table(), *uuid), row.clone())));
-    }
-
-    fn finish(self, keys: &mut Keys, new: &[Uuid], southbound: &Store) -> Transaction {
-        let Self { mut put, deleted } = self;
-        let mut transaction = Transaction::new();
-        // A row that one unit gave up and another made stays.
-        for (table, uuid) in deleted.into_iter().filter(|name| !put.contains_key(name)) {
-            transaction.delete(table, uuid);
-            match table {
-                Table::DatapathBinding => keys.release_datapath(uuid),
-                Table::PortBinding => keys.release_port(uuid),
-                _ => {}
-            }
-        }
-        let created = |name: fn(Uuid) -> Uuid| new.iter().map(move |row| name(*row));
-        for uuid in created(names::datapath).chain(created(names::port)) {
-            give_key(&mut put, uuid, keys);
-        }
-        let others: Vec<Uuid> = put.keys().map(|(_, uuid)| *uuid).collect();
-        others.into_iter().for_each(|uuid| give_key(&mut put, uuid, keys));
-        for ((_, uuid), row) in put {
-            transaction.put_any(uuid, keep_what_others_say(uuid, row, southbound));
-        }
-        transaction
-    }
-}
-
-/// Gives a row its key if it is one of a datapath or port. Without any key left the row stays without, and is refused.
-fn give_key(rows: &mut BTreeMap<(Table, Uuid), AnyRow>, uuid: Uuid, keys: &mut Keys) {
-    if let Some(AnyRow::DatapathBinding(row)) = rows.get_mut(&(Table::DatapathBinding, uuid)) {
-        let requested = (row.tunnel_key != 0).then_some(row.tunnel_key);
-        Arc::make_mut(row).tunnel_key = keys.of_datapath(uuid, requested).unwrap_or(0);
-    }
-    if let Some(AnyRow::PortBinding(row)) = rows.get_mut(&(Table::PortBinding, uuid)) {
-        let requested = (row.tunnel_key != 0).then_some(row.tunnel_key);
-        Arc::make_mut(row).tunnel_key = keys.of_port(uuid, row.datapath, requested).unwrap_or(0);
-    }
-}
-
-/// Columns of ports that chassis write stay as they are.
-fn keep_what_others_say(uuid: Uuid, row: AnyRow, southbound: &Store) -> AnyRow {
-    match (row, southbound.get::<PortBinding>(uuid)) {
-        (AnyRow::PortBinding(row), Some(old)) => {
-            let mut row = PortBinding::clone(&row);
-            row.chassis = old.chassis;
-            row.encap = old.encap;
-            row.additional_chassis.clone_from(&old.additional_chassis);
-            row.additional_encap.clone_from(&old.additional_encap);
-            row.up = old.up;
-            row.virtual_parent.clone_from(&old.virtual_parent);
-            AnyRow::PortBinding(Arc::new(row))
-        }
-        (row, _) => row,
     }
 }

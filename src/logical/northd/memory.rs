@@ -80,11 +80,13 @@ pub enum Source {
     All(Table),
     /// The columns of a row that do not name rows of its own.
     Settings(Table, Uuid),
+    /// A column of a row that is there, by its number.
+    Column(Table, Uuid, u8),
     /// Which rows of a table a row owns.
     Owned(Uuid, Table),
     /// Which rows of a class a row owns.
     Class(Uuid, Class),
-    /// Which rows own a row of a table.
+    /// Which rows own a row of a table, or name it.
     Parents(Table, Uuid),
     /// Which switch ports lead to a router port.
     Facing(Box<str>),

@@ -17,7 +17,7 @@
 //! a change of one port from concerning a whole network, units ask for narrow queries rather than for rows with long
 //! lists.
 //!
-//! [`stage`] has the tables, [`output`] what units make, `book` the flows of all, [`keys`] the tunnel keys, [`names`] the
+//! [`stage`] has the tables, [`output`] what units make, `outgoing` what is filled into it at last, `book` the flows of all, [`keys`] the tunnel keys, [`names`] the
 //! names of Southbound rows, `view` what can be asked, [`facts`] what units share, `units` what is compiled.
 
 mod book;
@@ -26,6 +26,7 @@ pub mod facts;
 pub mod keys;
 pub mod memory;
 pub mod names;
+mod outgoing;
 pub mod output;
 pub mod stage;
 mod units;
@@ -33,3 +34,6 @@ mod view;
 
 pub use compiler::Compiler;
 pub use keys::Keys;
+
+#[cfg(test)]
+mod tests;

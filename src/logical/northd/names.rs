@@ -35,3 +35,19 @@ pub fn port(northbound: Uuid) -> Uuid {
 pub fn redirect_port(northbound: Uuid) -> Uuid {
     southbound(Table::PortBinding, ("redirect", northbound))
 }
+
+/// The row of a group of chassis, by its name.
+pub fn chassis_group(name: &str) -> Uuid {
+    southbound(Table::HaChassisGroup, name)
+}
+
+/// The row of a mirror.
+pub fn mirror(northbound: Uuid) -> Uuid {
+    southbound(Table::Mirror, northbound)
+}
+
+/// The name of a port group in the datapath of a switch. Units write the row of the datapath in the place of its key,
+/// which is known at last.
+pub fn port_group(switch: Uuid, group: &str) -> String {
+    format!("{}_{group}", datapath(switch))
+}

@@ -20,7 +20,7 @@ pub struct Flow {
     pub meter: Option<Box<str>>,
 }
 
-/// What is said of a flow besides, by the first that makes it.
+/// What is said of a flow besides.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Note {
     /// The Northbound row that it is made for.

@@ -9,7 +9,9 @@ use super::memory::{Source, View};
 use smallvec::SmallVec;
 
 use crate::logical::nb::class::{Class, Classes, classes};
-use crate::logical::nb::tables::{LogicalRouterPort, LogicalSwitchPort, Meter, NbGlobal, PortGroup};
+use crate::logical::nb::tables::{
+    AddressSet, LogicalRouterPort, LogicalSwitchPort, Meter, NbGlobal, PortGroup,
+};
 use crate::logical::nb::{AnyRow, Delta, Row, Store, Table, Uuid, What};
 use crate::logical::rows::Tables;
 
@@ -24,6 +26,20 @@ impl<'a> View<'a> {
     /// A row, for whoever reads no column in which it names rows of its own.
     pub fn settings<R: Row<Table>>(&self, uuid: Uuid) -> Option<&'a Arc<R>> {
         self.noting(Source::Settings(R::TABLE, uuid)).get(uuid)
+    }
+
+    /// A row, for whoever reads these columns only.
+    pub fn columns<R: Row<Table>>(&self, uuid: Uuid, columns: &[&str]) -> Option<&'a Arc<R>> {
+        let names = columns.iter().filter_map(|name| R::TABLE.column(name));
+        let mut row = None;
+        for at in names {
+            row = self.noting(Source::Column(R::TABLE, uuid, at as u8)).get(uuid);
+        }
+        if row.is_none() {
+            // Columns of rows that are not there have no changes.
+            return self.row(uuid);
+        }
+        row
     }
 
     /// The rows of a table that a row owns, in their order.
@@ -45,10 +61,10 @@ impl<'a> View<'a> {
         names.into_iter().filter_map(|uuid| Some((uuid, self.row(uuid)?)))
     }
 
-    /// The row of settings.
+    /// The row of settings, for whoever reads no column but the options.
     pub fn global(&self) -> Option<&'a Arc<NbGlobal>> {
         let (uuid, _) = self.noting(Source::All(Table::NbGlobal)).global()?;
-        self.row(uuid)
+        self.columns(uuid, &["options"])
     }
 
     fn found<R: Row<Table>>(&self, name: &str, find: impl FnOnce(&'a Store) -> Option<Uuid>) -> Found<'a, R> {
@@ -76,6 +92,11 @@ impl<'a> View<'a> {
         self.found(name, |store| Some(store.port_group(name)?.0))
     }
 
+    /// The address set of a name.
+    pub fn address_set(&self, name: &str) -> Found<'a, AddressSet> {
+        self.found(name, |store| Some(store.address_set(name)?.0))
+    }
+
     /// The switch that a port is of.
     pub fn switch_of(&self, port: Uuid) -> Option<Uuid> {
         let store = self.noting(Source::Parents(Table::LogicalSwitchPort, port));
@@ -92,6 +113,12 @@ impl<'a> View<'a> {
     pub fn parents<R: Row<Table>>(&self, table: Table, uuid: Uuid) -> Vec<Uuid> {
         let store = self.noting(Source::Parents(table, uuid));
         store.parents_of::<R>(table, uuid).map(|(uuid, _)| uuid).collect()
+    }
+
+    /// Rows of a kind that name a row weakly: the switches of a DNS row.
+    pub fn mentions<R: Row<Table>>(&self, table: Table, uuid: Uuid) -> Vec<Uuid> {
+        let store = self.noting(Source::Parents(table, uuid));
+        store.mentions_of::<R>(table, uuid).map(|(uuid, _)| uuid).collect()
     }
 
     /// The switch ports that lead to a router port.
@@ -116,10 +143,17 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
         match change.what {
             What::Inserted | What::Deleted => {
                 sources.extend([Source::All(table), Source::Settings(table, uuid)]);
+                // Nobody has asked for columns of a row that was not there.
+                if matches!(change.what, What::Deleted) {
+                    let columns = 0..table.def().columns.len();
+                    sources.extend(columns.map(|at| Source::Column(table, uuid, at as u8)));
+                }
             }
             What::Modified(columns) => {
                 let own = own_columns(table);
-                if (0..table.def().columns.len()).any(|at| columns.contains(at) && !own.contains(&at)) {
+                let changed = (0..table.def().columns.len()).filter(|at| columns.contains(*at));
+                sources.extend(changed.clone().map(|at| Source::Column(table, uuid, at as u8)));
+                if changed.into_iter().any(|at| !own.contains(&at)) {
                     sources.push(Source::Settings(table, uuid));
                 }
             }
@@ -188,6 +222,7 @@ fn name(row: &AnyRow) -> Option<&str> {
         AnyRow::LogicalSwitchPort(row) => Some(&row.name),
         AnyRow::LogicalRouterPort(row) => Some(&row.name),
         AnyRow::PortGroup(row) => Some(&row.name),
+        AnyRow::AddressSet(row) => Some(&row.name),
         AnyRow::Meter(row) => Some(&row.name),
         _ => None,
     }
@@ -234,12 +269,15 @@ macro_rules! own {
     };
 }
 
-/// Columns in which a row names rows that are its own.
+/// Columns in which a row names many rows, such as are its own.
 const OWNED: &[Own] = own! {
     LogicalSwitch.ports => LogicalSwitchPort,
     LogicalSwitch.acls => Acl,
     LogicalSwitch.qos_rules => Qos,
     LogicalSwitch.forwarding_groups => ForwardingGroup,
+    LogicalSwitch.load_balancer => LoadBalancer,
+    LogicalSwitch.load_balancer_group => LoadBalancerGroup,
+    LogicalSwitch.dns_records => Dns,
     PortGroup.acls => Acl,
     LogicalRouter.ports => LogicalRouterPort,
     LogicalRouter.static_routes => LogicalRouterStaticRoute,
@@ -250,10 +288,8 @@ const OWNED: &[Own] = own! {
 type Column = fn(&AnyRow) -> Option<Uuid>;
 
 /// Columns in which a row names one row that is not its alone, with the table of that.
-const NAMED: &[(Table, Column)] = &[
-    (Table::HaChassisGroup, |row| match row {
-        AnyRow::LogicalRouterPort(row) => row.ha_chassis_group,
-        AnyRow::LogicalSwitchPort(row) => row.ha_chassis_group,
-        _ => None,
-    }),
-];
+const NAMED: &[(Table, Column)] = &[(Table::HaChassisGroup, |row| match row {
+    AnyRow::LogicalRouterPort(row) => row.ha_chassis_group,
+    AnyRow::LogicalSwitchPort(row) => row.ha_chassis_group,
+    _ => None,
+})];

@@ -4,6 +4,12 @@
 //! a change which does not touch it concerns none of them.
 
 pub mod addresses;
+pub mod copp;
+pub mod options;
 pub mod router;
 pub mod router_route;
 pub mod router_translation;
+pub mod switch;
+pub mod switch_acls;
+pub mod switch_peer;
+pub mod switch_ports;

@@ -192,9 +192,7 @@ fn read(view: &View<'_>, owner: Uuid, row: &LogicalRouterStaticRoute) -> Result<
     let is_discard = row.next_hop_is_nowhere();
     let next_hop = Some(&row.nexthop).filter(|next_hop| !next_hop.is_empty() && !is_discard);
     let next_hop = match next_hop {
-        Some(text) => {
-            Some(Prefix::parse(text).filter(|one| one.is_one_address()).ok_or(BadRoute::NextHop)?)
-        }
+        Some(text) => Some(Prefix::parse(text).filter(|one| one.is_one_address()).ok_or(BadRoute::NextHop)?),
         None => None,
     };
     let prefix = Prefix::parse(&row.ip_prefix).ok_or(BadRoute::Prefix)?;

@@ -4,92 +4,69 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rstest::rstest;
 
-use super::harness::{Network, file};
-use crate::logical::nb::tables::{LogicalRouterPort, LogicalRouterStaticRoute};
-use crate::logical::rows::sbctl::lflow::lflow_list;
+use super::support::{Listed, Network, flows, read_list, recorded};
+use crate::logical::nb::tables::{LogicalRouter, LogicalRouterPort, LogicalRouterStaticRoute};
 use crate::logical::rows::tables::{
     DatapathBinding, HaChassis, HaChassisGroup, MulticastGroup, PortBinding, StaticMacBinding,
 };
-use crate::logical::rows::{Store, Transaction, Uuid, dump};
+use crate::logical::rows::{Database, Store, Transaction, Uuid, dump};
 
-/// Flows as they are listed, by the name of their router.
-type Flows = BTreeMap<String, BTreeSet<String>>;
-
-/// The flows of routers in a list, in a form that does not depend on the order of sets nor on the numbers of groups.
-fn flows_of_routers(list: &str) -> Flows {
-    let mut flows = Flows::new();
-    let mut name = "";
-    for line in list.lines() {
-        match line.strip_prefix("Datapath: \"") {
-            Some(rest) => name = rest.split("\" (").next().unwrap(),
-            None if line.contains("(lr_") => {
-                flows.entry(name.to_owned()).or_default().insert(with_sorted_sets(line.trim()));
-            }
-            None => {}
-        }
-    }
-    flows.values_mut().for_each(rename_groups);
-    flows
+/// The flows of routers, without the numbers of groups.
+fn of_routers(mut all: BTreeMap<String, BTreeSet<Listed>>) -> BTreeMap<String, BTreeSet<Listed>> {
+    all.retain(|_, flows| flows.iter().any(|(stage, ..)| stage.starts_with("lr_")));
+    all.values_mut().for_each(rename_groups);
+    all
 }
 
-/// The members of each set of constants in order.
-fn with_sorted_sets(line: &str) -> String {
-    let mut parts = line.split("== {");
-    let mut out = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (set, rest) = part.split_once('}').unwrap();
-        let mut members: Vec<&str> = set.split(", ").collect();
-        members.sort_unstable();
-        out.push_str(&format!("== {{{}}}{rest}", members.join(", ")));
-    }
-    out
+/// The number behind a text.
+fn number_behind<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split(|letter: char| !letter.is_ascii_digit()).next()
 }
 
 /// Groups of next hops are called after the packets that they are for.
-fn rename_groups(flows: &mut BTreeSet<String>) {
-    for (choosing, chosen) in [("(lr_in_ip_routing   )", "(lr_in_ip_routing_ecmp)"), ("(lr_in_policy       )", "(lr_in_policy_ecmp  )")] {
-        let number_in = |line: &str, before: &str| -> Option<String> {
-            let rest = &line[line.find(before)? + before.len()..];
-            Some(rest.chars().take_while(char::is_ascii_digit).collect())
-        };
-        let groups: BTreeMap<String, String> = flows
-            .iter()
-            .filter(|line| line.contains(choosing) && line.contains("= select("))
-            .map(|line| {
-                let (matches, _) = line.split_once("), action=(").unwrap();
-                (number_in(line, "reg8[0..15] = ").unwrap(), matches.replace(choosing, ""))
+fn rename_groups(flows: &mut BTreeSet<Listed>) {
+    const SET: &str = "reg8[0..15] = ";
+    const IS: &str = "reg8[0..15] == ";
+    for (choosing, chosen) in
+        [("lr_in_ip_routing", "lr_in_ip_routing_ecmp"), ("lr_in_policy", "lr_in_policy_ecmp")]
+    {
+        let choices =
+            flows.iter().filter(|(stage, _, _, actions)| stage == choosing && actions.contains("select("));
+        let groups: BTreeMap<String, String> = choices
+            .map(|(_, _, matches, actions)| {
+                (number_behind(actions, SET).unwrap().to_owned(), matches.clone())
             })
             .collect();
-        let renamed = std::mem::take(flows).into_iter().map(|line| {
-            let sign = if line.contains(choosing) { "= " } else { "== " };
-            let before = format!("reg8[0..15] {sign}");
-            if !line.contains(choosing) && !line.contains(chosen) {
-                return line;
+        let rename = |text: &str, before: &str| match number_behind(text, before) {
+            Some(number) if number != "0" => {
+                let name = groups.get(number).map_or("none", |name| name);
+                text.replacen(&format!("{before}{number}"), &format!("{before}<{name}>"), 1)
             }
-            match number_in(&line, &before) {
-                Some(number) if number != "0" => {
-                    let name = groups.get(&number).map_or("none", |name| name);
-                    line.replacen(&format!("{before}{number}"), &format!("{before}<{name}>"), 1)
-                }
-                _ => line,
+            _ => text.to_owned(),
+        };
+        let renamed = std::mem::take(flows).into_iter().map(|(stage, priority, matches, actions)| {
+            if stage == choosing {
+                (stage, priority, matches, rename(&actions, SET))
+            } else if stage == chosen {
+                (stage, priority, rename(&matches, IS), actions)
+            } else {
+                (stage, priority, matches, actions)
             }
         });
         *flows = renamed.collect();
     }
 }
 
-fn own_flows(network: &Network) -> Flows {
-    flows_of_routers(&lflow_list(network.southbound(), &[], false).unwrap().to_string())
-}
-
-fn stage(line: &str) -> &str {
-    line.split(['(', ')']).nth(1).unwrap().trim()
+/// Own flows, and those of the real one.
+fn both(scenario: &str, network: &Network) -> [BTreeMap<String, BTreeSet<Listed>>; 2] {
+    let real = read_list(&recorded(scenario, "lflow-list.txt"));
+    [of_routers(flows(network.southbound.snapshot())), of_routers(real)]
 }
 
 #[rstest]
 fn flows_are_those_of_the_original(#[values("s1-l2", "s2-l3", "s5-routers")] scenario: &str) {
-    let network = Network::of_dump(&format!("{scenario}/nb-dump.json"));
-    let (own, real) = (own_flows(&network), flows_of_routers(&file(&format!("{scenario}/lflow-list.txt"))));
+    let [own, real] = both(scenario, &Network::recorded(scenario));
     assert_eq!(own.keys().collect::<Vec<_>>(), real.keys().collect::<Vec<_>>());
     for (name, real) in &real {
         let (missing, wrong): (Vec<_>, Vec<_>) =
@@ -99,8 +76,17 @@ fn flows_are_those_of_the_original(#[values("s1-l2", "s2-l3", "s5-routers")] sce
 }
 
 /// What marks flows of translations of addresses and of load balancers in `s3-rich`.
-const TRANSLATING: &[&str] =
-    &["172.16.0.10", "50:54:00:00:f1:01", "10.0.1.100", "172.16.0.200", "$_rtr_lb", "ct_mark", "ct.rel", "ct_dnat", "ct_snat"];
+const TRANSLATING: &[&str] = &[
+    "172.16.0.10",
+    "50:54:00:00:f1:01",
+    "10.0.1.100",
+    "172.16.0.200",
+    "$_rtr_lb",
+    "ct_mark",
+    "ct.rel",
+    "ct_dnat",
+    "ct_snat",
+];
 
 /// How many of them there are in each stage.
 const LEFT_OUT: &[(&str, usize)] = &[
@@ -119,15 +105,17 @@ const LEFT_OUT: &[(&str, usize)] = &[
 
 #[test]
 fn flows_of_the_rich_network_lack_only_what_translates() {
-    let network = Network::of_dump("s3-rich/nb-dump.json");
-    let (own, real) = (own_flows(&network), flows_of_routers(&file("s3-rich/lflow-list.txt")));
+    let network = Network::recorded("s3-rich");
+    let [own, real] = both("s3-rich", &network);
     let (own, real) = (&own["r1"], &real["r1"]);
     let wrong: Vec<_> = own.difference(real).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let mut missing = BTreeMap::new();
-    for line in real.difference(own) {
-        assert!(TRANSLATING.iter().any(|mark| line.contains(mark)), "{line}");
-        *missing.entry(stage(line)).or_insert(0) += 1;
+    for flow in real.difference(own) {
+        let (stage, _, matches, actions) = flow;
+        let is_marked = |mark: &&str| matches.contains(mark) || actions.contains(mark);
+        assert!(TRANSLATING.iter().any(|mark| is_marked(&mark)), "{flow:?}");
+        *missing.entry(&**stage).or_insert(0) += 1;
     }
     assert_eq!(missing, LEFT_OUT.iter().copied().collect());
     let troubles: BTreeSet<_> = network.compiler.troubles().map(|(.., sentence)| sentence).collect();
@@ -174,7 +162,8 @@ fn rows_of_routers(store: &Store) -> Said {
         said.insert(format!("neighbour {} {}", row.logical_port, row.ip), text);
     }
     for (_, row) in store.iter::<MulticastGroup>().filter(|(_, row)| datapath(row.datapath).0) {
-        let ports = row.ports.iter().map(|port| store.get::<PortBinding>(*port).unwrap().logical_port.clone());
+        let ports =
+            row.ports.iter().map(|port| store.get::<PortBinding>(*port).unwrap().logical_port.clone());
         let ports: BTreeSet<_> = ports.collect();
         said.insert(
             format!("multicast {} {}", datapath(row.datapath).1, row.name),
@@ -186,17 +175,17 @@ fn rows_of_routers(store: &Store) -> Said {
 
 #[rstest]
 fn rows_are_those_of_the_original(#[values("s1-l2", "s2-l3", "s3-rich", "s5-routers")] scenario: &str) {
-    let network = Network::of_dump(&format!("{scenario}/nb-dump.json"));
-    let mut database = crate::logical::rows::Database::default();
-    let rows = dump::read(&file(&format!("{scenario}/sb-dump.json"))).unwrap();
+    let network = Network::recorded(scenario);
+    let mut database = Database::default();
+    let rows = dump::read(&recorded(scenario, "sb-dump.json")).unwrap();
     database.commit(Transaction::replacing(database.snapshot(), rows)).unwrap();
-    assert_eq!(rows_of_routers(network.southbound()), rows_of_routers(database.snapshot()));
+    assert_eq!(rows_of_routers(network.southbound.snapshot()), rows_of_routers(database.snapshot()));
 }
 
 #[test]
 fn what_cannot_be_followed_is_said() {
-    let mut network = Network::of_dump("s2-l3/nb-dump.json");
-    let router = network.router("router1");
+    let mut network = Network::recorded("s2-l3");
+    let (router, _) = network.northbound.snapshot().routers_named("router1").next().unwrap();
     network.edit(|edit| {
         for (ip_prefix, nexthop) in [
             ("10.0.0.0/33", "192.168.0.9"),
@@ -209,7 +198,7 @@ fn what_cannot_be_followed_is_said() {
                 nexthop: nexthop.to_owned(),
                 ..Default::default()
             });
-            edit.update(router, |row: &mut crate::logical::nb::tables::LogicalRouter| row.static_routes.insert(route));
+            edit.update(router, |row: &mut LogicalRouter| row.static_routes.insert(route));
         }
         let port = edit.rows().router_port("router1-net1").unwrap().0;
         edit.update(port, |row: &mut LogicalRouterPort| row.mac = "40:44".to_owned());

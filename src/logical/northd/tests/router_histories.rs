@@ -1,35 +1,17 @@
 //! Any history of edits ends in the rows that a compiler makes which knows only the last ones; and a small edit of a large
 //! network is looked at in small.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::harness::Network;
+use super::super::Keys;
+use super::support::Network;
 use crate::logical::nb::tables::{
     GatewayChassis, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute,
     LogicalSwitch, LogicalSwitchPort, Nat, StaticMacBinding,
 };
 use crate::logical::nb::{Edit, Row, Table, Uuid};
-use crate::logical::northd::Keys;
 use crate::logical::rows::tables::Pairs;
-use crate::logical::rows::{self, AnyRow, Store};
-
-/// All Southbound rows, without the Northbound rows that flows are said to be from: of several the first is named.
-fn rows_of(store: &Store) -> BTreeMap<(rows::Table, Uuid), AnyRow> {
-    let mut all = BTreeMap::new();
-    for table in rows::Table::ALL {
-        for (uuid, row) in store.rows(*table) {
-            let mut row = row.clone();
-            if let AnyRow::LogicalFlow(flow) = &mut row {
-                std::sync::Arc::make_mut(flow).external_ids.remove("stage-hint");
-            }
-            all.insert((*table, uuid), row);
-        }
-    }
-    all
-}
 
 /// One edit; places are taken modulo what is there.
 #[derive(Clone, Debug)]
@@ -56,7 +38,8 @@ enum Step {
 fn pairs(all: &[(&str, &[&'static str])]) -> impl Strategy<Value = Pairs> + use<> {
     let one = |(name, values): &(&str, &[&'static str])| {
         let (name, values) = ((*name).to_owned(), values.to_vec());
-        proptest::option::weighted(0.3, select(values)).prop_map(move |value| Some((name.clone(), value?.to_owned())))
+        proptest::option::weighted(0.3, select(values))
+            .prop_map(move |value| Some((name.clone(), value?.to_owned())))
     };
     let all: Vec<_> = all.iter().map(one).collect();
     all.prop_map(|pairs| pairs.into_iter().flatten().collect())
@@ -66,7 +49,8 @@ const ON: &[&str] = &["true"];
 const NETWORKS: &[&str] =
     &["10.0.0.1/24", "10.0.0.2/24", "10.0.1.1/24", "10.0.0.129/25", "fd00::1/64", "fd00::2/64", "fd01::1/64"];
 const HOSTS: &[&str] = &["10.0.0.1", "10.0.0.7", "10.0.1.7", "10.0.0.200", "fd00::7", "fd01::7"];
-const PREFIXES: &[&str] = &["10.5.0.0/16", "10.5.0.0/24", "10.5.0.0/255.255.0.0", "0.0.0.0/0", "fd05::/64", "fe80::/64"];
+const PREFIXES: &[&str] =
+    &["10.5.0.0/16", "10.5.0.0/24", "10.5.0.0/255.255.0.0", "0.0.0.0/0", "fd05::/64", "fe80::/64"];
 
 fn words(from: &'static [&'static str], count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
     let some = proptest::sample::subsequence(from.to_vec(), count);
@@ -246,7 +230,8 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
             }
         }
         Step::Peer(at, other) => {
-            let (port, other) = (pick::<LogicalRouterPort>(edit, at)?, pick::<LogicalRouterPort>(edit, other)?);
+            let (port, other) =
+                (pick::<LogicalRouterPort>(edit, at)?, pick::<LogicalRouterPort>(edit, other)?);
             let name = edit.rows().get::<LogicalRouterPort>(other)?.name.clone();
             edit.update(port, |row: &mut LogicalRouterPort| {
                 row.peer = Some(name).filter(|_| port != other && row.peer.is_none());
@@ -285,7 +270,8 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
         Step::PolicyAgain(at, row) => edit.put(pick::<LogicalRouterPolicy>(edit, at)?, row),
         Step::Neighbour(at, ip) => {
             let port = pick::<LogicalRouterPort>(edit, at)?;
-            let (logical_port, ip) = (edit.rows().get::<LogicalRouterPort>(port)?.name.clone(), ip.to_owned());
+            let (logical_port, ip) =
+                (edit.rows().get::<LogicalRouterPort>(port)?.name.clone(), ip.to_owned());
             let is_there = |row: &StaticMacBinding| row.logical_port == logical_port && row.ip == ip;
             if !edit.rows().iter::<StaticMacBinding>().any(|(_, row)| is_there(row)) {
                 edit.insert(StaticMacBinding { logical_port, ip, ..Default::default() });
@@ -322,8 +308,8 @@ proptest! {
         let mut network = Network::new(Keys::default());
         for steps in steps {
             network.edit(|edit| steps.iter().for_each(|step| { apply(edit, step); }));
-            let anew = Network::anew(&network);
-            let (own, expected) = (rows_of(network.southbound()), rows_of(anew.southbound()));
+            let anew = network.anew();
+            let (own, expected) = (network.rows(), anew.rows());
             for (name, row) in &own {
                 prop_assert_eq!(Some(row), expected.get(name), "{:?} after {:?}", name, steps);
             }

@@ -79,9 +79,7 @@ pub(super) fn options(view: &View<'_>, row: Uuid, port: &Port, settings: &Logica
     let mut options = Pairs::new();
     let mut say = |name: &str, value: String| options.insert(name.to_owned(), value);
     if settings.peer.is_none() && peer(view, row) != Peer::Nothing && port.is_enabled {
-        for (option, name) in
-            [("prefix_delegation", "ipv6_prefix_delegation"), ("prefix", "ipv6_prefix")]
-        {
+        for (option, name) in [("prefix_delegation", "ipv6_prefix_delegation"), ("prefix", "ipv6_prefix")] {
             if flag(&settings.options, option, false) {
                 say(name, "true".to_owned());
             }

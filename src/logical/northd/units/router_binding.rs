@@ -81,9 +81,7 @@ fn say(options: &mut Pairs, name: &str, value: &str) {
 fn name_of_peer(view: &View<'_>, row: Uuid) -> Option<String> {
     match peer(view, row) {
         Peer::Router(other) => Some(port(view, other)?.name.clone()),
-        Peer::Switch { port, .. } => {
-            Some(view.columns::<LogicalSwitchPort>(port, &["name"])?.name.clone())
-        }
+        Peer::Switch { port, .. } => Some(view.columns::<LogicalSwitchPort>(port, &["name"])?.name.clone()),
         Peer::Nothing => None,
     }
 }

@@ -7,9 +7,7 @@ use crate::logical::nb::tables::LogicalRouterPort;
 use crate::logical::northd::compiler::Unit;
 use crate::logical::northd::facts::addresses::ipv6_text;
 use crate::logical::northd::facts::options::{Globals, flag};
-use crate::logical::northd::facts::router::{
-    Port, gateways, meter, port, router, surroundings,
-};
+use crate::logical::northd::facts::router::{Port, gateways, meter, port, router, surroundings};
 use crate::logical::northd::facts::router_translation::translated;
 use crate::logical::northd::memory::View;
 use crate::logical::northd::output::{Output, flow};
@@ -219,7 +217,9 @@ impl Unit for Unreachable {
                     let meter = meter(view, port.router, metered);
                     let matches = format!("{to_own}{protocol}");
                     output.add(
-                        flow(port.router, INPUT, priority, matches, actions).hint(row).meter(meter.as_deref()),
+                        flow(port.router, INPUT, priority, matches, actions)
+                            .hint(row)
+                            .meter(meter.as_deref()),
                     );
                 };
                 add(80, " && tcp", format!("tcp_reset {{{turn} next; }};"), "tcp-reset");

@@ -37,8 +37,7 @@ fn errors(view: &View<'_>, row: Uuid, (from, to): (&Port, Option<&Port>), mtu: i
     let stage = if to.is_some() { Stage::RouterInLargerPkts } else { Stage::RouterInIpInput };
     let leaving = to.map(|to| format!("outport == {} && ", to.key)).unwrap_or_default();
     let mut add = |family: u8, address: String, kind: &str| {
-        let matches =
-            format!("inport == {} && {leaving}ip{family} && reg9[1] && reg9[0] == 0", from.key);
+        let matches = format!("inport == {} && {leaving}ip{family} && reg9[1] && reg9[0] == 0", from.key);
         let actions = format!(
             "icmp{family}_error {{reg9[0] = 1; reg9[1] = 0; eth.dst = {}; ip{family}.dst = ip{family}.src; \
              ip{family}.src = {address}; ip.ttl = 255; {kind} icmp{family}.frag_mtu = {mtu}; \

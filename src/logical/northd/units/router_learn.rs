@@ -23,7 +23,11 @@ impl Unit for OfRouter {
         };
         let believed = if_slow("reg9[3] = 1; ");
         let known = if_slow("reg9[3] = lookup_nd_ip(inport, ip6.src); ");
-        look_up(100, "arp.op == 2", format!("reg9[2] = lookup_arp(inport, arp.spa, arp.sha); {believed}next;"));
+        look_up(
+            100,
+            "arp.op == 2",
+            format!("reg9[2] = lookup_arp(inport, arp.spa, arp.sha); {believed}next;"),
+        );
         look_up(100, "nd_na", format!("reg9[2] = lookup_nd(inport, nd.target, nd.tll); {believed}next;"));
         look_up(100, "nd_ns", format!("reg9[2] = lookup_nd(inport, ip6.src, nd.sll); {known}next;"));
         if !learns {

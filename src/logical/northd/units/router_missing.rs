@@ -45,7 +45,9 @@ pub struct Alive;
 impl Unit for Alive {
     fn compile(view: &View<'_>, row: Uuid, output: &mut Output) {
         if view.row::<Bfd>(row).is_some() {
-            output.trouble("sessions of bidirectional forwarding detection are not run; next hops count as alive");
+            output.trouble(
+                "sessions of bidirectional forwarding detection are not run; next hops count as alive",
+            );
         }
     }
 }

@@ -6,9 +6,7 @@ use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{LogicalRouterPort, LogicalSwitchPort};
 use crate::logical::northd::compiler::Unit;
 use crate::logical::northd::facts::addresses::Addresses;
-use crate::logical::northd::facts::router::{
-    Peer, Port, peer, port, router, router_ports_of,
-};
+use crate::logical::northd::facts::router::{Peer, Port, peer, port, router, router_ports_of};
 use crate::logical::northd::facts::router_route::{address_beside, is_ipv4};
 use crate::logical::northd::facts::switch_peer::Facing;
 use crate::logical::northd::facts::switch_ports::Known;
@@ -116,7 +114,9 @@ impl Unit for OfRouterPort {
 fn reach(port: &Port, other: &Addresses, ipv4_equals: &str, row: Uuid, output: &mut Output) {
     let mut add = |matches: String| {
         let matches = format!("outport == {} && {matches}", port.key);
-        output.add(flow(port.router, RESOLVE, 100, matches, format!("eth.dst = {}; next;", other.mac)).hint(row));
+        output.add(
+            flow(port.router, RESOLVE, 100, matches, format!("eth.dst = {}; next;", other.mac)).hint(row),
+        );
     };
     if !other.ipv4.is_empty() {
         add(format!("reg0{ipv4_equals}{}", one_or_set(&other.ipv4)));

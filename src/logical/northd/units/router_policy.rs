@@ -72,12 +72,7 @@ fn no_way(next_hop: &str) -> String {
 }
 
 /// Of several next hops each packet takes one by its connection.
-fn spread(
-    view: &View<'_>,
-    (owner, row): (Uuid, Uuid),
-    policy: &LogicalRouterPolicy,
-    output: &mut Output,
-) {
+fn spread(view: &View<'_>, (owner, row): (Uuid, Uuid), policy: &LogicalRouterPolicy, output: &mut Output) {
     let mut families = policy.nexthops.iter().map(|next_hop| is_ipv4(next_hop));
     let first = families.next();
     if families.any(|family| Some(family) != first) {

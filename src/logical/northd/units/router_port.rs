@@ -20,10 +20,9 @@ impl Unit for Ends {
         let take = format!("xreg0[0..47] = {mac}; next;");
         // A VTEP gateway sends to any instance of the port.
         let place = if surroundings(view, row).has_vtep { String::new() } else { port.where_hosted() };
-        for matches in [
-            format!("eth.mcast && inport == {key}"),
-            format!("eth.dst == {mac} && inport == {key}{place}"),
-        ] {
+        for matches in
+            [format!("eth.mcast && inport == {key}"), format!("eth.dst == {mac} && inport == {key}{place}")]
+        {
             measured(view, row, &port, Stage::RouterInAdmission, &matches, &take, output);
         }
         let router_row = port.router;

@@ -134,9 +134,7 @@ fn alone(view: &View<'_>, row: Uuid, route: &Route, output: &mut Output) {
     let stage = Stage::RouterInIpRouting;
     let Some(Way { port: out, address }) = &route.way else {
         let (priority, matches) = (rank.priority(route.prefix), rank.matches(route.prefix, table));
-        return output.add(
-            flow(route.router, stage, priority, matches, &*Globals::ask(view).drop).hint(row),
-        );
+        return output.add(flow(route.router, stage, priority, matches, &*Globals::ask(view).drop).hint(row));
     };
     let Some(port) = port(view, *out) else { return };
     let (priority, matches, actions) = follow((route.prefix, rank, table), &route.next_hop, &port, address);
