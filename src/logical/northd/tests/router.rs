@@ -198,7 +198,9 @@ fn what_cannot_be_followed_is_said() {
                 nexthop: nexthop.to_owned(),
                 ..Default::default()
             });
-            edit.update(router, |row: &mut LogicalRouter| row.static_routes.insert(route));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.static_routes.insert(route);
+            });
         }
         let port = edit.rows().router_port("router1-net1").unwrap().0;
         edit.update(port, |row: &mut LogicalRouterPort| row.mac = "40:44".to_owned());

@@ -208,7 +208,9 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
             let router = pick::<LogicalRouter>(edit, at)?;
             row.name = free_name("lrp", |name| edit.rows().router_port(name).is_some());
             let port = edit.insert(row);
-            edit.update(router, |row: &mut LogicalRouter| row.ports.insert(port));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.ports.insert(port);
+            });
         }
         Step::RouterPortAgain(at, new) => {
             let uuid = pick::<LogicalRouterPort>(edit, at)?;
@@ -222,11 +224,15 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
             let name = format!("{}_{chassis}", edit.rows().get::<LogicalRouterPort>(port)?.name);
             let old = edit.rows().iter::<GatewayChassis>().find(|(_, row)| row.name == name);
             if let Some((old, _)) = old {
-                edit.update(port, |row: &mut LogicalRouterPort| row.gateway_chassis.remove(&old));
+                edit.update(port, |row: &mut LogicalRouterPort| {
+                    row.gateway_chassis.remove(&old);
+                });
             } else {
                 let chassis_name = chassis.to_owned();
                 let new = edit.insert(GatewayChassis { name, chassis_name, ..Default::default() });
-                edit.update(port, |row: &mut LogicalRouterPort| row.gateway_chassis.insert(new));
+                edit.update(port, |row: &mut LogicalRouterPort| {
+                    row.gateway_chassis.insert(new);
+                });
             }
         }
         Step::Peer(at, other) => {
@@ -241,7 +247,9 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
             let switch = pick::<LogicalSwitch>(edit, at)?;
             row.name = free_name("lsp", |name| edit.rows().switch_port(name).is_some());
             let port = edit.insert(row);
-            edit.update(switch, |row: &mut LogicalSwitch| row.ports.insert(port));
+            edit.update(switch, |row: &mut LogicalSwitch| {
+                row.ports.insert(port);
+            });
         }
         Step::SwitchPortAgain(at, new) => {
             let uuid = pick::<LogicalSwitchPort>(edit, at)?;
@@ -260,12 +268,16 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
         }
         Step::Route(at, row) => {
             let (router, route) = (pick::<LogicalRouter>(edit, at)?, edit.insert(row));
-            edit.update(router, |row: &mut LogicalRouter| row.static_routes.insert(route));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.static_routes.insert(route);
+            });
         }
         Step::RouteAgain(at, row) => edit.put(pick::<LogicalRouterStaticRoute>(edit, at)?, row),
         Step::Policy(at, row) => {
             let (router, policy) = (pick::<LogicalRouter>(edit, at)?, edit.insert(row));
-            edit.update(router, |row: &mut LogicalRouter| row.policies.insert(policy));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.policies.insert(policy);
+            });
         }
         Step::PolicyAgain(at, row) => edit.put(pick::<LogicalRouterPolicy>(edit, at)?, row),
         Step::Neighbour(at, ip) => {
@@ -279,7 +291,9 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
         }
         Step::Translation(at, row) => {
             let (router, nat) = (pick::<LogicalRouter>(edit, at)?, edit.insert(row));
-            edit.update(router, |row: &mut LogicalRouter| row.nat.insert(nat));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.nat.insert(nat);
+            });
         }
         Step::Remove(table, at) => {
             let all: Vec<Uuid> = edit.rows().rows(table).map(|(uuid, _)| uuid).collect();
@@ -290,7 +304,9 @@ fn apply(edit: &mut Edit, step: &Step) -> Option<()> {
                         column.remove(&uuid);
                     }
                 });
-                edit.update(owner, |row: &mut LogicalSwitch| row.ports.remove(&uuid));
+                edit.update(owner, |row: &mut LogicalSwitch| {
+                    row.ports.remove(&uuid);
+                });
             }
             edit.delete(table, uuid);
         }
@@ -379,7 +395,9 @@ fn one_more_of_many_is_looked_at_alone() {
         network.edit(|edit| {
             let (ip_prefix, nexthop) = (ip_prefix.to_owned(), nexthop.to_owned());
             let route = edit.insert(LogicalRouterStaticRoute { ip_prefix, nexthop, ..Default::default() });
-            edit.update(router, |row: &mut LogicalRouter| row.static_routes.insert(route));
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.static_routes.insert(route);
+            });
         });
         network.compiler.looked_at()
     };
@@ -390,7 +408,9 @@ fn one_more_of_many_is_looked_at_alone() {
     assert!(group <= 12, "{group}");
     network.edit(|edit| {
         let port = edit.insert(host(600));
-        edit.update(switch, |row: &mut LogicalSwitch| row.ports.insert(port));
+        edit.update(switch, |row: &mut LogicalSwitch| {
+            row.ports.insert(port);
+        });
     });
     let port = network.compiler.looked_at();
     assert!(port <= 30, "{port}");
@@ -400,7 +420,9 @@ fn one_more_of_many_is_looked_at_alone() {
             nexthops: ["10.0.0.3".to_owned(), "10.0.0.4".to_owned()].into(),
             ..Default::default()
         });
-        edit.update(router, |row: &mut LogicalRouter| row.policies.insert(policy));
+        edit.update(router, |row: &mut LogicalRouter| {
+            row.policies.insert(policy);
+        });
     });
     let policy = network.compiler.looked_at();
     assert!(policy <= 4, "{policy}");

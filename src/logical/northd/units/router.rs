@@ -138,7 +138,7 @@ impl Unit for Fixed {
         }
         let globals = Globals::ask(view);
         for (stage, priority, matches, actions) in ALWAYS {
-            let actions = if *actions == DROP { &globals.drop } else { *actions };
+            let actions = if *actions == DROP { &*globals.drop } else { *actions };
             output.add(flow(row, *stage, *priority, *matches, actions));
         }
         for ((stage, priority, matches, actions), protocol) in METERED {
