@@ -14,6 +14,7 @@ pub mod lex;
 pub mod microflow;
 pub mod names;
 pub mod nb;
+pub mod northd;
 pub mod rows;
 pub mod symbol;
 pub mod trace;

@@ -3,10 +3,12 @@
 //! The invariant of the indexes: an entry is here exactly while its row is in the store. Names of switches, routers and
 //! load balancers need not be unique, so there may be several of a name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeSetSync;
 
+use super::class::{Class, classes};
 use super::tables::{
     AddressSet, AnyRow, Copp, HaChassisGroup, LoadBalancer, LoadBalancerGroup, LogicalRouter,
     LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Meter, Mirror, NbGlobal, PortGroup, Table,
@@ -58,11 +60,12 @@ impl Schema for Table {
     }
 }
 
-/// Rows by names that others may have too, and switch ports by the router ports that they lead to.
+/// Rows by names that others may have too, switch ports by the router ports that they lead to, and rows by their classes.
 #[derive(Clone, Default)]
 pub struct Named {
     names: RedBlackTreeSetSync<(Table, String, Uuid)>,
     facing: RedBlackTreeSetSync<(String, Uuid)>,
+    classes: RedBlackTreeSetSync<(Class, Uuid)>,
 }
 
 /// The name by which a row is found though others may have it too.
@@ -99,6 +102,9 @@ impl Index<Table> for Named {
         if let Some(port) = faced(row) {
             self.facing.insert_mut((port.to_owned(), uuid));
         }
+        for class in classes(uuid, row) {
+            self.classes.insert_mut((class, uuid));
+        }
     }
 
     fn leave(&mut self, uuid: Uuid, row: &AnyRow) {
@@ -107,6 +113,9 @@ impl Index<Table> for Named {
         }
         if let Some(port) = faced(row) {
             self.facing.remove_mut(&(port.to_owned(), uuid));
+        }
+        for class in classes(uuid, row) {
+            self.classes.remove_mut(&(class, uuid));
         }
     }
 }
@@ -142,6 +151,19 @@ impl Store {
     /// The load balancers of a name.
     pub fn load_balancers_named(&self, name: &str) -> impl Iterator<Item = (Uuid, &Arc<LoadBalancer>)> {
         self.named(name)
+    }
+
+    /// The rows among some of the same table that are of a class, in their order.
+    pub fn of_class(&self, class: Class, among: &BTreeSet<Uuid>) -> Vec<Uuid> {
+        let classes = &self.own().classes;
+        // Whatever are fewer are looked at: all that are of the class, or those that are asked about.
+        let range = classes.range((class, FIRST)..=(class, LAST)).map(|(_, uuid)| *uuid);
+        let mut all: Vec<Uuid> = range.take(among.len() + 1).collect();
+        if all.len() > among.len() {
+            return among.iter().copied().filter(|uuid| classes.contains(&(class, *uuid))).collect();
+        }
+        all.retain(|uuid| among.contains(uuid));
+        all
     }
 
     /// The switch port of a name.

@@ -1,7 +1,8 @@
 //! The Northbound database: logical networks as their administrators write them, before they are compiled.
 //!
 //! The engine is that of [`rows`](super::rows), and its invariant holds here too; [`tables`] declares the tables, and
-//! [`index`] is what is special about them: indexes, and the questions of commands and of the compiler.
+//! [`index`] is what is special about them: indexes, and the questions of commands and of the compiler. [`class`] tells apart
+//! the rows that one owns.
 //!
 //! A command changes rows through an [`Edit`], in which it sees what the commands before it did; nothing is checked until
 //! the end. All commands of a line work on one, and then it takes effect wholly or not at all:
@@ -19,6 +20,7 @@
 //! database.accept(changed);                 // none if there was another commit meanwhile
 //! ```
 
+pub mod class;
 pub mod index;
 pub mod tables;
 

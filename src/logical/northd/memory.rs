@@ -1,0 +1,364 @@
+//! Values computed from rows, kept for as long as what they were computed from stays the same.
+//!
+//! A [`Query`] is a pure function of a [`View`]: of rows, and of other queries' values. The view notes what it asks for. When
+//! rows change, whatever asked for them, at first or at second hand, may be another; it is looked at again only if it is
+//! asked for, and computed again only if something that it asked for is another indeed. So a value that comes out as it
+//! was ends the search there.
+//!
+//! The invariant: [`View::ask`] gives what [`Query::compute`] would give of the rows as they are now. No query asks for
+//! itself, not even by way of others; one that does gets the value of nothing.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::book::Book;
+use crate::logical::nb::class::Class;
+use crate::logical::nb::{Store, Table, Uuid};
+
+/// What a value is about.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Of {
+    /// A row.
+    Row(Uuid),
+    /// Something of a row that has a name.
+    Named(Uuid, Arc<str>),
+    /// Something of a row that has a number.
+    Numbered(Uuid, u16),
+}
+
+impl From<Uuid> for Of {
+    fn from(uuid: Uuid) -> Self {
+        Self::Row(uuid)
+    }
+}
+
+impl Of {
+    /// The row.
+    pub fn uuid(&self) -> Uuid {
+        match self {
+            Self::Row(uuid) | Self::Named(uuid, _) | Self::Numbered(uuid, _) => *uuid,
+        }
+    }
+
+    /// The name; empty if there is none.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Row(_) | Self::Numbered(..) => "",
+            Self::Named(_, name) => name,
+        }
+    }
+
+    /// The number; 0 if there is none.
+    pub fn number(&self) -> u16 {
+        match self {
+            Self::Row(_) | Self::Named(..) => 0,
+            Self::Numbered(_, number) => *number,
+        }
+    }
+}
+
+/// Something computed from rows.
+pub trait Query: 'static {
+    /// What comes out. The default stands for what nothing is known of.
+    type Value: PartialEq + Default + Send + Sync + 'static;
+    /// Computes it.
+    fn compute(view: &View<'_>, of: &Of) -> Self::Value;
+}
+
+/// Rows, or the lack of them, that a value was computed from.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Source {
+    /// A row, or that it is not there.
+    Row(Table, Uuid),
+    /// Which row of a table has a name.
+    Named(Table, Box<str>),
+    /// Which rows a table has.
+    All(Table),
+    /// The columns of a row that do not name rows of its own.
+    Settings(Table, Uuid),
+    /// A column of a row that is there, by its number.
+    Column(Table, Uuid, u8),
+    /// Which rows of a table a row owns.
+    Owned(Uuid, Table),
+    /// Which rows of a class a row owns.
+    Class(Uuid, Class),
+    /// Which rows own a row of a table, or name it.
+    Parents(Table, Uuid),
+    /// Which switch ports lead to a router port.
+    Facing(Box<str>),
+    /// Which port groups a switch port is in.
+    Groups(Uuid),
+}
+
+type NodeId = u32;
+type Erased = Arc<dyn Any + Send + Sync>;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    query: TypeId,
+    of: Of,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Asked {
+    Source(Source),
+    Value(NodeId),
+}
+
+struct Node {
+    key: Key,
+    value: Erased,
+    compute: fn(&View<'_>, &Of) -> Erased,
+    is_same: fn(&Erased, &Erased) -> bool,
+    asked: SmallVec<[Asked; 4]>,
+    /// The update in which it was last found to be right.
+    verified: u64,
+    /// The update in which it became what it is.
+    changed: u64,
+    is_doubtful: bool,
+    /// It is being looked at just now.
+    is_open: bool,
+}
+
+/// What may make a value another.
+enum Doubts {
+    Nothing,
+    /// It was never computed.
+    Everything,
+    These(SmallVec<[Asked; 4]>),
+}
+
+/// What was computed. See the [module](self).
+#[derive(Default)]
+pub struct Memory {
+    now: u64,
+    nodes: Vec<Option<Node>>,
+    free: Vec<NodeId>,
+    ids: HashMap<Key, NodeId, foldhash::fast::FixedState>,
+    asking: HashMap<Asked, HashSet<NodeId, foldhash::fast::FixedState>, foldhash::fast::FixedState>,
+    touched: HashSet<Source, foldhash::fast::FixedState>,
+    doubtful: Vec<NodeId>,
+}
+
+impl Memory {
+    /// Begins an update: these sources are not what they were.
+    pub fn begin(&mut self, touched: impl IntoIterator<Item = Source>) {
+        self.now += 1;
+        self.touched = touched.into_iter().collect();
+        let mut open: Vec<Asked> = self.touched.iter().cloned().map(Asked::Source).collect();
+        while let Some(asked) = open.pop() {
+            for id in self.asking.get(&asked).into_iter().flatten() {
+                if let Some(Some(node)) = self.nodes.get_mut(*id as usize)
+                    && !node.is_doubtful
+                {
+                    node.is_doubtful = true;
+                    self.doubtful.push(*id);
+                    open.push(Asked::Value(*id));
+                }
+            }
+        }
+    }
+
+    /// The things of which values of a query are doubtful now.
+    pub fn doubtful<Q: Query>(&self) -> Vec<Of> {
+        let query = TypeId::of::<Q>();
+        let nodes = self.doubtful.iter().filter_map(|id| self.nodes.get(*id as usize)?.as_ref());
+        nodes
+            .filter(|node| node.is_doubtful && node.key.query == query)
+            .map(|node| node.key.of.clone())
+            .collect()
+    }
+
+    /// Ends an update: what is still doubtful was not asked for, and is forgotten.
+    pub fn end(&mut self) {
+        for id in std::mem::take(&mut self.doubtful) {
+            if self.node(id).is_some_and(|node| node.is_doubtful) {
+                self.forget(id);
+            }
+        }
+        self.touched.clear();
+    }
+
+    /// Forgets the value of a query about something that is gone.
+    pub fn remove<Q: Query>(&mut self, of: Of) {
+        if let Some(id) = self.ids.get(&Key { query: TypeId::of::<Q>(), of }) {
+            self.forget(*id);
+        }
+    }
+
+    fn enter<Q: Query>(&mut self, of: Of) -> NodeId {
+        let key = Key { query: TypeId::of::<Q>(), of };
+        if let Some(id) = self.ids.get(&key) {
+            return *id;
+        }
+        let node = Node {
+            key: key.clone(),
+            value: Arc::new(Q::Value::default()),
+            compute: |view, of| Arc::new(Q::compute(view, of)),
+            is_same: |one, other| match (one.downcast_ref::<Q::Value>(), other.downcast_ref()) {
+                (Some(one), Some(other)) => one == other,
+                _ => false,
+            },
+            asked: SmallVec::new(),
+            verified: 0,
+            changed: 0,
+            is_doubtful: false,
+            is_open: false,
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                if let Some(place) = self.nodes.get_mut(id as usize) {
+                    *place = Some(node);
+                }
+                id
+            }
+            None => {
+                self.nodes.push(Some(node));
+                (self.nodes.len() - 1) as NodeId
+            }
+        };
+        self.ids.insert(key, id);
+        id
+    }
+
+    /// What may make a value another; nothing if it is right, or being looked at already.
+    fn doubts(&mut self, id: NodeId) -> Option<Doubts> {
+        let now = self.now;
+        let node = self.node_mut(id)?;
+        if node.is_open || node.verified == now && !node.is_doubtful {
+            return None;
+        }
+        node.is_open = true;
+        Some(match (node.verified, node.is_doubtful) {
+            (0, _) => Doubts::Everything,
+            (_, false) => Doubts::Nothing,
+            (_, true) => Doubts::These(node.asked.clone()),
+        })
+    }
+
+    fn changed_now(&self, id: NodeId) -> bool {
+        self.node(id).is_none_or(|node| node.changed == self.now)
+    }
+
+    fn confirm(&mut self, id: NodeId) {
+        let now = self.now;
+        if let Some(node) = self.node_mut(id) {
+            (node.verified, node.is_doubtful, node.is_open) = (now, false, false);
+        }
+    }
+
+    fn replace(&mut self, id: NodeId, value: Erased, asked: SmallVec<[Asked; 4]>) {
+        let now = self.now;
+        let Some(node) = self.node_mut(id) else { return };
+        if node.verified == 0 || !(node.is_same)(&node.value, &value) {
+            (node.value, node.changed) = (value, now);
+        }
+        let before = std::mem::replace(&mut node.asked, asked.clone());
+        self.confirm(id);
+        self.unlink(id, &before);
+        for asked in asked {
+            self.asking.entry(asked).or_default().insert(id);
+        }
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id as usize)?.as_ref()
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(id as usize)?.as_mut()
+    }
+
+    fn unlink(&mut self, id: NodeId, asked: &[Asked]) {
+        for asked in asked {
+            if let Some(asking) = self.asking.get_mut(asked) {
+                asking.remove(&id);
+                if asking.is_empty() {
+                    self.asking.remove(asked);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, id: NodeId) {
+        // Whoever asked for it is doubtful too, and finds it gone.
+        if let Some(node) = self.nodes.get_mut(id as usize).and_then(Option::take) {
+            self.unlink(id, &node.asked);
+            self.ids.remove(&node.key);
+            self.free.push(id);
+        }
+    }
+}
+
+/// The rows as they are now, for one computation, with a note of what it asked for.
+pub struct View<'a> {
+    store: &'a Store,
+    memory: &'a RefCell<Memory>,
+    book: &'a RefCell<Book>,
+    asked: RefCell<SmallVec<[Asked; 4]>>,
+}
+
+impl<'a> View<'a> {
+    /// For asking from outside.
+    pub(super) fn new(store: &'a Store, memory: &'a RefCell<Memory>, book: &'a RefCell<Book>) -> Self {
+        Self { store, memory, book, asked: RefCell::default() }
+    }
+
+    /// Where flows get their numbers.
+    pub(super) fn book(&self) -> &'a RefCell<Book> {
+        self.book
+    }
+
+    /// The rows, after it is noted that they were asked for something.
+    pub(super) fn noting(&self, source: Source) -> &'a Store {
+        self.note(Asked::Source(source));
+        self.store
+    }
+
+    /// What a query comes to.
+    pub fn ask<Q: Query>(&self, of: impl Into<Of>) -> Arc<Q::Value> {
+        let id = self.memory.borrow_mut().enter::<Q>(of.into());
+        self.note(Asked::Value(id));
+        self.settle(id);
+        let value = self.memory.borrow().node(id).map(|node| Arc::clone(&node.value));
+        value.and_then(|value| value.downcast().ok()).unwrap_or_default()
+    }
+
+    fn note(&self, asked: Asked) {
+        let mut all = self.asked.borrow_mut();
+        if all.last() != Some(&asked) {
+            all.push(asked);
+        }
+    }
+
+    /// Brings a value up to date.
+    fn settle(&self, id: NodeId) {
+        let Some(doubts) = self.memory.borrow_mut().doubts(id) else { return };
+        let is_other = match doubts {
+            Doubts::Nothing => false,
+            Doubts::Everything => true,
+            Doubts::These(asked) => asked.iter().any(|asked| match asked {
+                Asked::Source(source) => self.memory.borrow().touched.contains(source),
+                Asked::Value(other) => {
+                    self.settle(*other);
+                    self.memory.borrow().changed_now(*other)
+                }
+            }),
+        };
+        if !is_other {
+            return self.memory.borrow_mut().confirm(id);
+        }
+        let Some((compute, of)) =
+            self.memory.borrow().node(id).map(|node| (node.compute, node.key.of.clone()))
+        else {
+            return;
+        };
+        let inner = View::new(self.store, self.memory, self.book);
+        let value = compute(&inner, &of);
+        self.memory.borrow_mut().replace(id, value, inner.asked.into_inner());
+    }
+}

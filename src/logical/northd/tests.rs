@@ -1,0 +1,5 @@
+//! The compiler against what the real ovn-northd 23.03 wrote, and against itself from nothing.
+
+mod router;
+mod router_histories;
+mod support;
