@@ -13,7 +13,6 @@ use crate::logical::nb::tables::{
     AddressSet, LogicalRouterPort, LogicalSwitchPort, Meter, NbGlobal, PortGroup,
 };
 use crate::logical::nb::{AnyRow, Delta, Row, Store, Table, Uuid, What};
-use crate::logical::rows::Tables;
 
 type Found<'a, R> = Option<(Uuid, &'a Arc<R>)>;
 
