@@ -16,7 +16,7 @@ use crate::logical::nb::tables::{
 };
 use crate::logical::nb::{AnyRow, Row, Table, Transaction, Uuid};
 use crate::logical::rows::tables::{Chassis, Encap};
-use crate::logical::rows::{self, Tables as _, Untyped as _};
+use crate::logical::rows::{self};
 
 /// How many rows of a table there may be.
 const ROWS: u128 = 4;

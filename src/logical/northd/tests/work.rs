@@ -47,13 +47,17 @@ fn a_port_concerns_itself_and_its_switch() {
     let (uuid, row) = port(PORTS);
     network.edit(|edit| {
         edit.put(uuid, row);
-        edit.update(SWITCH, |switch: &mut LogicalSwitch| switch.ports.insert(uuid));
+        edit.update(SWITCH, |switch: &mut LogicalSwitch| {
+            switch.ports.insert(uuid);
+        });
     });
     // Of the port, and those of the switch and its rule that ask which ports there are.
     assert!(network.compiler.looked_at() <= 8, "{}", network.compiler.looked_at());
     assert_eq!(network.southbound.snapshot().len(crate::logical::rows::Table::LogicalFlow), flows + 3);
     network.edit(|edit| {
-        edit.update(GROUP, |group: &mut PortGroup| group.ports.insert(uuid));
+        edit.update(GROUP, |group: &mut PortGroup| {
+            group.ports.insert(uuid);
+        });
     });
     assert!(network.compiler.looked_at() <= 10, "{}", network.compiler.looked_at());
     network.edit(|edit| {
@@ -61,7 +65,9 @@ fn a_port_concerns_itself_and_its_switch() {
     });
     assert!(network.compiler.looked_at() <= 3, "{}", network.compiler.looked_at());
     network.edit(|edit| {
-        edit.update(SWITCH, |switch: &mut LogicalSwitch| switch.ports.remove(&uuid));
+        edit.update(SWITCH, |switch: &mut LogicalSwitch| {
+            switch.ports.remove(&uuid);
+        });
     });
     assert!(network.compiler.looked_at() <= 10, "{}", network.compiler.looked_at());
     assert_eq!(network.southbound.snapshot().len(crate::logical::rows::Table::LogicalFlow), flows);
@@ -81,7 +87,7 @@ fn a_setting_of_the_switch_concerns_all() {
     let mut network = large();
     network.edit(|edit| {
         edit.update(SWITCH, |switch: &mut LogicalSwitch| {
-            switch.other_config.insert("vlan-passthru".to_owned(), "true".to_owned())
+            switch.other_config.insert("vlan-passthru".to_owned(), "true".to_owned());
         });
     });
     assert!(network.compiler.looked_at() >= PORTS as usize);
