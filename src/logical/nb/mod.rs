@@ -50,3 +50,6 @@ pub type Prepared = database::Prepared<Table>;
 pub fn read_dump(text: &str) -> Result<dump::Dump<Table>, BadDump> {
     dump::read_of(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,9 @@ impl<S: Schema> Edit<S> {
 
     /// The store after all that was done, if it is consistent, and the rows in which it may differ from the first.
     pub(super) fn finish(mut self) -> Result<(Store<S>, Vec<(S, Uuid)>), Refusal> {
+        // What was done and undone is not looked at.
+        let store = &self.store;
+        self.before.retain(|(table, uuid), old| store.row(*table, *uuid) != old.as_ref());
         self.collect_garbage();
         self.drop_weak()?;
         for (table, uuid) in self.before.keys() {

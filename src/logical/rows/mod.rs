@@ -57,6 +57,6 @@ pub type Draft = database::Draft<Table>;
 pub type Prepared = database::Prepared<Table>;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

@@ -5,30 +5,36 @@ use std::sync::Arc;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{TestCaseError, TestRunner};
 
-use super::schema::Rule;
+use super::database::{Change, Database};
+use super::datum::AtomKind;
+use super::index::Strength;
+use super::schema::{Rule, Schema, Untyped};
+use super::store::Store;
 use super::tables::{
     Chassis, DatapathBinding, Encap, Fdb, HaChassis, HaChassisGroup, IpMulticast, LogicalDpGroup,
     LogicalFlow, MacBinding, Meter, MeterBand, MulticastGroup, Pairs, PortBinding, RbacPermission, RbacRole,
     SbGlobal,
 };
-use super::{AnyRow, Atom, Datum, Pipeline, Row, Store, Table, Uuid};
+use super::transaction::Transaction;
+use super::{AnyRow, Atom, Columns, Datum, Pipeline, Row, Table, Tables, Uuid, What};
 
 /// All rows.
-pub type Rows = BTreeMap<(Table, Uuid), AnyRow>;
+pub type Rows<S = Table> = BTreeMap<(S, Uuid), <S as Tables>::AnyRow>;
 /// A row as it is to be, or that it is to go.
-pub type Op = (Table, Uuid, Option<AnyRow>);
+pub type Op<S = Table> = (S, Uuid, Option<<S as Tables>::AnyRow>);
 
 /// The rows of a store.
-pub fn rows_of(store: &Store) -> Rows {
-    let all = Table::ALL
-        .iter()
-        .flat_map(|table| store.rows(*table).map(|(uuid, row)| ((*table, uuid), row.clone())));
+pub fn rows_of<S: Schema>(store: &Store<S>) -> Rows<S> {
+    let all =
+        S::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, row)| ((*table, uuid), row.clone())));
     all.collect()
 }
 
 /// The identifiers that a row names, with their tables: the strong ones, or the weak ones.
-fn named(row: &AnyRow, strong: bool) -> Vec<(usize, Table, Uuid)> {
+fn named<S: Schema>(row: &S::AnyRow, strong: bool) -> Vec<(usize, S, Uuid)> {
     let mut out = Vec::new();
     for (at, column) in row.table().def().columns.iter().enumerate() {
         let target = match column.rule {
@@ -47,7 +53,7 @@ fn named(row: &AnyRow, strong: bool) -> Vec<(usize, Table, Uuid)> {
 }
 
 /// The rows after a transaction, none if it is to be refused.
-pub fn apply(rows: &Rows, ops: &[Op]) -> Option<Rows> {
+pub fn apply<S: Schema>(rows: &Rows<S>, ops: &[Op<S>]) -> Option<Rows<S>> {
     let mut next = rows.clone();
     for (table, uuid, row) in ops {
         match row {
@@ -56,17 +62,20 @@ pub fn apply(rows: &Rows, ops: &[Op]) -> Option<Rows> {
         };
     }
     loop {
-        let needed: BTreeSet<(Table, Uuid)> =
-            next.values().flat_map(|row| named(row, true)).map(|(_, table, uuid)| (table, uuid)).collect();
+        let needed: BTreeSet<(S, Uuid)> = next
+            .values()
+            .flat_map(|row| named::<S>(row, true))
+            .map(|(_, table, uuid)| (table, uuid))
+            .collect();
         let before = next.len();
         next.retain(|name, _| name.0.def().root || needed.contains(name));
         if next.len() == before {
             break;
         }
     }
-    let names: BTreeSet<(Table, Uuid)> = next.keys().copied().collect();
+    let names: BTreeSet<(S, Uuid)> = next.keys().copied().collect();
     for row in next.values_mut() {
-        for (at, table, uuid) in named(row, false) {
+        for (at, table, uuid) in named::<S>(row, false) {
             if !names.contains(&(table, uuid)) {
                 let gone = Atom::Uuid(uuid);
                 let datum = match row.get(at).unwrap() {
@@ -92,14 +101,24 @@ pub fn apply(rows: &Rows, ops: &[Op]) -> Option<Rows> {
                     Atom::Text(word) => words.contains(&word.as_str()),
                     _ => false,
                 }),
-                Rule::StrongSome(_) => !datum.is_empty(),
+                Rule::Length(most) => datum.keys().all(|atom| match atom {
+                    Atom::Text(text) => text.chars().count() <= most,
+                    _ => false,
+                }),
+                Rule::Amounts(words, least, most) => {
+                    let known =
+                        |atom: &Atom| words.iter().any(|word| *atom == Atom::Text((*word).to_owned()));
+                    let amount = |atom: &Atom| (least..=most).any(|number| *atom == Atom::Integer(number));
+                    datum.keys().all(known) && datum.values().all(amount)
+                }
+                Rule::StrongSome(_) | Rule::Some => !datum.is_empty(),
                 _ => true,
             };
             if !keeps {
                 return None;
             }
         }
-        if named(row, true).iter().any(|(_, table, uuid)| !names.contains(&(*table, *uuid))) {
+        if named::<S>(row, true).iter().any(|(_, table, uuid)| !names.contains(&(*table, *uuid))) {
             return None;
         }
         for ((other_table, other_uuid), other) in &next {
@@ -118,6 +137,210 @@ pub fn apply(rows: &Rows, ops: &[Op]) -> Option<Rows> {
         }
     }
     Some(next)
+}
+
+/// The same as one of the real database.
+pub fn transaction<S: Schema>(ops: &[Op<S>]) -> Transaction<S> {
+    let mut transaction = Transaction::new();
+    for (table, uuid, row) in ops {
+        match row {
+            Some(row) => transaction.put_any(*uuid, row.clone()),
+            None => transaction.delete(*table, *uuid),
+        }
+    }
+    transaction
+}
+
+/// How two states differ.
+pub fn changes<S: Schema>(before: &Rows<S>, after: &Rows<S>) -> Vec<Change<S>> {
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let change = |name: &(S, Uuid)| {
+        let what = match (before.get(name), after.get(name)) {
+            (None, _) => What::Inserted,
+            (_, None) => What::Deleted,
+            (Some(old), Some(new)) => {
+                let count = name.0.def().columns.len();
+                let flags: Vec<bool> = (0..count).map(|at| old.get(at) != new.get(at)).collect();
+                let columns = Columns::from_flags(&flags);
+                if columns.is_empty() {
+                    return None;
+                }
+                What::Modified(columns)
+            }
+        };
+        Some(Change { table: name.0, uuid: name.1, what })
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+/// Does transactions one after the other and compares all that can be seen with the naive database. A transaction is also
+/// done in steps, as commands do, and looked at after each.
+pub fn follow<S: Schema>(
+    history: &[Vec<Op<S>>],
+    most: usize,
+    check_questions: fn(&Store<S>),
+) -> Result<(), TestCaseError> {
+    let mut database = Database::with_log(most);
+    let mut rows = Rows::<S>::new();
+    let nothing = database.subscribe_from_nothing();
+    // One looks after every transaction, one after every third, one at the end.
+    let mut cursors =
+        [(1, database.subscribe()), (3, database.subscribe()), (usize::MAX, database.subscribe())]
+            .map(|(every, cursor)| (every, cursor, rows.clone()));
+    for (number, ops) in history.iter().enumerate() {
+        let draft = database.draft();
+        let mut edit = draft.edit();
+        let mut raw = rows.clone();
+        for (table, uuid, row) in ops {
+            match row {
+                Some(row) => {
+                    edit.put_any(*uuid, row.clone());
+                    raw.insert((*table, *uuid), row.clone());
+                }
+                None => {
+                    edit.delete(*table, *uuid);
+                    raw.remove(&(*table, *uuid));
+                }
+            }
+            prop_assert_eq!(&rows_of(edit.rows()), &raw);
+            check_references(edit.rows());
+        }
+        let steps = edit.transaction();
+        let prepared = draft.finish(edit);
+        let done = database.commit(transaction(ops));
+        let expected = apply(&rows, ops);
+        prop_assert_eq!(done.is_ok(), expected.is_some(), "{:?}", done);
+        prop_assert_eq!(prepared.as_ref().err(), done.as_ref().err());
+        if let (Some(next), Ok(prepared)) = (expected, prepared) {
+            prop_assert_eq!(done.unwrap(), changes(&rows, &next).len());
+            prop_assert_eq!(&rows_of(prepared.after()), &next);
+            let mut replayed = rows.clone();
+            for (table, uuid, row) in prepared.rows() {
+                match row {
+                    Some(row) => replayed.insert((table, uuid), row.clone()),
+                    None => replayed.remove(&(table, uuid)),
+                };
+            }
+            prop_assert_eq!(&replayed, &next);
+            let steps: Vec<Op<S>> =
+                steps.rows().map(|(table, uuid, row)| (table, uuid, row.cloned())).collect();
+            prop_assert_eq!(apply(&rows, &steps), Some(next.clone()));
+            rows = next;
+        }
+        prop_assert_eq!(&rows_of(database.snapshot()), &rows);
+        check_questions(database.snapshot());
+        check_references(database.snapshot());
+        for (every, cursor, seen) in &mut cursors {
+            if number % *every == *every - 1 {
+                let delta = cursor.poll(&database);
+                prop_assert_eq!(&delta.changes, &changes(seen, &rows));
+                prop_assert_eq!(&rows_of(&delta.before), &*seen);
+                prop_assert_eq!(&rows_of(&delta.after), &rows);
+                seen.clone_from(&rows);
+            }
+        }
+    }
+    for (_, mut cursor, seen) in cursors.into_iter().chain([(0, nothing, Rows::new())]) {
+        prop_assert_eq!(cursor.poll(&database).changes, changes(&seen, &rows));
+        prop_assert_eq!(cursor.poll(&database).changes, vec![]);
+    }
+    Ok(())
+}
+
+/// Who names whom, against looking at every row; also of rows that are not there.
+fn check_references<S: Schema>(store: &Store<S>) {
+    let rows = rows_of(store);
+    let mut expected: BTreeMap<(S, Uuid), [BTreeSet<(S, Uuid)>; 2]> = BTreeMap::new();
+    for (from, row) in &rows {
+        expected.entry(*from).or_default();
+        for (of, strong) in [(0, true), (1, false)] {
+            for (_, table, uuid) in named::<S>(row, strong) {
+                expected.entry((table, uuid)).or_default()[of].insert(*from);
+            }
+        }
+    }
+    for (name, expected) in expected {
+        for (strength, expected) in [Strength::Strong, Strength::Weak].into_iter().zip(expected) {
+            let found: Vec<_> = store.indexes.referrers(name, strength).collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{name:?}");
+        }
+    }
+}
+
+/// Puts each state of a history in the place of the last one, and looks which rows are said to differ.
+pub fn replace_all<S: Schema>(
+    history: &[Vec<Op<S>>],
+    check_questions: fn(&Store<S>),
+) -> Result<(), TestCaseError> {
+    let mut stores = vec![Store::<S>::default()];
+    let mut database = Database::default();
+    for ops in history {
+        if database.commit(transaction(ops)).is_ok() {
+            stores.push(database.snapshot().clone());
+        }
+    }
+    for store in stores {
+        let mut cursor = database.subscribe();
+        let before = rows_of(database.snapshot());
+        let target = rows_of(&store);
+        let rows = target.iter().map(|((_, uuid), row)| (*uuid, row.clone()));
+        database.commit(Transaction::replacing(database.snapshot(), rows)).unwrap();
+        prop_assert_eq!(cursor.poll(&database).changes, changes(&before, &target));
+        prop_assert_eq!(&rows_of(database.snapshot()), &target);
+        check_questions(database.snapshot());
+        check_references(database.snapshot());
+    }
+    Ok(())
+}
+
+/// What a history comes to: transactions done and refused, and for what.
+pub fn reasons<S: Schema>(
+    histories: impl Strategy<Value = Vec<Vec<Op<S>>>>,
+) -> (usize, usize, BTreeSet<String>) {
+    let mut runner = TestRunner::deterministic();
+    let (mut done, mut refused) = (0, 0);
+    let mut reasons = BTreeSet::new();
+    for _ in 0..200 {
+        let mut database = Database::default();
+        for ops in histories.new_tree(&mut runner).unwrap().current() {
+            match database.commit(transaction(&ops)) {
+                Ok(_) => done += 1,
+                Err(refusal) => {
+                    refused += 1;
+                    reasons.insert(format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned());
+                }
+            }
+        }
+    }
+    (done, refused, reasons)
+}
+
+/// Whether a declaration keeps to what the engine counts on.
+pub fn check_declaration<S: Schema>() {
+    let names: Vec<&str> = S::ALL.iter().map(|table| table.def().name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    for table in S::ALL {
+        let def = table.def();
+        assert!(def.columns.is_sorted_by(|a, b| a.name < b.name), "{}", def.name);
+        assert!(def.columns.len() <= 32, "{}: a set of columns has 32 bits", def.name);
+        assert!(
+            def.unique.iter().flat_map(|columns| columns.iter()).all(|name| table.column(name).is_some())
+        );
+        assert!(table.names().iter().all(|(name, _)| table.column(name).is_some()), "{}", def.name);
+        for (other, (name, _), column) in table.names_through() {
+            assert!(other.column(name).is_some() && other.column(column).is_some(), "{}", def.name);
+        }
+        assert_eq!(table.empty_row().table(), *table);
+        for (at, column) in def.columns.iter().enumerate() {
+            let datum = table.empty_row().get(at).unwrap();
+            let mut row = table.empty_row();
+            row.set(at, datum).unwrap();
+            assert_eq!(row, table.empty_row());
+            let names_rows = matches!(column.rule, Rule::Strong(_) | Rule::StrongSome(_) | Rule::Weak(_));
+            let target = column.kind.value.unwrap_or(column.kind.key);
+            assert!(!names_rows || target == AtomKind::Uuid, "{} {}", def.name, column.name);
+        }
+    }
 }
 
 /// One of few identifiers, so that rows meet.

@@ -1,50 +1,15 @@
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::cell::BadValue;
-use super::schema::Rule;
 use super::tables::{
     Chassis, DatapathBinding, Fdb, IpMulticast, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup,
     PortBinding, SbGlobal,
 };
-use super::testing::{self, Op, Rows, history, rows_of};
+use super::testing::{check_declaration, follow, history, reasons, replace_all};
 use super::*;
 use crate::packet::Mac;
-
-fn transaction(ops: &[Op]) -> Transaction {
-    let mut transaction = Transaction::new();
-    for (table, uuid, row) in ops {
-        match row {
-            Some(row) => transaction.put_any(*uuid, row.clone()),
-            None => transaction.delete(*table, *uuid),
-        }
-    }
-    transaction
-}
-
-/// How two states differ.
-fn changes(before: &Rows, after: &Rows) -> Vec<Change> {
-    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    let change = |name: &(Table, Uuid)| {
-        let what = match (before.get(name), after.get(name)) {
-            (None, _) => What::Inserted,
-            (_, None) => What::Deleted,
-            (Some(old), Some(new)) => {
-                let count = name.0.def().columns.len();
-                let flags: Vec<bool> = (0..count).map(|at| old.get(at) != new.get(at)).collect();
-                let columns = Columns::from_flags(&flags);
-                if columns.is_empty() {
-                    return None;
-                }
-                What::Modified(columns)
-            }
-        };
-        Some(Change { table: name.0, uuid: name.1, what })
-    };
-    names.into_iter().filter_map(change).collect()
-}
 
 /// Everything that a store is asked, against looking at every row.
 fn check_questions(store: &Store) {
@@ -107,80 +72,18 @@ proptest! {
 
     #[test]
     fn transactions_do_what_the_naive_database_does(history in history(), most in 0usize..20) {
-        let mut database = Database::with_log(most);
-        let mut rows = Rows::new();
-        let nothing = database.subscribe_from_nothing();
-        // One looks after every transaction, one after every third, one at the end.
-        let mut cursors = [(1, database.subscribe()), (3, database.subscribe()), (usize::MAX, database.subscribe())]
-            .map(|(every, cursor)| (every, cursor, rows.clone()));
-        for (number, ops) in history.iter().enumerate() {
-            let done = database.commit(transaction(ops));
-            let expected = testing::apply(&rows, ops);
-            prop_assert_eq!(done.is_ok(), expected.is_some(), "{:?}", done);
-            if let Some(next) = expected {
-                prop_assert_eq!(done.unwrap(), changes(&rows, &next).len());
-                rows = next;
-            }
-            prop_assert_eq!(&rows_of(database.snapshot()), &rows);
-            check_questions(database.snapshot());
-            for (every, cursor, seen) in &mut cursors {
-                if number % *every == *every - 1 {
-                    let delta = cursor.poll(&database);
-                    prop_assert_eq!(&delta.changes, &changes(seen, &rows));
-                    prop_assert_eq!(&rows_of(&delta.before), &*seen);
-                    prop_assert_eq!(&rows_of(&delta.after), &rows);
-                    seen.clone_from(&rows);
-                }
-            }
-        }
-        for (_, mut cursor, seen) in cursors.into_iter().chain([(0, nothing, Rows::new())]) {
-            prop_assert_eq!(cursor.poll(&database).changes, changes(&seen, &rows));
-            prop_assert_eq!(cursor.poll(&database).changes, vec![]);
-        }
+        follow(&history, most, check_questions)?;
     }
 
     #[test]
     fn replacing_all_rows_names_only_what_differs(history in history()) {
-        let mut stores = vec![Store::default()];
-        let mut database = Database::default();
-        for ops in &history {
-            if database.commit(transaction(ops)).is_ok() {
-                stores.push(database.snapshot().clone());
-            }
-        }
-        for store in stores {
-            let mut cursor = database.subscribe();
-            let before = rows_of(database.snapshot());
-            let target = rows_of(&store);
-            let rows = target.iter().map(|((_, uuid), row)| (*uuid, row.clone()));
-            database.commit(Transaction::replacing(database.snapshot(), rows)).unwrap();
-            prop_assert_eq!(cursor.poll(&database).changes, changes(&before, &target));
-            prop_assert_eq!(&rows_of(database.snapshot()), &target);
-            check_questions(database.snapshot());
-        }
+        replace_all(&history, check_questions)?;
     }
 }
 
 #[test]
 fn the_histories_of_the_tests_are_worth_something() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-
-    let mut runner = TestRunner::deterministic();
-    let (mut done, mut refused) = (0, 0);
-    let mut reasons = BTreeSet::new();
-    for _ in 0..200 {
-        let mut database = Database::default();
-        for ops in history().new_tree(&mut runner).unwrap().current() {
-            match database.commit(transaction(&ops)) {
-                Ok(_) => done += 1,
-                Err(refusal) => {
-                    refused += 1;
-                    reasons.insert(format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned());
-                }
-            }
-        }
-    }
+    let (done, refused, reasons) = reasons(history());
     assert!(done > 300 && refused > 300, "{done} done, {refused} refused");
     let all = ["Bereft", "Missing", "NotUnique", "StillNamed", "TooMany", "Value"].map(str::to_owned);
     assert_eq!(reasons, all.into());
@@ -188,26 +91,7 @@ fn the_histories_of_the_tests_are_worth_something() {
 
 #[test]
 fn the_declaration_is_in_order() {
-    let names: Vec<&str> = Table::ALL.iter().map(|table| table.def().name).collect();
-    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-    for table in Table::ALL {
-        let def = table.def();
-        assert!(def.columns.is_sorted_by(|a, b| a.name < b.name), "{}", def.name);
-        assert!(def.columns.len() <= 32, "{}: a set of columns has 32 bits", def.name);
-        assert!(
-            def.unique.iter().flat_map(|columns| columns.iter()).all(|name| table.column(name).is_some())
-        );
-        assert_eq!(table.empty_row().table(), *table);
-        for (at, column) in def.columns.iter().enumerate() {
-            let datum = table.empty_row().get(at).unwrap();
-            let mut row = table.empty_row();
-            row.set(at, datum).unwrap();
-            assert_eq!(row, table.empty_row());
-            let names_rows = matches!(column.rule, Rule::Strong(_) | Rule::StrongSome(_) | Rule::Weak(_));
-            let target = column.kind.value.unwrap_or(column.kind.key);
-            assert!(!names_rows || target == datum::AtomKind::Uuid, "{} {}", def.name, column.name);
-        }
-    }
+    check_declaration::<Table>();
 }
 
 fn uuid(number: u128) -> Uuid {

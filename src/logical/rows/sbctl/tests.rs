@@ -164,7 +164,7 @@ fn shell_words(line: &str) -> Vec<String> {
 }
 
 /// What a line of `ovn-sbctl` prints, none if it fails.
-fn answer(store: &Store, line: &str) -> Option<String> {
+fn answer(store: &crate::logical::rows::Store, line: &str) -> Option<String> {
     let (options, line): (Vec<String>, Vec<String>) =
         shell_words(line).into_iter().partition(|word| word.starts_with("--"));
     let (command, words) = line.split_first().unwrap();
