@@ -19,6 +19,7 @@
 //! ```
 
 pub mod index;
+pub mod nbctl;
 pub mod tables;
 
 pub use super::rows::database::What;

@@ -1,6 +1,7 @@
 //! Why a command line is not done.
 
 use crate::logical::error::shortened;
+use crate::logical::rows::dbctl::DbctlError;
 use crate::logical::rows::sbctl::SbctlError;
 
 /// Why a command line is not done. Nothing of it is, then.
@@ -26,7 +27,10 @@ pub enum NbctlError {
     NoServer(&'static str),
     /// A command on tables, columns and values.
     #[error(transparent)]
-    Rows(#[from] SbctlError),
+    Rows(#[from] DbctlError),
+    /// A style of rows that does not exist.
+    #[error(transparent)]
+    Style(#[from] SbctlError),
 }
 
 impl NbctlError {

@@ -1,12 +1,11 @@
-//! `init`, `sync` and `comment`.
+//! `init` and `sync`.
 
-use super::context::{Call, Context, MANY, Syntax, reads, writes};
+use super::context::{Call, Context, Syntax, reads, writes};
 use super::error::NbctlError;
 
 pub const COMMANDS: &[Syntax] = &[
     writes("init", "", (0, 0), &[], nothing),
     reads("sync", "", (0, 0), &[], sync),
-    reads("comment", "[WORD]...", (0, MANY), &[], nothing),
 ];
 
 fn nothing(_: &mut Context, _: &Call<'_>) -> Result<(), NbctlError> {

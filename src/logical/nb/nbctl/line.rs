@@ -3,12 +3,11 @@
 //! As with `getopt_long`, options before the first command may be abbreviated and have their values in the next word, and
 //! those of the first command may stand among them; behind a `--` a value follows its `=`.
 
-use std::collections::BTreeMap;
-
 use super::context::Syntax;
 use super::error::NbctlError;
 use super::{address, commands};
 use crate::logical::error::shortened;
+use crate::logical::rows::dbctl::{self, DbctlError};
 use crate::logical::rows::sbctl::Style;
 
 /// How long is waited for the effect of a change.
@@ -48,8 +47,7 @@ pub struct Line {
 /// A command of it.
 pub(super) struct Command {
     pub syntax: &'static Syntax,
-    pub options: BTreeMap<String, Option<String>>,
-    pub args: Vec<String>,
+    pub words: dbctl::Call,
 }
 
 /// Whether an option has a value.
@@ -111,7 +109,7 @@ fn own(option: &'static str) -> (&'static str, Takes) {
 
 /// All options that may stand before the first command.
 fn all() -> impl Iterator<Item = (&'static str, Takes)> {
-    let own = commands().flat_map(|command| command.options.iter().map(|option| own(option)));
+    let own = commands().flat_map(|command| command.form.options.iter().map(|option| own(option)));
     GLOBAL.iter().copied().chain(own)
 }
 
@@ -123,7 +121,7 @@ impl Line {
     /// Reads a command line, without the name of the program.
     pub fn parse(words: &[String]) -> Result<Self, NbctlError> {
         let mut options = Options::default();
-        let mut first = BTreeMap::new();
+        let mut first = Vec::new();
         let mut rest = words;
         while let [word, behind @ ..] = rest {
             if !word.starts_with('-') || word == "-" {
@@ -149,28 +147,22 @@ impl Line {
             };
             if GLOBAL.iter().any(|(global, _)| *global == name) {
                 options.take(name, value.as_deref().unwrap_or(""))?;
-            } else if first.insert(name.to_owned(), value).is_some() {
-                return Err(twice(name));
+            } else {
+                first.push((name.to_owned(), value));
             }
         }
-        let mut commands = Vec::new();
-        for words in rest.split(|word| word == "--") {
-            if !words.is_empty() {
-                commands.push(Command::parse(words, std::mem::take(&mut first))?);
-            } else if !first.is_empty() {
-                return Err(no_command());
-            }
-        }
-        if commands.is_empty() { Err(no_command()) } else { Ok(Self { options, commands }) }
+        let mut calls = dbctl::split(rest);
+        match calls.first_mut() {
+            Some(call) => call.options.splice(..0, first),
+            None => return Err(no_command()),
+        };
+        let commands = calls.into_iter().map(Command::check).collect::<Result<_, _>>()?;
+        Ok(Self { options, commands })
     }
 }
 
 fn no_command() -> NbctlError {
     usage("there is no command; write one such as show".to_owned())
-}
-
-fn twice(name: &str) -> NbctlError {
-    usage(format!("{} is there twice; write it once", shortened(name)))
 }
 
 /// An option before the first command: its full name, what it takes, and the value in the same word.
@@ -236,75 +228,33 @@ impl Options {
 }
 
 impl Command {
-    /// Reads a command; the first one is given options that stood before it.
-    fn parse(words: &[String], mut options: BTreeMap<String, Option<String>>) -> Result<Self, NbctlError> {
-        let count = words.iter().take_while(|word| word.starts_with('-')).count();
-        let (before, behind) = words.split_at_checked(count).unwrap_or((words, &[]));
-        for word in before {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (word.as_str(), None),
-            };
-            if options.insert(name.to_owned(), value).is_some() {
-                return Err(twice(name));
+    /// Looks whether there is such a command, with such options and as many arguments.
+    fn check(words: dbctl::Call) -> Result<Self, NbctlError> {
+        if words.name.is_empty() {
+            return Err(no_command());
+        }
+        let syntax = commands().find(|command| command.form.name == words.name);
+        let syntax = syntax.ok_or_else(|| unknown(&words.name))?;
+        words.check(&syntax.form).map_err(|error| match error {
+            DbctlError::Arguments { command, .. } => {
+                let given = words.args.len();
+                let is_option = given > syntax.form.most && words.args.iter().any(|arg| arg.starts_with("--"));
+                let hint = if is_option { ", and options in front of the command behind a \"--\"" } else { "" };
+                usage(format!("{command} does not take {given} arguments; write {command} {}{hint}", syntax.usage))
             }
-        }
-        let [name, args @ ..] = behind else { return Err(no_command()) };
-        let syntax = commands().find(|command| command.name == name).ok_or_else(|| unknown(name))?;
-        for (option, value) in &options {
-            let own = syntax.options.iter().map(|option| own(option)).find(|(name, _)| name == option);
-            match (own, value) {
-                (Some((_, Takes::Nothing)), None)
-                | (Some((_, Takes::Value)), Some(_))
-                | (Some((_, Takes::Perhaps)), _) => {}
-                (Some((_, Takes::Value)), None) => {
-                    return Err(usage(format!("{option} of {name} needs a value; write {option}=VALUE")));
-                }
-                (Some((_, Takes::Nothing)), Some(_)) => {
-                    return Err(usage(format!("{option} of {name} takes no value; write {option} alone")));
-                }
-                (None, _) => {
-                    let option = shortened(option);
-                    return Err(usage(format!("{name} has no option \"{option}\"; {}", syntax.takes())));
-                }
-            }
-        }
-        let (least, most) = syntax.counts;
-        if !(least..=most).contains(&args.len()) {
-            let limit = if args.len() < least { ("at least", least) } else { ("at most", most) };
-            let hint = if args.len() > most && args.iter().any(|arg| arg.starts_with('-')) {
-                "; options stand before the command, behind a \"--\""
-            } else {
-                ""
-            };
-            let (given, usage_) = (args.len(), syntax.usage);
-            return Err(usage(format!(
-                "{name} takes {} {} arguments and was given {given}; write {name} {usage_}{hint}",
-                limit.0, limit.1
-            )));
-        }
-        Ok(Self { syntax, options, args: args.to_vec() })
+            other => other.into(),
+        })?;
+        Ok(Self { syntax, words })
     }
 }
 
 fn unknown(name: &str) -> NbctlError {
-    let near = |command: &&Syntax| strsim::normalized_damerau_levenshtein(command.name, name);
+    let near = |command: &&Syntax| strsim::normalized_damerau_levenshtein(command.form.name, name);
     let nearest = commands().max_by(|a, b| near(a).total_cmp(&near(b)));
     let meant = nearest.filter(|command| near(command) > 0.6);
     let mend = match meant {
-        Some(command) => format!("did you mean {}?", command.name),
+        Some(command) => format!("did you mean {}?", command.form.name),
         None => "ovn-nbctl(8) lists them".to_owned(),
     };
     usage(format!("there is no command \"{}\"; {mend}", shortened(name)))
 }
-
-impl Syntax {
-    /// The options that it takes, in a sentence.
-    fn takes(&self) -> String {
-        match self.options {
-            [] => "it takes none".to_owned(),
-            options => format!("it takes {}", options.join(", ").replace('?', "[=…]")),
-        }
-    }
-}
-

@@ -42,6 +42,8 @@ mod switch_port_facts;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use super::Edit;
 use super::Uuid;
 use super::tables::NbGlobal;
@@ -76,9 +78,13 @@ const FAMILIES: &[&[Syntax]] = &[
     generic::COMMANDS,
 ];
 
-/// The commands in the order of the manual.
+/// All commands.
 fn commands() -> impl Iterator<Item = &'static Syntax> {
-    FAMILIES.iter().copied().flatten()
+    static ALL: LazyLock<Vec<Syntax>> = LazyLock::new(|| {
+        let own = FAMILIES.iter().copied().flatten().copied();
+        own.chain(generic::commands()).collect()
+    });
+    ALL.iter()
 }
 
 /// What came of a command line.
@@ -103,7 +109,7 @@ impl Line {
         let mut printed = String::new();
         let mut tables = 0;
         for command in &self.commands {
-            let call = Call::new(command, self.options.style);
+            let call = Call::new(&command.words, self.options.style);
             (command.syntax.run)(&mut context, &call)?;
             let text = context.take_output();
             if context.take_is_table() {
