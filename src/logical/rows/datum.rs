@@ -3,6 +3,8 @@
 //! The invariant: a [`Datum`] is sorted and free of duplicates, so that equal contents are equal values, and the
 //! order of printing is the database's.
 
+use std::cmp::Ordering;
+
 use super::uuid::Uuid;
 
 /// The type of an atom.
@@ -19,6 +21,16 @@ pub enum AtomKind {
 }
 
 impl AtomKind {
+    /// What a column holds that was given nothing.
+    pub fn least(self) -> Atom {
+        match self {
+            AtomKind::Integer => Atom::Integer(0),
+            AtomKind::Boolean => Atom::Boolean(false),
+            AtomKind::Text => Atom::Text(String::new()),
+            AtomKind::Uuid => Atom::Uuid(Uuid::default()),
+        }
+    }
+
     /// Its name in a sentence.
     pub fn name(self) -> &'static str {
         match self {
@@ -133,6 +145,12 @@ impl Datum {
     /// The value of a key of the map.
     pub fn value(&self, key: &Atom) -> Option<&Atom> {
         self.halves().1.iter().find(|(own, _)| own == key).map(|(_, value)| value)
+    }
+
+    /// In the order of the database: the smaller is less; of the same size, the keys decide, and then the values.
+    pub fn compare(&self, other: &Datum) -> Ordering {
+        let sizes = self.len().cmp(&other.len());
+        sizes.then_with(|| self.keys().cmp(other.keys())).then_with(|| self.values().cmp(other.values()))
     }
 
     fn halves(&self) -> (&[Atom], &[(Atom, Atom)]) {

@@ -1,4 +1,4 @@
-//! Reads what `ovsdb-client --format=json dump` writes: one JSON object a table, with caption, headings and data.
+//! Reads and writes what `ovsdb-client --format=json dump` writes: one JSON object a table, with caption, headings and data.
 //!
 //! Tables and columns that are not known are skipped, and columns that are not there have their defaults, so that a
 //! dump of another release is read as far as it goes. Nothing is checked here but types; what holds between rows is
@@ -567,6 +567,9 @@ impl<'de, S: Schema> Visitor<'de> for PairsSeed<'_, S> {
         Ok(pairs)
     }
 }
+
+mod write;
+pub use write::{Dumped, write};
 
 #[cfg(test)]
 mod tests;

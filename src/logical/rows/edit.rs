@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use super::cell::BadValue;
 use super::datum::{Atom, Datum};
-use super::index::{Strength, named, uuid_of};
+use super::index::{Strength, named, only_first, uuid_of};
 use super::schema::{Row, Schema, Untyped};
 use super::store::Store;
 use super::transaction::{Refusal, Transaction};
 use super::uuid::Uuid;
+
+/// A store after a change, and the rows in which it may differ from the one before, by table and name.
+pub(super) type Finished<S> = (Store<S>, Vec<(S, Uuid)>);
 
 /// Rows that are being changed.
 #[derive(Clone)]
@@ -84,6 +87,11 @@ impl<S: Schema> Edit<S> {
         self.set(table, uuid, None);
     }
 
+    /// Whether a row of a name is there, or was when the change began: then no other may get its name.
+    pub fn has_had(&self, table: S, uuid: Uuid) -> bool {
+        self.store.row(table, uuid).is_some() || self.before.contains_key(&(table, uuid))
+    }
+
     /// What was done so far, as a transaction.
     pub fn transaction(&self) -> Transaction<S> {
         let mut transaction = Transaction::new();
@@ -116,14 +124,14 @@ impl<S: Schema> Edit<S> {
     }
 
     /// The store after all that was done, if it is consistent, and the rows in which it may differ from the first.
-    pub(super) fn finish(mut self) -> Result<(Store<S>, Vec<(S, Uuid)>), Refusal> {
+    pub(super) fn finish(mut self) -> Result<Finished<S>, Refusal> {
         // What was done and undone is not looked at.
         let store = &self.store;
         self.before.retain(|(table, uuid), old| store.row(*table, *uuid) != old.as_ref());
         self.collect_garbage();
         self.drop_weak()?;
-        for (table, uuid) in self.before.keys() {
-            self.check(*table, *uuid)?;
+        for ((table, uuid), old) in &self.before {
+            self.check(*table, *uuid, old.as_ref())?;
         }
         for table in self.before.keys().map(|(table, _)| *table).collect::<BTreeSet<_>>() {
             let (rows, def) = (self.store.len(table), table.def());
@@ -155,10 +163,16 @@ impl<S: Schema> Edit<S> {
     /// Drops weak references to rows that are not there.
     fn drop_weak(&mut self) -> Result<(), Refusal> {
         // Only what was put may name a row that never was, and only rows that went may be missed by the others.
-        let mut suspects: BTreeSet<(S, Uuid)> = self.before.keys().copied().collect();
-        for (table, uuid) in self.before.keys() {
-            if self.store.row(*table, *uuid).is_none() {
-                suspects.extend(self.store.indexes.referrers((*table, *uuid), Strength::Weak));
+        let mut suspects: BTreeSet<(S, Uuid)> = BTreeSet::new();
+        for ((table, uuid), old) in &self.before {
+            match self.store.row(*table, *uuid) {
+                None => suspects.extend(self.store.indexes.referrers((*table, *uuid), Strength::Weak)),
+                Some(row) => {
+                    let new = only_first::<S>(Some(row), old.as_ref(), Strength::Weak);
+                    if new.iter().any(|(table, uuid)| self.store.row(*table, *uuid).is_none()) {
+                        suspects.insert((*table, *uuid));
+                    }
+                }
             }
         }
         for (table, uuid) in suspects {
@@ -181,8 +195,8 @@ impl<S: Schema> Edit<S> {
         Ok(())
     }
 
-    /// Looks whether what became of a row is consistent.
-    fn check(&self, table: S, uuid: Uuid) -> Result<(), Refusal> {
+    /// Looks whether what became of a row is consistent, if that before was.
+    fn check(&self, table: S, uuid: Uuid, old: Option<&S::AnyRow>) -> Result<(), Refusal> {
         let def = table.def();
         let Some(row) = self.store.row(table, uuid) else {
             return match self.store.parents(table, uuid).next() {
@@ -204,11 +218,15 @@ impl<S: Schema> Edit<S> {
                 cause,
             })?;
         }
-        for (column, (target, missing)) in named::<S>(row, Strength::Strong) {
-            if self.store.row(target, missing).is_none() {
-                let (table, target, column) = (def.name, target.def().name, column.name);
-                return Err(Refusal::Missing { table, uuid, column, target, missing });
-            }
+        // A row that was named before and is gone is found by its own check.
+        let is_missing = |(table, uuid): &(S, Uuid)| self.store.row(*table, *uuid).is_none();
+        let mut added = only_first::<S>(Some(row), old, Strength::Strong).into_iter();
+        if let Some(name) = added.find(is_missing)
+            && let Some((column, (target, missing))) =
+                named::<S>(row, Strength::Strong).find(|(_, target)| *target == name)
+        {
+            let (table, target, column) = (def.name, target.def().name, column.name);
+            return Err(Refusal::Missing { table, uuid, column, target, missing });
         }
         match self.store.indexes.clash(uuid, row) {
             Some(clash) => Err(Refusal::NotUnique {

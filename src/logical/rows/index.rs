@@ -3,8 +3,6 @@
 //! The invariant: an entry is here exactly while its row is in the store, also in the middle of a change, when two rows
 //! may have the same values in columns that must be unique. What only one database asks is kept by its own [`Index`].
 
-use std::collections::BTreeSet;
-
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use smallvec::SmallVec;
 
@@ -119,9 +117,9 @@ impl<S: Schema> Indexes<S> {
         })
     }
 
-    /// The row with these values in the columns of a unique index.
-    pub fn unique(&self, table: S, index: usize, values: Vec<Datum>) -> Option<Uuid> {
-        self.unique.get(&(table, index, values))?.first().copied()
+    /// The rows with these values in the columns of a unique index.
+    pub fn unique(&self, table: S, index: usize, values: Vec<Datum>) -> &[Uuid] {
+        self.unique.get(&(table, index, values)).map_or(&[], |holders| holders)
     }
 
     /// The rows that refer to one in a way, by table and identifier.
@@ -156,18 +154,42 @@ fn refer<S: Schema>(
     new: Option<&S::AnyRow>,
     strength: Strength,
 ) -> Vec<Name<S>> {
-    let targets = |row: Option<&S::AnyRow>| -> BTreeSet<Name<S>> {
-        row.into_iter().flat_map(|row| named::<S>(row, strength)).map(|(_, target)| target).collect()
-    };
-    let (old, new) = (targets(old), targets(new));
-    for target in new.difference(&old) {
-        references.insert_mut((*target, name));
+    for target in only_first::<S>(new, old, strength) {
+        references.insert_mut((target, name));
     }
-    let gone: Vec<_> = old.difference(&new).copied().collect();
+    let gone = only_first::<S>(old, new, strength);
     for target in &gone {
         references.remove_mut(&(*target, name));
     }
     gone
+}
+
+/// The rows that the first of two names in a way and the second does not. Little work if they name the same.
+pub(super) fn only_first<S: Schema>(
+    first: Option<&S::AnyRow>,
+    second: Option<&S::AnyRow>,
+    strength: Strength,
+) -> Vec<Name<S>> {
+    let Some(first) = first else { return Vec::new() };
+    if let Some(second) = second {
+        let changed = first.differences(second);
+        let mut columns = first.table().def().columns.iter().enumerate();
+        if !columns.any(|(at, column)| column.reference(strength).is_some() && changed.contains(at)) {
+            return Vec::new();
+        }
+    }
+    let targets = |row| {
+        let mut targets: Vec<_> = named::<S>(row, strength).map(|(_, target)| target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    };
+    let mut firsts = targets(first);
+    if let Some(second) = second {
+        let seconds = targets(second);
+        firsts.retain(|target| seconds.binary_search(target).is_err());
+    }
+    firsts
 }
 
 fn unique_keys<S: Schema>(row: &S::AnyRow) -> impl Iterator<Item = (&'static [&'static str], UniqueKey<S>)> {

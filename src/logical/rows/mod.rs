@@ -10,11 +10,12 @@
 //! row structs of a declaration, [`cell`] and [`datum`] are the types of columns. [`store`] is the snapshot and what it can
 //! be asked, `index` what makes asking cheap, [`transaction`] changes it, [`edit`] changes it step by step, [`database`] holds the newest snapshot and tells subscribers which rows changed,
 //! [`dump`] reads what `ovsdb-client dump` wrote, [`text`] writes values as OVS's tools do, [`sbctl`] answers as
-//! `ovn-sbctl` does, [`describe`] names the rows behind a cookie.
+//! `ovn-sbctl` does and [`dbctl`] changes rows as all such tools do, [`describe`] names the rows behind a cookie.
 
 pub mod cell;
 pub mod database;
 pub mod datum;
+pub mod dbctl;
 pub mod describe;
 pub mod dump;
 pub mod edit;

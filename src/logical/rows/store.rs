@@ -67,9 +67,20 @@ impl<S: Schema> Store<S> {
 
     /// The row that has these values in the columns of one of its table's unique indexes, by the number of that.
     pub(crate) fn by_unique<R: Row<S>>(&self, index: usize, values: Vec<Atom>) -> Option<(Uuid, &Arc<R>)> {
+        let (uuid, row) = self.rows_by_unique(R::TABLE, index, values).next()?;
+        Some((uuid, R::from_any(row)?))
+    }
+
+    /// The same for a row of any table; in the middle of a change there may be several.
+    pub(crate) fn rows_by_unique(
+        &self,
+        table: S,
+        index: usize,
+        values: Vec<Atom>,
+    ) -> impl Iterator<Item = (Uuid, &S::AnyRow)> {
         let key = values.into_iter().map(Datum::one).collect();
-        let uuid = self.indexes.unique(R::TABLE, index, key)?;
-        Some((uuid, self.get(uuid)?))
+        let holders = self.indexes.unique(table, index, key).iter();
+        holders.filter_map(move |uuid| Some((*uuid, self.row(table, *uuid)?)))
     }
 
     /// The database's own indexes.

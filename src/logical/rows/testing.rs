@@ -9,9 +9,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::database::{Change, Database};
-use super::datum::AtomKind;
+use super::datum::{Arity, AtomKind};
 use super::index::Strength;
-use super::schema::{Rule, Schema, Untyped};
+use super::schema::{Column, Rule, Schema, Untyped};
 use super::store::Store;
 use super::tables::{
     Chassis, DatapathBinding, Encap, Fdb, HaChassis, HaChassisGroup, IpMulticast, LogicalDpGroup,
@@ -343,6 +343,60 @@ pub fn check_declaration<S: Schema>() {
     }
 }
 
+/// An atom that a rule allows.
+fn atom(kind: AtomKind, words: Option<&'static [&'static str]>, range: (i64, i64)) -> BoxedStrategy<Atom> {
+    match kind {
+        AtomKind::Integer => (range.0..=range.1).prop_map(Atom::Integer).boxed(),
+        AtomKind::Boolean => any::<bool>().prop_map(Atom::Boolean).boxed(),
+        AtomKind::Uuid => any::<u128>().prop_map(|uuid| Atom::Uuid(Uuid(uuid))).boxed(),
+        AtomKind::Text => match words {
+            Some(words) => prop::sample::select(words).prop_map(|word| Atom::Text(word.to_owned())).boxed(),
+            None => prop_oneof!["[a-z]{0,3}", ".{0,8}"].prop_map(Atom::Text).boxed(),
+        },
+    }
+}
+
+/// Contents that a column may have, references aside.
+fn contents<S: Schema>(column: &Column<S>) -> BoxedStrategy<Datum> {
+    let kind = column.kind;
+    // What the Rust type of a number may hold besides is for the other tests.
+    let (words, range) = match column.rule {
+        Rule::Words(words) => (Some(words), (0, 100)),
+        Rule::Range(least, most) => (None, (least, most.min(least + 300))),
+        Rule::Amounts(words, least, most) => (Some(words), (least, most.min(least + 300))),
+        _ => (None, (0, 100)),
+    };
+    let least =
+        usize::from(kind.arity == Arity::One || matches!(column.rule, Rule::Some | Rule::StrongSome(_)));
+    let most = if kind.arity == Arity::Many { 2 } else { 1 };
+    let key = atom(kind.key, words, range);
+    match kind.value {
+        None => btree_set(key, least..=most).prop_map(|set| Datum::Set(set.into_iter().collect())).boxed(),
+        Some(value) => prop::collection::btree_map(key, atom(value, None, range), least..=most)
+            .prop_map(|map| Datum::Map(map.into_iter().collect()))
+            .boxed(),
+    }
+}
+
+/// A row of any table with anything in it that its columns allow.
+fn filled_row<S: Schema>() -> impl Strategy<Value = S::AnyRow> {
+    prop::sample::select(S::ALL).prop_flat_map(|table| {
+        let columns: Vec<_> = table.def().columns.iter().map(contents).collect();
+        columns.prop_map(move |columns| {
+            let mut row = table.empty_row();
+            for (at, datum) in columns.into_iter().enumerate() {
+                row.set(at, datum).unwrap();
+            }
+            row
+        })
+    })
+}
+
+/// Such rows.
+pub fn filled<S: Schema>() -> impl Strategy<Value = Vec<(Uuid, S::AnyRow)>> {
+    vec((any::<u128>().prop_map(Uuid), filled_row::<S>()), 0..12)
+}
+
 /// One of few identifiers, so that rows meet.
 pub fn uuid() -> impl Strategy<Value = Uuid> {
     (1..4u128).prop_map(|number| Uuid(number << 96 | 0x1234))
@@ -468,4 +522,24 @@ pub fn history() -> impl Strategy<Value = Vec<Vec<Op>>> {
         rest.insert(0, first);
         rest
     })
+}
+
+/// The words of a line: separated by blanks, with quotes as a shell takes them.
+pub fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (None, ' ') => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), c) if open == c => quote = None,
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }

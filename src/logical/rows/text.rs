@@ -28,6 +28,9 @@ pub enum BadText {
     /// Quotes that do not end, or wrong escapes in them.
     #[error("{0} is not a string in quotes; end it with a quote and escape as JSON does")]
     Quotes(String),
+    /// A null character, which the database cannot hold.
+    #[error("there is a null character in a string; leave it out")]
+    Nul,
     /// A character that means something else.
     #[error("there is a '{0}' where a value is needed; put quotes around a string that has it: \"…\"")]
     Delimiter(char),
@@ -150,8 +153,16 @@ pub fn token(text: &str) -> Result<(&str, &str), BadText> {
     Ok(text.split_at_checked(end).unwrap_or((text, "")))
 }
 
+/// What a name that begins with @ stands for, where an identifier may stand; none if such names mean nothing there.
+pub type Names<'a> = &'a mut dyn FnMut(&str) -> Option<Uuid>;
+
 /// An atom from a word.
 pub fn parse_atom(word: &str, kind: AtomKind) -> Result<Atom, BadText> {
+    parse_atom_naming(word, kind, &mut |_| None)
+}
+
+/// An atom from a word, which may be a name of an identifier.
+pub fn parse_atom_naming(word: &str, kind: AtomKind, names: Names) -> Result<Atom, BadText> {
     let owned = || word.to_owned();
     Ok(match kind {
         AtomKind::Integer => Atom::Integer(word.parse().map_err(|_| BadText::Integer(owned()))?),
@@ -161,16 +172,28 @@ pub fn parse_atom(word: &str, kind: AtomKind) -> Result<Atom, BadText> {
             _ => return Err(BadText::Boolean(owned())),
         },
         AtomKind::Text if word.is_empty() => return Err(BadText::Empty),
-        AtomKind::Text if word.starts_with('"') => {
-            Atom::Text(serde_json::from_str(word).map_err(|_| BadText::Quotes(owned()))?)
+        AtomKind::Text => {
+            let quoted = word.starts_with('"').then(|| serde_json::from_str(word));
+            let text = quoted.transpose().map_err(|_| BadText::Quotes(owned()))?.unwrap_or_else(owned);
+            if text.contains('\0') {
+                return Err(BadText::Nul);
+            }
+            Atom::Text(text)
         }
-        AtomKind::Text => Atom::Text(owned()),
-        AtomKind::Uuid => Atom::Uuid(word.parse()?),
+        AtomKind::Uuid => {
+            let named = word.starts_with('@').then(|| names(word)).flatten();
+            Atom::Uuid(named.map_or_else(|| word.parse(), Ok)?)
+        }
     })
 }
 
 /// A value of a type, of however many parts.
 pub fn parse(text: &str, kind: Kind) -> Result<Datum, BadText> {
+    parse_naming(text, kind, &mut |_| None)
+}
+
+/// A value of a type, in which names of identifiers may stand.
+pub fn parse_naming(text: &str, kind: Kind, names: Names) -> Result<Datum, BadText> {
     let (open, close) = if kind.value.is_some() { ('{', '}') } else { ('[', ']') };
     let text = text.trim_matches(' ');
     let (mut rest, enclosed) = match text.strip_prefix(open) {
@@ -183,12 +206,12 @@ pub fn parse(text: &str, kind: Kind) -> Result<Datum, BadText> {
     while let Some(first) = rest.chars().next()
         && !(enclosed && first == close)
     {
-        let key = atom(&mut rest, kind.key)?;
+        let key = atom(&mut rest, kind.key, names)?;
         match kind.value {
             None => set.push(key),
             Some(value) => {
                 rest = rest.strip_prefix('=').ok_or_else(|| BadText::Missing('=', rest.to_owned()))?;
-                map.push((key, atom(&mut rest, value)?));
+                map.push((key, atom(&mut rest, value, names)?));
             }
         }
         rest = rest.trim_start_matches(' ');
@@ -214,7 +237,7 @@ pub fn parse(text: &str, kind: Kind) -> Result<Datum, BadText> {
 }
 
 /// An atom from the beginning of a text, which becomes the rest.
-fn atom(rest: &mut &str, kind: AtomKind) -> Result<Atom, BadText> {
+fn atom(rest: &mut &str, kind: AtomKind, names: Names) -> Result<Atom, BadText> {
     if let Some(first) = rest.chars().next()
         && is_delimiter(first)
     {
@@ -222,7 +245,7 @@ fn atom(rest: &mut &str, kind: AtomKind) -> Result<Atom, BadText> {
     }
     let (word, behind) = token(rest)?;
     *rest = behind;
-    parse_atom(word, kind)
+    parse_atom_naming(word, kind, names)
 }
 
 /// Refuses something that follows itself.

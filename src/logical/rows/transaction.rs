@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::cell::BadValue;
 use super::datum::{Atom, Datum};
-use super::edit::Edit;
+use super::edit::{Edit, Finished};
 use super::schema::{Column, Row, Rule, Schema, Untyped};
 use super::store::Store;
 use super::uuid::Uuid;
@@ -143,7 +143,7 @@ pub enum Refusal {
 
 impl<S: Schema> Store<S> {
     /// The store after a transaction, and the rows in which it may differ from this one.
-    pub(super) fn apply(&self, transaction: Transaction<S>) -> Result<(Store<S>, Vec<(S, Uuid)>), Refusal> {
+    pub(super) fn apply(&self, transaction: Transaction<S>) -> Result<Finished<S>, Refusal> {
         let mut edit = Edit::on(self);
         for ((table, uuid), row) in transaction.rows {
             edit.set(table, uuid, row);

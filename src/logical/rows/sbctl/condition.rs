@@ -98,7 +98,7 @@ impl Condition {
         }
         let want = &self.value;
         match self.operator {
-            Operator::Compares(ways) => ways.contains(&compare(&have, want)),
+            Operator::Compares(ways) => ways.contains(&have.compare(want)),
             Operator::SetEqual(equal) => (have == *want) == equal,
             Operator::Within | Operator::Among => within(&have, want),
             Operator::ProperlyWithin => have.len() < want.len() && within(&have, want),
@@ -107,12 +107,6 @@ impl Condition {
             Operator::Apart => !meet(&have, want),
         }
     }
-}
-
-/// The smaller is less; of the same size, the keys decide, and then the values.
-fn compare(one: &Datum, other: &Datum) -> Ordering {
-    let sizes = one.len().cmp(&other.len());
-    sizes.then_with(|| one.keys().cmp(other.keys())).then_with(|| one.values().cmp(other.values()))
 }
 
 /// Whether the one has all parts of the other. Both are sorted, so one walk through both tells.

@@ -4,7 +4,7 @@
 
 mod condition;
 mod lflow;
-mod names;
+pub(super) mod names;
 mod show;
 mod table;
 #[cfg(test)]
@@ -179,6 +179,13 @@ pub fn get<S: Schema>(
         }
     };
     Ok(Values(places.into_iter().map(value).collect::<Result<_, _>>()?))
+}
+
+/// The name of the row that a word means.
+pub fn row<S: Schema>(store: &Store<S>, table_name: &str, record_name: &str) -> Result<Uuid, SbctlError> {
+    let table = names::table::<S>(table_name)?;
+    let found = record(store, table, record_name)?;
+    found.map(|(uuid, _)| uuid).ok_or_else(|| SbctlError::NoRow(table.def().name, record_name.to_owned()))
 }
 
 /// Values as `get` prints them, one a line; one that is not there is an empty line.

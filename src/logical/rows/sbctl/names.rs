@@ -3,7 +3,7 @@
 use super::SbctlError;
 use crate::logical::rows::cell::{BadValue, Cell, Scalar};
 use crate::logical::rows::datum::{Arity, Atom, Datum, Kind};
-use crate::logical::rows::schema::{Schema, Untyped};
+use crate::logical::rows::schema::{NameColumn, Schema, Untyped};
 use crate::logical::rows::store::Store;
 use crate::logical::rows::uuid::Uuid;
 
@@ -163,23 +163,18 @@ pub fn record<'a, S: Schema>(
             return Ok(Some(only));
         }
     }
-    for (column, key) in table.names() {
-        let Some(at) = table.column(column) else { continue };
-        let is_meant = |row: &S::AnyRow| {
-            row.get(at).is_some_and(|datum| {
-                let name = match key {
-                    Some(key) => datum.value(&Atom::Text((*key).to_owned())),
-                    None if datum.len() == 1 => datum.keys().next(),
-                    None => None,
-                };
-                matches!(name, Some(Atom::Text(name)) if is_meant_by(name, written))
-            })
-        };
-        let mut rows = store.rows(table).filter(|(_, row)| is_meant(row));
-        match (rows.next(), rows.next()) {
-            (None, _) => {}
-            (found, None) => return Ok(found),
-            _ => return Err(SbctlError::Rows(def.name, written.to_owned())),
+    for name in table.names() {
+        if let Some(found) = by_name(store, table, name, written)? {
+            return Ok(Some(found));
+        }
+    }
+    for (other, name, column) in table.names_through() {
+        if let Some((_, row)) = by_name(store, *other, name, written)?
+            && let Some(datum) = other.column(column).and_then(|at| row.get(at))
+            && let (Some(Atom::Uuid(uuid)), 1) = (datum.keys().next(), datum.len())
+            && let Some(row) = store.row(table, *uuid)
+        {
+            return Ok(Some((*uuid, row)));
         }
     }
     if written.len() < FEWEST_DIGITS {
@@ -191,5 +186,45 @@ pub fn record<'a, S: Schema>(
             Err(SbctlError::Uuids(def.name, written.to_owned(), one, other))
         }
         (found, _) => Ok(found),
+    }
+}
+
+/// The row of a table that has a name in a column.
+fn by_name<'a, S: Schema>(
+    store: &'a Store<S>,
+    table: S,
+    (column, key): &NameColumn,
+    written: &str,
+) -> Result<Option<(Uuid, &'a S::AnyRow)>, SbctlError> {
+    let Some(at) = table.column(column) else { return Ok(None) };
+    // A name that can be no beginning of an identifier means only itself, so an index tells.
+    let is_plain = !written.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    let unique = table.def().unique.iter().position(|columns| matches!(columns, [only] if only == column));
+    if let (None, true, Some(index)) = (key, is_plain, unique) {
+        let found = store.rows_by_unique(table, index, vec![Atom::Text(written.to_owned())]);
+        return only(table, written, found);
+    }
+    let is_meant = |row: &S::AnyRow| {
+        row.get(at).is_some_and(|datum| {
+            let name = match key {
+                Some(key) => datum.value(&Atom::Text((*key).to_owned())),
+                None if datum.len() == 1 => datum.keys().next(),
+                None => None,
+            };
+            matches!(name, Some(Atom::Text(name)) if is_meant_by(name, written))
+        })
+    };
+    only(table, written, store.rows(table).filter(|(_, row)| is_meant(row)))
+}
+
+/// The only row of several, if there is one.
+fn only<S: Schema, R>(
+    table: S,
+    written: &str,
+    mut rows: impl Iterator<Item = R>,
+) -> Result<Option<R>, SbctlError> {
+    match (rows.next(), rows.next()) {
+        (found, None) => Ok(found),
+        _ => Err(SbctlError::Rows(table.def().name, written.to_owned())),
     }
 }
