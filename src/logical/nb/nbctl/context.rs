@@ -142,6 +142,12 @@ impl Context {
         Some(answer.map_err(NbctlError::from))
     }
 
+    /// Gives a column of a row a value, or a key in it, as `set` does.
+    pub fn set_column(&mut self, table: Table, uuid: Uuid, word: &str) -> Result<(), NbctlError> {
+        let (record, words) = (uuid.to_string(), [word.to_owned()]);
+        Ok(dbctl::set(&mut self.edit, &mut self.symbols, table.def().name, &record, &words, false)?)
+    }
+
     /// Prints.
     pub fn print(&mut self, text: fmt::Arguments<'_>) {
         // Writing into a string succeeds.

@@ -2,8 +2,6 @@
 
 use super::context::{Call, Context, MANY, Syntax, reads};
 use super::error::NbctlError;
-use crate::logical::nb::Uuid;
-use crate::logical::nb::tables::Table;
 use crate::logical::rows::dbctl::{self, Answer};
 
 /// These commands as those of this tool.
@@ -41,12 +39,4 @@ fn run(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
 fn wait_until(_: &mut Context, _: &Call<'_>) -> Result<(), NbctlError> {
     let sentence = "nothing is waited for within a line of commands; ask with find, again and again";
     Err(NbctlError::Usage(sentence.to_owned()))
-}
-
-/// Sets a column of a row as `set` does.
-pub fn set_column(context: &mut Context, table: Table, uuid: Uuid, word: &str) -> Result<(), NbctlError> {
-    let args = vec![table.def().name.to_owned(), uuid.to_string(), word.to_owned()];
-    let call = dbctl::Call { options: Vec::new(), name: "set".to_owned(), args };
-    context.run_generic(&call).transpose()?;
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::address::{self, Network};
 use super::context::{Call, Context, MANY, Syntax, reads, writes};
 use super::error::NbctlError;
-use super::{generic, set};
+use super::set;
 use crate::logical::nb::tables::{GatewayChassis, LogicalRouter, LogicalRouterPort, Table};
 use crate::logical::nb::{Store, Uuid};
 
@@ -61,7 +61,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         ..LogicalRouterPort::default()
     });
     for setting in settings {
-        generic::set_column(context, Table::LogicalRouterPort, port, setting)?;
+        context.set_column(Table::LogicalRouterPort, port, setting)?;
     }
     context.edit.update(router, |row: &mut LogicalRouter| row.ports.insert(port));
     Ok(())
