@@ -288,7 +288,7 @@ fn recover<S: Schema>(path: &Path, bytes: &[u8]) -> Result<Reading<S>, JournalEr
     let (mut created, mut keys) = (Vec::new(), BTreeMap::new());
     let (mut records, mut base) = (0, before);
     let mut frames = Frames::new(body);
-    for (at, payload) in frames.by_ref() {
+    while let Some((at, payload)) = frames.next() {
         let at = before + at as u64;
         let record = Record::<S>::read(payload);
         let record = record.map_err(|cause| JournalError::Record { path: path.to_owned(), at, cause })?;

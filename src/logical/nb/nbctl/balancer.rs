@@ -159,7 +159,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     if row.vips.len() == 1 {
         context.edit.delete(Table::LoadBalancer, uuid);
     } else {
-        context.edit.update(uuid, |row: &mut LoadBalancer| row.vips.remove(vip));
+        context.edit.update(uuid, |row: &mut LoadBalancer| _ = row.vips.remove(vip));
     }
     Ok(())
 }

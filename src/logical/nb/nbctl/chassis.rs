@@ -65,14 +65,14 @@ fn add_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError>
     }
     let row = HaChassis { chassis_name: name.to_owned(), priority, ..HaChassis::default() };
     let chassis = context.insert(row);
-    context.edit.update(group.0, |row: &mut HaChassisGroup| row.ha_chassis.insert(chassis));
+    context.edit.update(group.0, |row: &mut HaChassisGroup| _ = row.ha_chassis.insert(chassis));
     Ok(())
 }
 
 fn remove_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let group = context.chassis_group(call.arg(0))?;
     let chassis = must(member(context, &group, call.arg(1)), call.arg(1))?;
-    context.edit.update(group.0, |row: &mut HaChassisGroup| row.ha_chassis.remove(&chassis));
+    context.edit.update(group.0, |row: &mut HaChassisGroup| _ = row.ha_chassis.remove(&chassis));
     context.edit.delete(Table::HaChassis, chassis);
     Ok(())
 }

@@ -42,7 +42,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         vmac: vmac.to_owned(),
         ..ForwardingGroup::default()
     });
-    context.edit.update(switch, |row: &mut LogicalSwitch| row.forwarding_groups.insert(group));
+    context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.forwarding_groups.insert(group));
     Ok(())
 }
 
@@ -56,7 +56,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let found = context.forwarding_group_if(call.arg(0));
     let Some((group, row)) = found else { return Ok(()) };
     if let Some((switch, _)) = switch_of(context, &row) {
-        context.edit.update(switch, |row: &mut LogicalSwitch| row.forwarding_groups.remove(&group));
+        context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.forwarding_groups.remove(&group));
         context.edit.delete(Table::ForwardingGroup, group);
     }
     Ok(())

@@ -153,9 +153,12 @@ impl Line {
         }
         let mut calls = dbctl::split(rest);
         match calls.first_mut() {
-            Some(call) => call.options.splice(..0, first),
+            Some(call) => {
+                first.append(&mut call.options);
+                call.options = first;
+            }
             None => return Err(no_command()),
-        };
+        }
         let commands = calls.into_iter().map(Command::check).collect::<Result<_, _>>()?;
         Ok(Self { options, commands })
     }
@@ -213,7 +216,7 @@ impl Options {
                 }
             }
             "--timeout" => {
-                let seconds = address::number(value).and_then(|seconds| u32::try_from(seconds).ok());
+                let seconds = address::whole_number(value).and_then(|seconds| u32::try_from(seconds).ok());
                 let seconds = seconds.filter(|seconds| *seconds > 0);
                 let bad = || usage("--timeout= takes a number of seconds, at least 1".to_owned());
                 self.timeout = Some(seconds.ok_or_else(bad)?);

@@ -44,9 +44,9 @@ mod tests;
 
 use std::sync::LazyLock;
 
-use super::Edit;
-use super::Uuid;
 use super::tables::NbGlobal;
+use super::{Edit, Uuid};
+use crate::logical::rows::sbctl::Format;
 use context::{Call, Context, Syntax};
 pub use error::NbctlError;
 pub use line::{Line, Options, Wait};
@@ -114,7 +114,7 @@ impl Line {
             let text = context.take_output();
             if context.take_is_table() {
                 // Tables stand apart, as far as they are for people.
-                if tables > 0 && self.options.style.is_for_people() {
+                if tables > 0 && self.options.style.format != Format::Json {
                     printed.push('\n');
                 }
                 tables += 1;

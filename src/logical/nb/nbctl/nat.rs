@@ -22,7 +22,7 @@ pub const COMMANDS: &[Syntax] = &[
 ];
 
 /// A type of translations.
-fn kind<'a>(written: &'a str) -> Result<&'a str, NbctlError> {
+fn kind(written: &str) -> Result<&str, NbctlError> {
     match written {
         "dnat" | "snat" | "dnat_and_snat" => Ok(written),
         _ => Err(NbctlError::value(written, "is no type of NAT; write snat, dnat or dnat_and_snat")),
@@ -234,7 +234,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         kind: wanted.kind.to_owned(),
         ..Nat::default()
     });
-    context.edit.update(router, |row: &mut LogicalRouter| row.nat.insert(nat));
+    context.edit.update(router, |row: &mut LogicalRouter| _ = row.nat.insert(nat));
     Ok(())
 }
 

@@ -59,7 +59,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         priority,
         ..Policy::default()
     });
-    context.edit.update(router, |row: &mut LogicalRouter| row.policies.insert(policy));
+    context.edit.update(router, |row: &mut LogicalRouter| _ = row.policies.insert(policy));
     Ok(())
 }
 

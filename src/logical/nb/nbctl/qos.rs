@@ -69,7 +69,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         return Err(NbctlError::exists("a rule with priority and match", call.arg(3), &mend));
     }
     let rule = context.insert(rule);
-    context.edit.update(switch, |row: &mut LogicalSwitch| row.qos_rules.insert(rule));
+    context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.qos_rules.insert(rule));
     Ok(())
 }
 

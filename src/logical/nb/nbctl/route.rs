@@ -99,8 +99,8 @@ impl<'a> Wanted<'a> {
         found.cloned()
     }
 
-    /// The session that watches the next hop, a new one if there is none.
-    fn session(&self, context: &mut Context, call: &Call<'_>) -> Result<Option<Uuid>, NbctlError> {
+    /// The session that is said to watch the next hop, or that does.
+    fn session(&self, context: &Context, call: &Call<'_>) -> Result<Option<Uuid>, NbctlError> {
         if !call.has("--bfd") {
             return Ok(None);
         }
@@ -112,17 +112,26 @@ impl<'a> Wanted<'a> {
         let is_it = |row: &Bfd| {
             row.dst_ip == self.next_hop && self.port.as_ref().is_none_or(|port| *port == row.logical_port)
         };
-        let known = context.rows().iter::<Bfd>().find(|(_, row)| is_it(row)).map(|(uuid, _)| uuid);
-        match (known, &self.port) {
-            (Some(known), _) => Ok(Some(known)),
-            (None, Some(port)) => {
+        Ok(context.rows().iter::<Bfd>().find(|(_, row)| is_it(row)).map(|(uuid, _)| uuid))
+    }
+
+    /// That session, or a new one if there is none and there should be.
+    fn watched(
+        &self,
+        context: &mut Context,
+        call: &Call<'_>,
+        session: Option<Uuid>,
+    ) -> Result<Option<Uuid>, NbctlError> {
+        match (session, &self.port) {
+            (None, Some(port)) if call.has("--bfd") => {
                 let (dst_ip, logical_port) = (self.next_hop.clone(), port.clone());
                 Ok(Some(context.insert(Bfd { dst_ip, logical_port, ..Bfd::default() })))
             }
-            (None, None) => {
+            (None, None) if call.has("--bfd") => {
                 let sentence = "--bfd needs to know the port; write it behind the next hop";
                 Err(NbctlError::Usage(sentence.to_owned()))
             }
+            (session, _) => Ok(session),
         }
     }
 
@@ -141,6 +150,7 @@ impl<'a> Wanted<'a> {
 fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let (router, row) = context.router(call.arg(0))?;
     let wanted = Wanted::read(context, call)?;
+    let session = wanted.session(context, call)?;
     let may_exist = call.has("--may-exist");
     let is_symmetric = call.has("--ecmp-symmetric-reply");
     let is_ecmp = is_symmetric || call.has("--ecmp");
@@ -148,7 +158,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         wanted.check(call, is_ecmp)?;
     }
     let routes = context.all::<Route>(&row.static_routes);
-    let known = wanted.find(&routes, is_ecmp.then_some(&wanted.next_hop));
+    let known = wanted.find(&routes, is_ecmp.then_some(wanted.next_hop.as_str()));
     if let Some((uuid, route)) = known {
         if is_ecmp {
             if may_exist {
@@ -163,7 +173,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
                 let mend = "write --ecmp before the command to have several, or --may-exist to change it";
                 return Err(NbctlError::exists("route for", &wanted.prefix, mend));
             }
-            let session = wanted.session(context, call)?;
+            let session = wanted.watched(context, call, session)?;
             context.edit.update(uuid, |row: &mut Route| wanted.put(row, session));
             return Ok(());
         }
@@ -172,14 +182,14 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         let mend = "that discards packets; delete it first";
         return Err(NbctlError::exists("route for", &wanted.prefix, mend));
     }
-    let session = wanted.session(context, call)?;
+    let session = wanted.watched(context, call, session)?;
     let mut route = Route { route_table: wanted.table.to_owned(), ..Route::default() };
     wanted.put(&mut route, session);
     if is_symmetric {
         route.options.insert(SYMMETRIC.to_owned(), "true".to_owned());
     }
     let route = context.insert(route);
-    context.edit.update(router, |row: &mut LogicalRouter| row.static_routes.insert(route));
+    context.edit.update(router, |row: &mut LogicalRouter| _ = row.static_routes.insert(route));
     Ok(())
 }
 
@@ -232,7 +242,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         if let Some(session) = route.bfd {
             context.edit.delete(Table::Bfd, session);
         }
-        context.edit.update(router, |row: &mut LogicalRouter| row.static_routes.remove(&uuid));
+        context.edit.update(router, |row: &mut LogicalRouter| _ = row.static_routes.remove(&uuid));
     }
     Ok(())
 }
@@ -275,7 +285,7 @@ fn list_family(context: &mut Context, heading: &str, mut listed: Vec<Listed>) {
         if at == 0 {
             context.print(format_args!("{heading}"));
         }
-        if table != Some(&one.route.route_table) {
+        if table != Some(one.route.route_table.as_str()) {
             let between = if at == 0 { "" } else { "\n" };
             let name = if one.route.route_table.is_empty() { "<main>" } else { &one.route.route_table };
             context.print(format_args!("{between}Route Table {name}:\n"));

@@ -63,7 +63,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     for setting in settings {
         context.set_column(Table::LogicalRouterPort, port, setting)?;
     }
-    context.edit.update(router, |row: &mut LogicalRouter| row.ports.insert(port));
+    context.edit.update(router, |row: &mut LogicalRouter| _ = row.ports.insert(port));
     Ok(())
 }
 
@@ -102,7 +102,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     };
     if let Some((port, _)) = found {
         let (router, _) = context.router_of(port, name)?;
-        context.edit.update(router, |row: &mut LogicalRouter| row.ports.remove(&port));
+        context.edit.update(router, |row: &mut LogicalRouter| _ = row.ports.remove(&port));
         context.edit.delete(Table::LogicalRouterPort, port);
     }
     Ok(())
@@ -176,7 +176,7 @@ fn set_gateway_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), Nbc
         context.insert(GatewayChassis { chassis_name, name, ..GatewayChassis::default() })
     });
     context.edit.update(chassis, |row: &mut GatewayChassis| row.priority = priority);
-    context.edit.update(port, |row: &mut LogicalRouterPort| row.gateway_chassis.insert(chassis));
+    context.edit.update(port, |row: &mut LogicalRouterPort| _ = row.gateway_chassis.insert(chassis));
     Ok(())
 }
 
@@ -189,7 +189,7 @@ fn delete_gateway_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), 
         .map(|(uuid, _)| uuid);
     let mend = "lrp-get-gateway-chassis shows them";
     let chassis = found.ok_or_else(|| NbctlError::missing("chassis of the port", call.arg(1), mend))?;
-    context.edit.update(port, |row: &mut LogicalRouterPort| row.gateway_chassis.remove(&chassis));
+    context.edit.update(port, |row: &mut LogicalRouterPort| _ = row.gateway_chassis.remove(&chassis));
     context.edit.delete(Table::GatewayChassis, chassis);
     Ok(())
 }

@@ -61,7 +61,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         ..LogicalSwitchPort::default()
     };
     let port = context.insert(row);
-    context.edit.update(switch, |row: &mut LogicalSwitch| row.ports.insert(port));
+    context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.ports.insert(port));
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     };
     if let Some((port, _)) = found {
         let (switch, _) = context.switch_of(port, name)?;
-        context.edit.update(switch, |row: &mut LogicalSwitch| row.ports.remove(&port));
+        context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.ports.remove(&port));
         context.edit.delete(Table::LogicalSwitchPort, port);
     }
     Ok(())
