@@ -113,7 +113,7 @@ fn masked(text: &str) -> String {
 /// Whether the original prints in no certain order, or in that of identifiers.
 fn is_unordered(line: &str) -> bool {
     let commands = ["show", "lsp-get-options", "dhcp-options-get-options", "copp-list", "ha-chassis-group-list"];
-    let others = ["fwd-group-list", "list", "lb-list"];
+    let others = ["fwd-group-list", "list", "lb-list", "lr-nat-list"];
     shell_words(line).iter().any(|word| commands.contains(&&word[..]) || others.contains(&&word[..]))
 }
 
