@@ -26,7 +26,9 @@ fn words(line: &str) -> Vec<String> {
 fn transaction(number: usize) -> Vec<String> {
     let mut line = format!("ls-add s{number}");
     for port in 0..PORTS {
-        line += &format!(" -- lsp-add s{number} s{number}-p{port} -- lsp-set-addresses s{number}-p{port} unknown");
+        line += &format!(
+            " -- lsp-add s{number} s{number}-p{port} -- lsp-set-addresses s{number}-p{port} unknown"
+        );
     }
     if let Some(old) = number.checked_sub(ALIVE) {
         line += &format!(" -- ls-del s{old}");
@@ -37,20 +39,25 @@ fn transaction(number: usize) -> Vec<String> {
 /// The number of transactions that led to these rows, if they are what whole transactions lead to.
 fn transactions(found: &Recovered<Table>) -> Option<usize> {
     let rows = found.database.snapshot();
-    let mut numbers: Vec<usize> =
-        rows.iter::<LogicalSwitch>().filter_map(|(_, row)| row.name.strip_prefix('s')?.parse().ok()).collect();
+    let mut numbers: Vec<usize> = rows
+        .iter::<LogicalSwitch>()
+        .filter_map(|(_, row)| row.name.strip_prefix('s')?.parse().ok())
+        .collect();
     numbers.sort_unstable();
     let next = numbers.last().map_or(0, |last| last + 1);
     let expected: Vec<usize> = (next.saturating_sub(ALIVE)..next).collect();
     let whole = rows.iter::<LogicalSwitchPort>().all(|(uuid, row)| {
-        let of = rows.switch_of(uuid).is_some_and(|(_, switch)| row.name.starts_with(&format!("{}-", switch.name)));
+        let of = rows
+            .switch_of(uuid)
+            .is_some_and(|(_, switch)| row.name.starts_with(&format!("{}-", switch.name)));
         of && row.addresses.contains("unknown")
     });
     let ports = rows.len(Table::LogicalSwitchPort);
     // A port and a switch each was noted as created and given a key.
     let beside = (found.created.len(), found.keys.len());
     let count = numbers.len() * (1 + PORTS);
-    (numbers == expected && whole && ports == numbers.len() * PORTS && beside == (count, count)).then_some(next)
+    (numbers == expected && whole && ports == numbers.len() * PORTS && beside == (count, count))
+        .then_some(next)
 }
 
 /// Runs a transaction and keeps it.
@@ -121,7 +128,9 @@ fn ten_thousand_ports_are_read_at_once() {
     for switch in 0..100 {
         let mut line = format!("ls-add s{switch}");
         for port in 0..100 {
-            line += &format!(" -- lsp-add s{switch} s{switch}-p{port} -- lsp-set-type s{switch}-p{port} localport");
+            line += &format!(
+                " -- lsp-add s{switch} s{switch}-p{port} -- lsp-set-type s{switch}-p{port} localport"
+            );
         }
         keep(&mut journal, &mut database, &words(&line));
     }

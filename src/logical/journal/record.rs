@@ -89,7 +89,8 @@ impl<S: Schema> Record<S> {
     /// All rows, written down.
     pub fn of_all(rows: &Store<S>, created: &[Uuid], keys: &BTreeMap<Uuid, u32>) -> String {
         let keys: Vec<_> = keys.iter().map(|(uuid, key)| (*uuid, Some(*key))).collect();
-        let all = S::ALL.iter().flat_map(|table| rows.rows(*table).map(|(uuid, row)| (*table, uuid, Some(row))));
+        let all =
+            S::ALL.iter().flat_map(|table| rows.rows(*table).map(|(uuid, row)| (*table, uuid, Some(row))));
         Self::of_change(all, Beside { created, keys: &keys })
     }
 

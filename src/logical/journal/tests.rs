@@ -92,7 +92,9 @@ fn a_file_that_is_cut_anywhere_has_what_was_whole() {
                 let left = fs::metadata(path(folder.path())).unwrap().len();
                 assert_eq!(left as usize, ends[whole - 1]);
             }
-            Err(JournalError::Other { .. } | JournalError::Damaged { .. }) => assert_eq!(whole, 0, "{length}"),
+            Err(JournalError::Other { .. } | JournalError::Damaged { .. }) => {
+                assert_eq!(whole, 0, "{length}")
+            }
             Err(error) => panic!("{length}: {error}"),
         }
     }
@@ -179,7 +181,11 @@ fn the_file_stays_short_beside_its_rows() {
     let long = "x".repeat(SLACK as usize / 8);
     let mut checkpoints = 0;
     for number in 0..40 {
-        keep(&mut journal, &mut database, &format!("--may-exist ls-add s -- set Logical_Switch s other_config:a={number}{long}"));
+        keep(
+            &mut journal,
+            &mut database,
+            &format!("--may-exist ls-add s -- set Logical_Switch s other_config:a={number}{long}"),
+        );
         if journal.wants_checkpoint() {
             journal.checkpoint(database.snapshot()).unwrap();
             checkpoints += 1;

@@ -69,7 +69,9 @@ impl Owner {
 
     fn change(&self, context: &mut Context, change: impl FnOnce(&mut std::collections::BTreeSet<Uuid>)) {
         match self {
-            Owner::Switch(uuid) => context.edit.update(*uuid, |row: &mut LogicalSwitch| change(&mut row.acls)),
+            Owner::Switch(uuid) => {
+                context.edit.update(*uuid, |row: &mut LogicalSwitch| change(&mut row.acls))
+            }
             Owner::Group(uuid) => context.edit.update(*uuid, |row: &mut PortGroup| change(&mut row.acls)),
         };
     }

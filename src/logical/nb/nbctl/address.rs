@@ -23,12 +23,14 @@ fn scan(text: &str, base: u32) -> Option<(i64, &str)> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let text = if base == 16 { text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text) } else { text };
+    let text =
+        if base == 16 { text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text) } else { text };
     let rest = text.trim_start_matches(|c: char| c.is_digit(base));
     let digits = text.strip_suffix(rest).filter(|digits| !digits.is_empty())?;
-    let value = digits.chars().filter_map(|digit| digit.to_digit(base)).fold(0_i64, |value, digit| {
-        value.wrapping_mul(i64::from(base)).wrapping_add(i64::from(digit))
-    });
+    let value = digits
+        .chars()
+        .filter_map(|digit| digit.to_digit(base))
+        .fold(0_i64, |value, digit| value.wrapping_mul(i64::from(base)).wrapping_add(i64::from(digit)));
     Some((if is_negative { value.wrapping_neg() } else { value }, rest))
 }
 
@@ -359,13 +361,18 @@ mod tests {
     fn addresses_of_ports() {
         assert_eq!(port_addresses("40:44:00:00:00:01 192.168.0.11 fd00::1 x").len(), 2);
         assert!(port_addresses("unknown").is_empty());
-        for good in ["unknown", "dynamic 10.0.0.1", "dynamic fd00::1", "0:0:0:0:0:1", "00:00:00:00:00:01 any"] {
+        for good in ["unknown", "dynamic 10.0.0.1", "dynamic fd00::1", "0:0:0:0:0:1", "00:00:00:00:00:01 any"]
+        {
             assert!(is_port_address(good), "{good}");
         }
         for bad in ["", "10.0.0.1", "dynamic x", "nobody", "00:00:00:00:00"] {
             assert!(!is_port_address(bad), "{bad}");
         }
-        assert!(is_dynamic("dynamic") && is_dynamic("00:00:00:00:00:01 dynamic") && is_dynamic("dynamic 10.0.0.1"));
+        assert!(
+            is_dynamic("dynamic")
+                && is_dynamic("00:00:00:00:00:01 dynamic")
+                && is_dynamic("dynamic 10.0.0.1")
+        );
         assert!(!is_dynamic("00:00:00:00:00:01") && !is_dynamic("dynamic x"));
     }
 }

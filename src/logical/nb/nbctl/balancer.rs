@@ -20,11 +20,19 @@ pub const COMMANDS: &[Syntax] = &[
     ),
     writes("lb-del", "LB [VIP]", (1, 2), &["--if-exists"], delete),
     reads("lb-list", "[LB]", (0, 1), &[], list),
-    writes("lr-lb-add", "ROUTER LB", (2, 2), &["--may-exist"], |context, call| Owner::Router.add(context, call)),
-    writes("lr-lb-del", "ROUTER [LB]", (1, 2), &["--if-exists"], |context, call| Owner::Router.delete(context, call)),
+    writes("lr-lb-add", "ROUTER LB", (2, 2), &["--may-exist"], |context, call| {
+        Owner::Router.add(context, call)
+    }),
+    writes("lr-lb-del", "ROUTER [LB]", (1, 2), &["--if-exists"], |context, call| {
+        Owner::Router.delete(context, call)
+    }),
     reads("lr-lb-list", "ROUTER", (1, 1), &[], |context, call| Owner::Router.list(context, call)),
-    writes("ls-lb-add", "SWITCH LB", (2, 2), &["--may-exist"], |context, call| Owner::Switch.add(context, call)),
-    writes("ls-lb-del", "SWITCH [LB]", (1, 2), &["--if-exists"], |context, call| Owner::Switch.delete(context, call)),
+    writes("ls-lb-add", "SWITCH LB", (2, 2), &["--may-exist"], |context, call| {
+        Owner::Switch.add(context, call)
+    }),
+    writes("ls-lb-del", "SWITCH [LB]", (1, 2), &["--if-exists"], |context, call| {
+        Owner::Switch.delete(context, call)
+    }),
     reads("ls-lb-list", "SWITCH", (1, 1), &[], |context, call| Owner::Switch.list(context, call)),
 ];
 
@@ -86,8 +94,7 @@ impl Service {
         let bad = || NbctlError::value(vip, "is no virtual address; write such as ^vip:^port");
         let parsed = template(vip).ok_or_else(bad)?;
         let has_port = parsed.1.is_some();
-        let words: Option<Vec<String>> =
-            parts(written, ',').map(|word| template(word).map(form)).collect();
+        let words: Option<Vec<String>> = parts(written, ',').map(|word| template(word).map(form)).collect();
         let backends = match words {
             Some(words) => words.join(","),
             None => backends(written, is_v6, has_port)?,
@@ -235,8 +242,12 @@ impl Owner {
 
     fn set(self, context: &mut Context, uuid: Uuid, balancers: BTreeSet<Uuid>) {
         match self {
-            Owner::Switch => context.edit.update(uuid, |row: &mut LogicalSwitch| row.load_balancer = balancers),
-            Owner::Router => context.edit.update(uuid, |row: &mut LogicalRouter| row.load_balancer = balancers),
+            Owner::Switch => {
+                context.edit.update(uuid, |row: &mut LogicalSwitch| row.load_balancer = balancers)
+            }
+            Owner::Router => {
+                context.edit.update(uuid, |row: &mut LogicalRouter| row.load_balancer = balancers)
+            }
         };
     }
 

@@ -13,7 +13,8 @@ pub const COMMANDS: &[Syntax] = &[
 
 /// The normal form of an IP address.
 fn ip(written: &str) -> Result<String, NbctlError> {
-    let host = Network::host(written).ok_or_else(|| NbctlError::value(written, "is no IP address; write one"))?;
+    let host =
+        Network::host(written).ok_or_else(|| NbctlError::value(written, "is no IP address; write one"))?;
     Ok(host.normal())
 }
 
@@ -31,7 +32,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         }
         // The original takes another form of the address for another address, and then for the same.
         Some(_) => {
-            let mend = if is_normal { "write --may-exist before the command" } else { "write it in this form" };
+            let mend =
+                if is_normal { "write --may-exist before the command" } else { "write it in this form" };
             return Err(NbctlError::exists("binding of", &ip, mend));
         }
         None => {

@@ -50,7 +50,9 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         None if name.parse::<Uuid>().is_ok() => context.copp(name)?.0,
         None => context.insert(Copp { name: name.to_owned(), ..Copp::default() }),
     };
-    context.edit.update(policy, |row: &mut Copp| _ = row.meters.insert(protocol.to_owned(), meter.to_owned()));
+    context
+        .edit
+        .update(policy, |row: &mut Copp| _ = row.meters.insert(protocol.to_owned(), meter.to_owned()));
     Ok(())
 }
 

@@ -22,6 +22,9 @@ pub enum NbctlError {
     /// A value that cannot be.
     #[error("{0}")]
     Value(String),
+    /// The same of a command in a file.
+    #[error("line {0}: {1}")]
+    InLine(usize, Box<NbctlError>),
     /// A command of the database server, which does not exist here.
     #[error("{0}: there is no database server here whose connections could be set up; leave the command out")]
     NoServer(&'static str),
@@ -34,6 +37,11 @@ pub enum NbctlError {
 }
 
 impl NbctlError {
+    /// Where it is in a file, from line 1.
+    pub fn in_line(self, number: usize) -> Self {
+        if number == 0 { self } else { NbctlError::InLine(number, Box::new(self)) }
+    }
+
     /// There is no such row.
     pub fn missing(what: &str, written: &str, mend: &str) -> Self {
         NbctlError::Missing(format!("there is no {what} \"{}\"; {mend}", shortened(written)))

@@ -96,7 +96,8 @@ impl Context {
     /// The switch of a port.
     pub fn switch_of(&self, port: Uuid, name: &str) -> Result<Found<LogicalSwitch>, NbctlError> {
         let missing = || {
-            let sentence = format!("the switch of port \"{name}\" was deleted before; delete nothing that is used");
+            let sentence =
+                format!("the switch of port \"{name}\" was deleted before; delete nothing that is used");
             NbctlError::Missing(sentence)
         };
         own(self.rows().switch_of(port)).ok_or_else(missing)
@@ -116,7 +117,8 @@ impl Context {
     /// The router of a port.
     pub fn router_of(&self, port: Uuid, name: &str) -> Result<Found<LogicalRouter>, NbctlError> {
         let missing = || {
-            let sentence = format!("the router of port \"{name}\" was deleted before; delete nothing that is used");
+            let sentence =
+                format!("the router of port \"{name}\" was deleted before; delete nothing that is used");
             NbctlError::Missing(sentence)
         };
         own(self.rows().router_of(port)).ok_or_else(missing)
@@ -161,7 +163,8 @@ impl Context {
     /// The policy for the control plane of a name.
     pub fn copp(&self, written: &str) -> Result<Found<Copp>, NbctlError> {
         let mend = "copp-add makes one";
-        self.copp_if(written).ok_or_else(|| NbctlError::missing("policy for the control plane", written, mend))
+        self.copp_if(written)
+            .ok_or_else(|| NbctlError::missing("policy for the control plane", written, mend))
     }
 
     /// The DHCP options with an identifier.

@@ -77,7 +77,8 @@ fn list(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         }
         let ForwardingGroup { name, vip, vmac, child_port, .. } = group;
         let ports: String = child_port.iter().map(|port| format!(" {port}")).collect();
-        context.print(format_args!("{name:<16.16}{:<14.18}{vip:<15.16}{vmac:<9.18}     {ports}\n", switch.name));
+        context
+            .print(format_args!("{name:<16.16}{:<14.18}{vip:<15.16}{vmac:<9.18}     {ports}\n", switch.name));
     }
     Ok(())
 }

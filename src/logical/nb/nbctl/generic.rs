@@ -28,7 +28,9 @@ pub const COMMANDS: &[Syntax] =
 
 fn run(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     match context.run_generic(call.words()).transpose()? {
-        Some(answer @ Answer::Rows(_)) => context.print_table(format_args!("{}", answer.styled(call.style()))),
+        Some(answer @ Answer::Rows(_)) => {
+            context.print_table(format_args!("{}", answer.styled(call.style())))
+        }
         Some(answer) => context.print(format_args!("{answer}")),
         None => {}
     }

@@ -48,6 +48,8 @@ pub struct Line {
 pub(super) struct Command {
     pub syntax: &'static Syntax,
     pub words: dbctl::Call,
+    /// The line of a file that it stands in, from 1; 0 if in none.
+    pub number: usize,
 }
 
 /// Whether an option has a value.
@@ -241,13 +243,18 @@ impl Command {
         words.check(&syntax.form).map_err(|error| match error {
             DbctlError::Arguments { command, .. } => {
                 let given = words.args.len();
-                let is_option = given > syntax.form.most && words.args.iter().any(|arg| arg.starts_with("--"));
-                let hint = if is_option { ", and options in front of the command behind a \"--\"" } else { "" };
-                usage(format!("{command} does not take {given} arguments; write {command} {}{hint}", syntax.usage))
+                let is_option =
+                    given > syntax.form.most && words.args.iter().any(|arg| arg.starts_with("--"));
+                let hint =
+                    if is_option { ", and options in front of the command behind a \"--\"" } else { "" };
+                usage(format!(
+                    "{command} does not take {given} arguments; write {command} {}{hint}",
+                    syntax.usage
+                ))
             }
             other => other.into(),
         })?;
-        Ok(Self { syntax, words })
+        Ok(Self { syntax, words, number: 0 })
     }
 }
 

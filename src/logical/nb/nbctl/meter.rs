@@ -22,7 +22,10 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         return Err(NbctlError::exists("meter", name, mend));
     }
     if name.starts_with("__") {
-        return Err(NbctlError::value(name, "is no name for a meter; those with __ in front are taken, choose another"));
+        return Err(NbctlError::value(
+            name,
+            "is no name for a meter; those with __ in front are taken, choose another",
+        ));
     }
     if call.arg(1) != "drop" {
         return Err(NbctlError::value(call.arg(1), "is no action of a meter; write drop"));

@@ -1,12 +1,12 @@
 //! Commands as `ovn-nbctl` 23.03 has them, on rows in the middle of a change.
 //!
-//! A command line is read by [`Line::parse`] and run by [`Line::run`]: its commands, with `--` between them, work one after
+//! A command line is read by [`Line::parse`], or a file of them by [`Line::script`], and run by [`Line::run`]: its commands, with `--` between them, work one after
 //! the other on one edit of the rows, and what they print is given out only if all of them succeed. Nothing here reaches
 //! beyond those rows. The invariant: what `ovn-nbctl` accepts is accepted here, with the same rows and the same words
 //! printed, and what it refuses is refused; the sentences of refusals are our own. It differs in one thing: a command sees
 //! all that the commands before it did, where `ovn-nbctl` forgets some of it until the transaction is done.
 //!
-//! `line` reads the command line, [`context`] is what a command works on, `find` finds rows by name, `address` reads
+//! `line` reads the command line, `script` a file of them, `context` is what a command works on, `find` finds rows by name, `address` reads
 //! addresses as OVS does, `set` what several commands have in common; every other module is a family of commands with the
 //! list of them at its top.
 
@@ -33,6 +33,7 @@ mod qos;
 mod route;
 mod router;
 mod router_port;
+mod script;
 mod server;
 mod set;
 mod show;
@@ -50,6 +51,7 @@ use crate::logical::rows::sbctl::Format;
 use context::{Call, Context, Syntax};
 pub use error::NbctlError;
 pub use line::{Line, Options, Wait};
+pub use script::BadScript;
 
 /// All commands, by family.
 const FAMILIES: &[&[Syntax]] = &[
@@ -110,7 +112,7 @@ impl Line {
         let mut tables = 0;
         for command in &self.commands {
             let call = Call::new(&command.words, self.options.style);
-            (command.syntax.run)(&mut context, &call)?;
+            (command.syntax.run)(&mut context, &call).map_err(|error| error.in_line(command.number))?;
             let text = context.take_output();
             if context.take_is_table() {
                 // Tables stand apart, as far as they are for people.

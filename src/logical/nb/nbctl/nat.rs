@@ -18,7 +18,13 @@ pub const COMMANDS: &[Syntax] = &[
     ),
     writes("lr-nat-del", "ROUTER [TYPE [IP] [GATEWAY_PORT]]", (1, 4), &["--if-exists"], delete),
     reads("lr-nat-list", "ROUTER", (1, 1), &[], list),
-    writes("lr-nat-update-ext-ip", "ROUTER TYPE IP ADDRESS_SET", (4, 4), &["--is-exempted"], set_external_ips),
+    writes(
+        "lr-nat-update-ext-ip",
+        "ROUTER TYPE IP ADDRESS_SET",
+        (4, 4),
+        &["--is-exempted"],
+        set_external_ips,
+    ),
 ];
 
 /// A type of translations.
@@ -294,7 +300,13 @@ fn list(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     if !lines.is_empty() {
         context.print(format_args!(
             "{:<17.13}{:<22.18}{:<19.15}{:<17.13}{:<20.16}{:<21.17}{}\n",
-            "TYPE", "GATEWAY_PORT", "EXTERNAL_IP", "EXTERNAL_PORT", "LOGICAL_IP", "EXTERNAL_MAC", "LOGICAL_PORT"
+            "TYPE",
+            "GATEWAY_PORT",
+            "EXTERNAL_IP",
+            "EXTERNAL_PORT",
+            "LOGICAL_IP",
+            "EXTERNAL_MAC",
+            "LOGICAL_PORT"
         ));
     }
     for (key, value) in lines {
@@ -312,10 +324,12 @@ fn set_external_ips(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlE
     let ip = address::normal(written).ok_or_else(bad)?;
     let is_meant = |nat: &Nat| nat.kind == kind && own_ip(nat, kind).as_ref() == Some(&ip);
     let found = context.all::<Nat>(&row.nat).into_iter().find(|(_, nat)| is_meant(nat));
-    let missing = || NbctlError::missing(&format!("{kind} of"), written, "lr-nat-list shows the translations");
+    let missing =
+        || NbctlError::missing(&format!("{kind} of"), written, "lr-nat-list shows the translations");
     let (nat, _) = found.ok_or_else(missing)?;
     context.edit.update(nat, |row: &mut Nat| {
-        let slot = if call.has("--is-exempted") { &mut row.exempted_ext_ips } else { &mut row.allowed_ext_ips };
+        let slot =
+            if call.has("--is-exempted") { &mut row.exempted_ext_ips } else { &mut row.allowed_ext_ips };
         *slot = Some(addresses);
     });
     Ok(())

@@ -48,7 +48,9 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     for word in call.rest(if is_reroute { 5 } else { 4 }) {
         match word.split_once('=').filter(|(_, value)| !value.is_empty()) {
             Some((key, value)) => set::put_pair(&mut options, key, value),
-            None => return Err(NbctlError::value(word, "is no option with a value; write such as pkt_mark=100")),
+            None => {
+                return Err(NbctlError::value(word, "is no option with a value; write such as pkt_mark=100"));
+            }
         }
     }
     let policy = context.insert(Policy {
@@ -92,13 +94,16 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         (Some(written), uuid, matches) => {
             // Of a UUID with a match behind it the original makes priority 0.
             let priority = if uuid.is_some() { 0 } else { set::priority(written)? };
-            let is_meant =
-                |policy: &Policy| policy.priority == priority && matches.is_none_or(|text| policy.matches == text);
+            let is_meant = |policy: &Policy| {
+                policy.priority == priority && matches.is_none_or(|text| policy.matches == text)
+            };
             let meant = policies.into_iter().filter(|(_, policy)| is_meant(policy)).map(|(uuid, _)| uuid);
             meant.take(if matches.is_some() { 1 } else { MANY }).collect()
         }
     };
-    context.edit.update(router, |row: &mut LogicalRouter| row.policies.retain(|policy| !gone.contains(policy)));
+    context
+        .edit
+        .update(router, |row: &mut LogicalRouter| row.policies.retain(|policy| !gone.contains(policy)));
     Ok(())
 }
 

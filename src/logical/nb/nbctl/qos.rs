@@ -50,7 +50,9 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         bandwidth.clear();
     }
     if action.is_empty() && bandwidth.is_empty() {
-        return Err(NbctlError::Usage("a rule does nothing without rate= and dscp=; write one of them".to_owned()));
+        return Err(NbctlError::Usage(
+            "a rule does nothing without rate= and dscp=; write one of them".to_owned(),
+        ));
     }
     let rule = Qos {
         action,

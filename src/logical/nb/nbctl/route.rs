@@ -269,7 +269,8 @@ impl Listed {
 fn list(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let (_, row) = context.router(call.arg(0))?;
     let routes = context.all::<Route>(&row.static_routes).into_iter().map(|(_, route)| route);
-    let routes = routes.filter(|route| call.value("--route-table").is_none_or(|table| table == route.route_table));
+    let routes =
+        routes.filter(|route| call.value("--route-table").is_none_or(|table| table == route.route_table));
     let listed = routes.filter_map(|route| Some(Listed { network: Network::any(&route.ip_prefix)?, route }));
     let (v4, v6): (Vec<_>, Vec<_>) = listed.partition(|listed| listed.network.is_v4());
     let between = if v4.is_empty() { "" } else { "\n" };

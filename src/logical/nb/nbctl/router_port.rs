@@ -12,7 +12,13 @@ use crate::logical::nb::{Store, Uuid};
 
 pub const COMMANDS: &[Syntax] = &[
     writes("lrp-add", "ROUTER PORT MAC NETWORK... [COLUMN[:KEY]=VALUE]...", (4, MANY), &["--may-exist"], add),
-    writes("lrp-set-gateway-chassis", "PORT CHASSIS [PRIORITY]", (2, 3), &["--may-exist"], set_gateway_chassis),
+    writes(
+        "lrp-set-gateway-chassis",
+        "PORT CHASSIS [PRIORITY]",
+        (2, 3),
+        &["--may-exist"],
+        set_gateway_chassis,
+    ),
     writes("lrp-set-options", "PORT [KEY=VALUE]...", (1, MANY), &[], set_options),
     writes("lrp-del-gateway-chassis", "PORT CHASSIS", (2, 2), &[], delete_gateway_chassis),
     reads("lrp-get-gateway-chassis", "PORT", (1, 1), &[], gateway_chassis),
@@ -95,11 +101,8 @@ fn same(
 
 fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let name = call.arg(0);
-    let found = if call.has("--if-exists") {
-        context.router_port_if(name)
-    } else {
-        Some(context.router_port(name)?)
-    };
+    let found =
+        if call.has("--if-exists") { context.router_port_if(name) } else { Some(context.router_port(name)?) };
     if let Some((port, _)) = found {
         let (router, _) = context.router_of(port, name)?;
         context.edit.update(router, |row: &mut LogicalRouter| _ = row.ports.remove(&port));
@@ -183,10 +186,8 @@ fn set_gateway_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), Nbc
 fn delete_gateway_chassis(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let (port, row) = context.router_port(call.arg(0))?;
     let chassis = context.all::<GatewayChassis>(&row.gateway_chassis);
-    let found: Option<Uuid> = chassis
-        .into_iter()
-        .find(|(_, row)| call.arg(1).starts_with(&row.chassis_name))
-        .map(|(uuid, _)| uuid);
+    let found: Option<Uuid> =
+        chassis.into_iter().find(|(_, row)| call.arg(1).starts_with(&row.chassis_name)).map(|(uuid, _)| uuid);
     let mend = "lrp-get-gateway-chassis shows them";
     let chassis = found.ok_or_else(|| NbctlError::missing("chassis of the port", call.arg(1), mend))?;
     context.edit.update(port, |row: &mut LogicalRouterPort| _ = row.gateway_chassis.remove(&chassis));

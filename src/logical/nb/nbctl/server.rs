@@ -14,9 +14,13 @@ pub const COMMANDS: &[Syntax] = &[
     }),
     reads("get-ssl", "", (0, 0), &[], certificates),
     writes("del-ssl", "", (0, 0), &[], delete_certificates),
-    writes("set-ssl", "PRIVATE-KEY CERTIFICATE CA-CERT [PROTOCOLS [CIPHERS]]", (3, 5), &["--bootstrap"], |_, _| {
-        Err(NbctlError::NoServer("set-ssl"))
-    }),
+    writes(
+        "set-ssl",
+        "PRIVATE-KEY CERTIFICATE CA-CERT [PROTOCOLS [CIPHERS]]",
+        (3, 5),
+        &["--bootstrap"],
+        |_, _| Err(NbctlError::NoServer("set-ssl")),
+    ),
 ];
 
 fn connections(context: &mut Context, _: &Call<'_>) -> Result<(), NbctlError> {

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use super::context::{Call, Context, Syntax, reads};
 use super::error::NbctlError;
 use super::router_port::by_priority;
-use crate::logical::nb::tables::{
-    LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Nat,
-};
+use crate::logical::nb::tables::{LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Nat};
 use crate::logical::nb::{Store, Uuid};
 use crate::logical::rows::tables::Pairs;
 

@@ -84,11 +84,8 @@ fn same_parent(name: &str, row: &LogicalSwitchPort, wanted: Option<(&str, u16)>)
 
 fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let name = call.arg(0);
-    let found = if call.has("--if-exists") {
-        context.switch_port_if(name)
-    } else {
-        Some(context.switch_port(name)?)
-    };
+    let found =
+        if call.has("--if-exists") { context.switch_port_if(name) } else { Some(context.switch_port(name)?) };
     if let Some((port, _)) = found {
         let (switch, _) = context.switch_of(port, name)?;
         context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.ports.remove(&port));

@@ -84,7 +84,8 @@ fn placed(store: &Store, line: &str) -> String {
         out += before;
         let found = behind.split_once('}').filter(|_| behind.starts_with(|c: char| c.is_ascii_uppercase()));
         let words = found.map(|(place, rest)| (place.splitn(3, ' ').collect::<Vec<_>>(), rest));
-        let Some(([table, column, value], behind)) = words.as_ref().map(|(words, rest)| (&words[..], rest)) else {
+        let Some(([table, column, value], behind)) = words.as_ref().map(|(words, rest)| (&words[..], rest))
+        else {
             out.push('{');
             rest = behind;
             continue;
@@ -112,7 +113,8 @@ fn masked(text: &str) -> String {
 
 /// Whether the original prints in no certain order, or in that of identifiers.
 fn is_unordered(line: &str) -> bool {
-    let commands = ["show", "lsp-get-options", "dhcp-options-get-options", "copp-list", "ha-chassis-group-list"];
+    let commands =
+        ["show", "lsp-get-options", "dhcp-options-get-options", "copp-list", "ha-chassis-group-list"];
     let others = ["fwd-group-list", "list", "lb-list", "lr-nat-list"];
     shell_words(line).iter().any(|word| commands.contains(&&word[..]) || others.contains(&&word[..]))
 }
