@@ -1,14 +1,15 @@
 //! Commands as `ovn-nbctl` 23.03 has them, on rows in the middle of a change.
 //!
-//! A command line is read by [`Line::parse`], or a file of them by [`Line::script`], and run by [`Line::run`]: its commands, with `--` between them, work one after
-//! the other on one edit of the rows, and what they print is given out only if all of them succeed. Nothing here reaches
-//! beyond those rows. The invariant: what `ovn-nbctl` accepts is accepted here, with the same rows and the same words
-//! printed, and what it refuses is refused; the sentences of refusals are our own. It differs in one thing: a command sees
-//! all that the commands before it did, where `ovn-nbctl` forgets some of it until the transaction is done.
+//! A command line is read by [`Line::parse`], or a file of them by [`Line::script`], and run by [`Line::run`]: its
+//! commands, with `--` between them, work one after the other on one edit of the rows, and what they print is given out
+//! only if all of them succeed. Nothing here reaches beyond those rows. The invariant: what `ovn-nbctl` accepts is accepted
+//! here, with the same rows and the same words printed, and what it refuses is refused; the sentences of refusals are our
+//! own. It differs in one thing: a command sees all that the commands before it did, where `ovn-nbctl` forgets some of it
+//! until the transaction is done.
 //!
-//! `line` reads the command line, `script` a file of them, `context` is what a command works on, `find` finds rows by name, `address` reads
-//! addresses as OVS does, `set` what several commands have in common; every other module is a family of commands with the
-//! list of them at its top.
+//! `line` reads the command line, `script` a file of them, `context` is what a command works on, `find` finds rows by name,
+//! `address` reads addresses as OVS does, `set` is what several commands have in common; every other module is a family of
+//! commands with the list of them at its top.
 
 mod access;
 mod address;
