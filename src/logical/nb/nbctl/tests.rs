@@ -4,7 +4,6 @@ use rstest::rstest;
 
 use super::*;
 use crate::logical::nb::{self, Database, Store, Table};
-use crate::logical::rows::schema::Untyped;
 use crate::logical::rows::testing::shell_words;
 use crate::logical::rows::{Atom, Datum, text};
 
@@ -151,7 +150,8 @@ fn answers_and_rows_are_those_of_the_original() {
     for Group { name, lines, dump } in groups(&answers) {
         let mut database = Database::default();
         for (line, expected) in lines {
-            let answer = run(&mut database, &placed(database.snapshot(), line));
+            let placed = placed(database.snapshot(), line);
+            let answer = run(&mut database, &placed);
             let mut own: Vec<String> = match &answer {
                 Ok((printed, _)) => {
                     printed.lines().map(|text| format!("> {}", masked(text)).trim_end().to_owned()).collect()
