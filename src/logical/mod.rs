@@ -9,6 +9,7 @@ pub mod action;
 pub mod cursor;
 pub mod error;
 pub mod expr;
+pub mod journal;
 pub mod known;
 pub mod lex;
 pub mod microflow;

@@ -10,8 +10,8 @@ use rpds::RedBlackTreeSetSync;
 
 use super::class::{Class, classes};
 use super::tables::{
-    AddressSet, AnyRow, Copp, HaChassisGroup, LoadBalancer, LoadBalancerGroup, LogicalRouter,
-    LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Meter, Mirror, NbGlobal, PortGroup, Table,
+    AddressSet, AnyRow, Copp, GatewayChassis, HaChassisGroup, LoadBalancer, LoadBalancerGroup, LogicalRouter,
+    LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Meter, Mirror, NbGlobal, PortGroup, StaticMacBinding, Table,
 };
 use super::{Store, Uuid};
 use crate::logical::rows::index::{FIRST, Index, LAST};
@@ -229,6 +229,16 @@ impl Store {
     /// The group of chassis of a name.
     pub fn ha_chassis_group(&self, name: &str) -> Option<(Uuid, &Arc<HaChassisGroup>)> {
         self.of_name(name)
+    }
+
+    /// The chassis of a gateway port of a name.
+    pub fn gateway_chassis(&self, name: &str) -> Option<(Uuid, &Arc<GatewayChassis>)> {
+        self.of_name(name)
+    }
+
+    /// The configured neighbour behind a router port.
+    pub fn static_mac_binding(&self, port: &str, ip: &str) -> Option<(Uuid, &Arc<StaticMacBinding>)> {
+        self.by_unique(0, vec![text(port), text(ip)])
     }
 
     /// The meters of the control plane of a name.

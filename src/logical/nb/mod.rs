@@ -22,6 +22,7 @@
 
 pub mod class;
 pub mod index;
+pub mod nbctl;
 pub mod tables;
 
 pub use super::rows::database::What;

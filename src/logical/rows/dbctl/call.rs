@@ -15,7 +15,7 @@ pub struct Syntax {
     pub least: usize,
     /// Most arguments.
     pub most: usize,
-    /// Options, such as `--if-exists`; one that takes a value ends in `=`.
+    /// Options, such as `--if-exists`; one that takes a value ends in `=`, one that may take one in `?`.
     pub options: &'static [&'static str],
 }
 
@@ -72,9 +72,9 @@ impl Call {
     /// Whether it has the options and as many arguments as a command takes.
     pub fn check(&self, syntax: &Syntax) -> Result<(), DbctlError> {
         for (at, (option, value)) in self.options.iter().enumerate() {
-            let takes = syntax.options.iter().find_map(|known| match known.strip_suffix('=') {
-                Some(known) => (known == option).then_some(true),
-                None => (known == option).then_some(false),
+            let takes = syntax.options.iter().find_map(|known| {
+                let name = known.trim_end_matches(['=', '?']);
+                (name == option).then(|| known.strip_prefix(name).unwrap_or(""))
             });
             match (takes, value) {
                 (None, _) => {
@@ -84,8 +84,8 @@ impl Call {
                     };
                     return Err(DbctlError::Option(syntax.name, shortened(option).into_owned(), known));
                 }
-                (Some(true), None) => return Err(DbctlError::NoValue(option.clone())),
-                (Some(false), Some(_)) => return Err(DbctlError::Value(option.clone())),
+                (Some("="), None) => return Err(DbctlError::NoValue(option.clone())),
+                (Some(""), Some(_)) => return Err(DbctlError::Value(option.clone())),
                 _ => {}
             }
             if self.options.iter().take(at).any(|(other, _)| other == option) {

@@ -1,0 +1,324 @@
+//! Rows that outlive the process: a file of committed transactions, one record each, in a folder of its own.
+//!
+//! The invariant: what [`Journal::append`] has returned for is there after any crash, wholly, and what it has not is there
+//! wholly or not at all; the file never tells of rows that were not. A record is written behind the others and reaches the
+//! disk before the transaction is acknowledged. When the records become long beside the rows that they lead to, a
+//! [checkpoint](Journal::checkpoint) writes the rows as the first record of a new file, which takes the place of the old
+//! one by a rename. A record that a crash cut short at the end of the file is cut off; one that is damaged with others
+//! behind it is no crash's work, and the file is refused.
+//!
+//! `record` is what a record says, `frame` how it is told from damage, this module the file and its folder.
+
+mod frame;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use super::rows::database::Database;
+use super::rows::schema::{Schema, Untyped};
+use super::rows::store::Store;
+use super::rows::transaction::{Refusal, Transaction};
+use super::rows::uuid::Uuid;
+use frame::{Ending, Frames};
+pub use record::BadRecord;
+use record::{Head, Record};
+
+/// Records may take so many bytes beside the rows before a checkpoint is due, and as many more as the rows take.
+const SLACK: u64 = 1 << 20;
+
+/// Why rows cannot be kept, or cannot be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refuses something.
+    #[error("cannot {0} {path}: {2}", path = .1.display())]
+    Io(&'static str, PathBuf, io::Error),
+    /// Another process has the folder.
+    #[error("folder {path} is in use by another switch; stop that one, or use another folder", path = .0.display())]
+    Locked(PathBuf),
+    /// Another file.
+    #[error(
+        "{path} is not a journal of {database} as this release writes it; move it away, or restore it from a copy",
+        path = .path.display()
+    )]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// The database.
+        database: &'static str,
+    },
+    /// Damage before the end.
+    #[error(
+        "{path} is damaged at byte {at}, and there are records behind it; restore the file from a copy, or give up what is \
+         behind with: truncate --size={at} {path}",
+        path = .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+    },
+    /// A whole record that cannot be understood.
+    #[error(
+        "{path}: the record at byte {at} cannot be read: {cause}; use the release that wrote it, or give up what is behind \
+         with: truncate --size={at} {path}",
+        path = .path.display()
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+        /// What is wrong.
+        cause: BadRecord,
+    },
+    /// Rows that are not consistent.
+    #[error("the rows of {path} are not consistent: {1}; restore the file from a copy", path = .0.display())]
+    Rows(PathBuf, Refusal),
+    /// What was written last may be there or not.
+    #[error(
+        "{path} could not be written before, and nothing more is kept; see to the disk and start the switch again",
+        path = .0.display()
+    )]
+    Broken(PathBuf),
+}
+
+/// What a file had in it.
+pub struct Recovered<S: Schema> {
+    /// The rows.
+    pub database: Database<S>,
+    /// Rows in the order in which they were created, as far as it was told and they are still there.
+    pub created: Vec<Uuid>,
+    /// Tunnel keys.
+    pub keys: BTreeMap<Uuid, u32>,
+    /// How many records there were.
+    pub records: usize,
+    /// Bytes at the end that a crash had cut short, and that are gone now.
+    pub cut: u64,
+}
+
+/// What changes beside rows.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Beside<'a> {
+    /// The rows that were created, in order.
+    pub created: &'a [Uuid],
+    /// Tunnel keys that were given, and none for those that are free again.
+    pub keys: &'a [(Uuid, Option<u32>)],
+}
+
+/// The file, open and locked.
+pub struct Journal<S: Schema> {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    /// Held for its lock.
+    _lock: File,
+    /// Bytes of the file that are good.
+    length: u64,
+    /// Bytes of its first record, with what is before it.
+    base: u64,
+    created: Vec<Uuid>,
+    keys: BTreeMap<Uuid, u32>,
+    is_broken: bool,
+    schema: PhantomData<S>,
+}
+
+impl<S: Schema> Journal<S> {
+    /// Opens the journal in a folder, which is made if it is not there, and gives what is in it.
+    pub fn open(folder: &Path) -> Result<(Self, Recovered<S>), JournalError> {
+        let io = |what: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |error| JournalError::Io(what, path, error)
+        };
+        fs::create_dir_all(folder).map_err(io("create folder", folder))?;
+        let lock_path = folder.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(io("open", &lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Locked(folder.to_owned()),
+            TryLockError::Error(error) => JournalError::Io("lock", lock_path.clone(), error),
+        })?;
+        let path = folder.join(format!("{}.journal", S::DATABASE));
+        if !path.try_exists().map_err(io("look for", &path))? {
+            let frame = frame::frame(&Record::<S>::of_all(&Store::default(), &[], &BTreeMap::new()));
+            let made = write_new::<S>(&path, &frame).and_then(|_| put_in_place(folder, &path));
+            made.map_err(io("create", &path))?;
+            // The folder may be new too.
+            folder.parent().map_or(Ok(()), sync_folder).map_err(io("write folder", folder))?;
+        }
+        let bytes = fs::read(&path).map_err(io("read", &path))?;
+        let recovered = recover::<S>(&path, &bytes)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
+        let length = bytes.len() as u64 - recovered.found.cut;
+        if recovered.found.cut > 0 {
+            file.set_len(length).and_then(|()| file.sync_all()).map_err(io("cut the end off", &path))?;
+        }
+        let found = recovered.found;
+        let journal = Self {
+            folder: folder.to_owned(),
+            path,
+            file,
+            _lock: lock,
+            length,
+            base: recovered.base,
+            created: found.created.clone(),
+            keys: found.keys.clone(),
+            is_broken: false,
+            schema: PhantomData,
+        };
+        Ok((journal, found))
+    }
+
+    /// Keeps a transaction: the rows that it changes, none for those that go. Once this returns, it is kept.
+    pub fn append<'a>(
+        &mut self,
+        rows: impl IntoIterator<Item = (S, Uuid, Option<&'a S::AnyRow>)>,
+        beside: Beside<'_>,
+    ) -> Result<(), JournalError> {
+        if self.is_broken {
+            return Err(JournalError::Broken(self.path.clone()));
+        }
+        let frame = frame::frame(&Record::<S>::of_change(rows, beside));
+        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Part of it may be there. If that goes, all is as before, unless the disk does not say what it has.
+            let is_back = self.file.set_len(self.length).and_then(|()| self.file.sync_all()).is_ok();
+            self.is_broken = !is_back;
+            return Err(JournalError::Io("write", self.path.clone(), error));
+        }
+        self.length += frame.len() as u64;
+        self.created.extend_from_slice(beside.created);
+        for (uuid, key) in beside.keys {
+            match key {
+                Some(key) => _ = self.keys.insert(*uuid, *key),
+                None => _ = self.keys.remove(uuid),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the records have become long beside the rows.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.length - self.base > self.base + SLACK
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Writes all rows anew, in one record. They must be what the records so far lead to.
+    pub fn checkpoint(&mut self, rows: &Store<S>) -> Result<(), JournalError> {
+        if self.is_broken {
+            return Err(JournalError::Broken(self.path.clone()));
+        }
+        retain_present(rows, &mut self.created);
+        let frame = frame::frame(&Record::<S>::of_all(rows, &self.created, &self.keys));
+        let error = |error| JournalError::Io("write", self.path.clone(), error);
+        let length = write_new::<S>(&self.path, &frame).map_err(error)?;
+        // From here on the old file may have no name any more, and what is appended to it would be lost.
+        self.is_broken = true;
+        put_in_place(&self.folder, &self.path).map_err(error)?;
+        self.file = OpenOptions::new().append(true).open(&self.path).map_err(error)?;
+        self.is_broken = false;
+        (self.length, self.base) = (length, length);
+        Ok(())
+    }
+}
+
+/// What is before the first record.
+fn preamble<S: Schema>() -> String {
+    format!("millrace journal 1 {}\n", S::DATABASE)
+}
+
+/// A file beside another that is to take its place.
+fn new_path(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+/// Writes a file with one record, and gives its length.
+fn write_new<S: Schema>(path: &Path, frame: &[u8]) -> io::Result<u64> {
+    let mut file = File::create(new_path(path))?;
+    file.write_all(preamble::<S>().as_bytes())?;
+    file.write_all(frame)?;
+    file.sync_all()?;
+    Ok(preamble::<S>().len() as u64 + frame.len() as u64)
+}
+
+/// Puts it in its place, whether there is another or none.
+fn put_in_place(folder: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(new_path(path), path)?;
+    sync_folder(folder)
+}
+
+/// Sees to it that the names in a folder are on the disk.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+/// Keeps the rows that there are.
+fn retain_present<S: Schema>(rows: &Store<S>, created: &mut Vec<Uuid>) {
+    let wanted: BTreeSet<Uuid> = created.iter().copied().collect();
+    let names = S::ALL.iter().flat_map(|table| rows.rows(*table).map(|(uuid, _)| uuid));
+    let present: BTreeSet<Uuid> = names.filter(|uuid| wanted.contains(uuid)).collect();
+    created.retain(|uuid| present.contains(uuid));
+}
+
+/// What is recovered, and how long the first record is.
+struct Reading<S: Schema> {
+    found: Recovered<S>,
+    base: u64,
+}
+
+/// Reads a file.
+fn recover<S: Schema>(path: &Path, bytes: &[u8]) -> Result<Reading<S>, JournalError> {
+    let preamble = preamble::<S>();
+    let Some(body) = bytes.strip_prefix(preamble.as_bytes()) else {
+        return Err(JournalError::Other { path: path.to_owned(), database: S::DATABASE });
+    };
+    let before = preamble.len() as u64;
+    let mut rows: BTreeMap<(S, Uuid), S::AnyRow> = BTreeMap::new();
+    let (mut created, mut keys) = (Vec::new(), BTreeMap::new());
+    let (mut records, mut base) = (0, before);
+    let mut frames = Frames::new(body);
+    while let Some((at, payload)) = frames.next() {
+        let at = before + at as u64;
+        let record = Record::<S>::read(payload);
+        let record = record.map_err(|cause| JournalError::Record { path: path.to_owned(), at, cause })?;
+        let Head { created: new, keys: new_keys, .. } = record.head;
+        created.extend(new);
+        for (uuid, key) in new_keys {
+            match key {
+                Some(key) => _ = keys.insert(uuid, key),
+                None => _ = keys.remove(&uuid),
+            }
+        }
+        for name in record.gone {
+            rows.remove(&name);
+        }
+        rows.extend(record.rows.into_iter().map(|(uuid, row)| ((row.table(), uuid), row)));
+        records += 1;
+        if records == 1 {
+            base = before + frames.at() as u64;
+        }
+    }
+    let good = before + frames.at() as u64;
+    // The first record is there before the file has its name.
+    if records == 0 || frames.ending() == Ending::Damaged {
+        return Err(JournalError::Damaged { path: path.to_owned(), at: good });
+    }
+    let mut transaction = Transaction::new();
+    rows.into_iter().for_each(|((_, uuid), row)| transaction.put_any(uuid, row));
+    let mut database = Database::default();
+    database.commit(transaction).map_err(|refusal| JournalError::Rows(path.to_owned(), refusal))?;
+    retain_present(database.snapshot(), &mut created);
+    let cut = bytes.len() as u64 - good;
+    Ok(Reading { found: Recovered { database, created, keys, records, cut }, base })
+}
