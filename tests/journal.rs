@@ -68,7 +68,7 @@ fn keep(journal: &mut Journal<Table>, database: &mut Database, words: &[String])
     let gone = prepared.rows().filter(|(.., row)| row.is_none()).map(|(_, uuid, _)| (uuid, None));
     let keys: Vec<_> = done.created.iter().map(|uuid| (*uuid, Some(1))).chain(gone).collect();
     journal.append(prepared.rows(), Beside { created: &done.created, keys: &keys }).unwrap();
-    database.adopt(prepared).unwrap();
+    database.accept(prepared).unwrap();
 }
 
 /// Changes rows until it is killed, and says the number of each transaction that is kept.

@@ -33,7 +33,7 @@ fn keep(journal: &mut Nb, database: &mut Database<Table>, line: &str) {
     let mut keys: Vec<_> = done.created.iter().zip(1..).map(|(uuid, key)| (*uuid, Some(key))).collect();
     keys.extend(prepared.rows().filter(|(.., row)| row.is_none()).map(|(_, uuid, _)| (uuid, None)));
     journal.append(prepared.rows(), Beside { created: &done.created, keys: &keys }).unwrap();
-    database.adopt(prepared).unwrap();
+    database.accept(prepared).unwrap();
 }
 
 const HISTORY: &[&str] = &[

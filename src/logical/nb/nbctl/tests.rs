@@ -19,7 +19,7 @@ fn run(database: &mut Database, line: &str) -> Result<(String, Vec<Uuid>), Strin
     let Done { edit, created, printed } = line.run(draft.edit()).map_err(|error| error.to_string())?;
     let prepared = draft.finish(edit).map_err(|refusal| refusal.to_string())?;
     if !line.options.dry_run {
-        database.adopt(prepared).unwrap();
+        database.accept(prepared).unwrap();
     }
     Ok((printed, created))
 }
