@@ -54,7 +54,7 @@ impl Still {
         let setups = [WorkerSetup { core: None, numa: -1 }];
         let engine =
             Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
-        let switch = Rc::new(Switch::new("still", Box::new(engine)));
+        let switch = Rc::new(Switch::new("still", Box::new(engine), &Ovn::default()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut still = Self {
             runtime,

@@ -41,6 +41,7 @@ pub async fn learn(switch: Rc<Switch>) {
     let mut pause = LOOK;
     loop {
         tokio::time::sleep(pause).await;
+        let turn = switch.following_turn().await;
         let (began, before) = (Instant::now(), switch.state().logical.busy);
         let (is_new, took) = {
             let mut state = switch.state_mut();
@@ -51,6 +52,7 @@ pub async fn learn(switch: Rc<Switch>) {
             };
             (state.take_in(&told, now_ms()) || has_aged, began.elapsed())
         };
+        drop(turn);
         if is_new {
             // What goes wrong is in the log, and tried again with the next thing that is learned.
             let _ = switch.follow().await;

@@ -17,6 +17,8 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, watch};
 use super::bound::Bound;
 use super::flows::Flows;
 use super::logical::Logical;
+use super::northbound::Northbound;
+use crate::config::Ovn;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
 use crate::packet::PortNo;
@@ -104,9 +106,9 @@ impl std::fmt::Display for Published {
 
 impl Switch {
     /// A switch with empty tables.
-    pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
+    pub fn new(name: &str, datapath: Box<dyn Datapath>, ovn: &Ovn) -> Self {
         let state = State {
-            logical: Logical::new(Bound::of(&*datapath)),
+            logical: Logical::new(Bound::of(&*datapath), Northbound::new(ovn)),
             datapath,
             flows: Flows::default(),
             packet_ins: VecDeque::new(),
@@ -150,7 +152,7 @@ impl Switch {
         self.structure.lock().await
     }
 
-    /// Waits for the turn to make flows of rows.
+    /// Waits for the turn to change Southbound rows or to make flows of them.
     pub async fn following_turn(&self) -> MutexGuard<'_, ()> {
         self.following.lock().await
     }

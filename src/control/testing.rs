@@ -460,7 +460,7 @@ pub fn converse(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
             // A fresh switch has room for both.
             let _ = path.add_port(&PortSpec::new(name, crate::config::PortKind::Memory));
         }
-        let switch = Rc::new(Switch::new("test", Box::new(path)));
+        let switch = Rc::new(Switch::new("test", Box::new(path), &Ovn::default()));
         let mut framer = Framer::default();
         let mut session = Session::default();
         let mut read = Vec::new();

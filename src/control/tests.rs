@@ -47,7 +47,7 @@ impl Served {
                 let (mut path, _handle) = MemoryDatapath::new(2);
                 path.add_port(&PortSpec::new("p1", PortKind::Memory)).unwrap();
                 ready.send(()).unwrap();
-                server::serve(&socket, &Rc::new(Switch::new("test", Box::new(path))), &limits).await;
+                server::serve(&socket, &Rc::new(Switch::new("test", Box::new(path), &Ovn::default())), &limits).await;
             });
         });
         wait.recv_timeout(Duration::from_secs(10)).unwrap();

@@ -60,7 +60,7 @@ fn bench(test: impl AsyncFnOnce(Bench)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let (path, handle) = MemoryDatapath::new(2);
-        let switch = Rc::new(Switch::new("br0", Box::new(path)));
+        let switch = Rc::new(Switch::new("br0", Box::new(path), &Ovn::default()));
         let mut bench = Bench { switch, handle, session: Session::default() };
         assert_eq!(bench.ok("port/add", &["p1", "type=memory", "n_rxq=2"]).await, "port 1\n");
         assert_eq!(bench.ok("port/add", &["p2", "type=memory", "mtu=9000"]).await, "port 2\n");

@@ -31,6 +31,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether what a command prints is one line.
     pub oneline: bool,
+    /// Whether it is told how long was waited.
+    pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
     /// How rows are printed.
@@ -69,6 +71,7 @@ const GLOBAL: &[(&str, Takes)] = &[
     ("--no-headings", Takes::Nothing),
     ("--no-wait", Takes::Nothing),
     ("--oneline", Takes::Nothing),
+    ("--print-wait-time", Takes::Nothing),
     ("--timeout", Takes::Value),
     ("--wait", Takes::Value),
 ];
@@ -91,7 +94,6 @@ const WITHOUT_SERVER: &[&str] = &[
     "--no-syslog",
     "--pidfile",
     "--pretty",
-    "--print-wait-time",
     "--private-key",
     "--shuffle-remotes",
     "--syslog-method",
@@ -208,6 +210,7 @@ impl Options {
         match name {
             "--dry-run" => self.dry_run = true,
             "--oneline" => self.oneline = true,
+            "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
             "--wait" => {
                 self.wait = match value {
