@@ -42,6 +42,8 @@ mode = "0600"
 [workers]
 cores = [{core}]
 idle_sleep = "20us"
+[ovn]
+state = ""
 [log]
 filter = "warn,millrace::control::chassis=debug"
 """

@@ -74,7 +74,8 @@ impl Session<'_, '_> {
 
     fn load_northbound(&mut self, file: &str) -> Result<(), Failure> {
         let what = "a dump as `millrace nbctl dump` or `ovsdb-client --format=json dump` writes it";
-        let text = read_text(file, self.streams.input, what, MAX_DUMP, "load it in parts of several networks")?;
+        let text =
+            read_text(file, self.streams.input, what, MAX_DUMP, "load it in parts of several networks")?;
         self.upload("nbctl/load", &text, Vec::new())
     }
 

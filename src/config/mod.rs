@@ -101,9 +101,9 @@ pub struct Ovn {
     pub system_id: Option<String>,
     /// Address that tunnels from other chassis lead to.
     pub encap_ip: IpAddr,
-    /// Folder in which the Northbound is kept.
-    pub state: PathBuf,
-    /// File of `nbctl` commands that are done at the first start, where nothing is kept yet.
+    /// Folder in which the Northbound is kept; none if it is not.
+    pub state: Option<PathBuf>,
+    /// File of `nbctl` commands that are done at a start at which nothing is kept yet.
     pub topology: Option<PathBuf>,
 }
 
@@ -112,9 +112,16 @@ impl Default for Ovn {
         Self {
             system_id: None,
             encap_ip: Ipv4Addr::LOCALHOST.into(),
-            state: PathBuf::from("/var/lib/millrace"),
+            state: Some(PathBuf::from("/var/lib/millrace")),
             topology: None,
         }
+    }
+}
+
+impl Ovn {
+    /// The default, but nothing is kept.
+    pub fn unkept() -> Self {
+        Self { state: None, ..Self::default() }
     }
 }
 

@@ -22,7 +22,7 @@ fn with_port(line: &str) -> String {
 #[case("[prt]", "m.toml:1:2: prt: there is no key `prt`; did you mean `port`?")]
 #[case(
     "x = 1",
-    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, cache, dpdk, log, port, flows"
+    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, cache, dpdk, log, port, flows, ovn"
 )]
 #[case(
     "[workers]\ncores = [1]\nidel_sleep = \"1ms\"",
@@ -392,7 +392,7 @@ fn reads_every_key() {
         ovn: Ovn {
             system_id: Some("hv1".to_owned()),
             encap_ip: "192.0.2.1".parse().unwrap(),
-            state: PathBuf::from("/etc/millrace/kept"),
+            state: Some(PathBuf::from("/etc/millrace/kept")),
             topology: Some(PathBuf::from("/etc/millrace/net.nb")),
         },
         log: "millrace=debug".to_owned(),

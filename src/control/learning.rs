@@ -41,7 +41,7 @@ pub async fn learn(switch: Rc<Switch>) {
     let mut pause = LOOK;
     loop {
         tokio::time::sleep(pause).await;
-        let turn = switch.following_turn().await;
+        let turn = switch.compiling_turn().await;
         let (began, before) = (Instant::now(), switch.state().logical.busy);
         let (is_new, took) = {
             let mut state = switch.state_mut();

@@ -41,6 +41,7 @@ pub struct Switch {
     state: RefCell<State>,
     structure: Mutex<()>,
     following: Mutex<()>,
+    compiling: Mutex<()>,
     load: Arc<Semaphore>,
     traces: Arc<Semaphore>,
     live: Arc<Semaphore>,
@@ -120,6 +121,7 @@ impl Switch {
             state: RefCell::new(state),
             structure: Mutex::new(()),
             following: Mutex::new(()),
+            compiling: Mutex::new(()),
             load: Arc::new(Semaphore::new(1)),
             traces: Arc::new(Semaphore::new(MAX_TRACES)),
             live: Arc::new(Semaphore::new(1)),
@@ -152,9 +154,15 @@ impl Switch {
         self.structure.lock().await
     }
 
-    /// Waits for the turn to change Southbound rows or to make flows of them.
+    /// Waits for the turn to make flows of rows, and to claim ports.
     pub async fn following_turn(&self) -> MutexGuard<'_, ()> {
         self.following.lock().await
+    }
+
+    /// Waits until no Southbound rows are being compiled that others are not to change meanwhile. Who waits for the turn
+    /// to make flows too waits for that first.
+    pub async fn compiling_turn(&self) -> MutexGuard<'_, ()> {
+        self.compiling.lock().await
     }
 
     /// The turn to load rows, which only one client at a time has.

@@ -22,13 +22,17 @@ pub(super) fn ovn(raw: RawOvn, file: &Path) -> Checked<Ovn> {
             None => default.encap_ip,
         },
         state: match raw.state {
-            Some(path) => beside(not_empty("state", path, "a path; write that of a folder")?),
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(beside(path)),
             None => default.state,
         },
         topology: match raw.topology {
             Some(path) => {
                 let wanted = "a path; write that of a file with one nbctl command a line";
-                Some(beside(not_empty("topology", path, wanted)?))
+                if path.is_empty() {
+                    return Err(bad_text("topology", path, wanted));
+                }
+                Some(beside(path))
             }
             None => default.topology,
         },
@@ -38,12 +42,9 @@ pub(super) fn ovn(raw: RawOvn, file: &Path) -> Checked<Ovn> {
 fn system_id(text: String) -> Checked<String> {
     let is_plain = |c: char| c.is_ascii_graphic() && c != ',';
     if text.is_empty() || text.len() > MAX_SYSTEM_ID || !text.chars().all(is_plain) {
-        let wanted = "the name of a chassis; write it as `ovn-sbctl show` prints it, without blanks and commas";
+        let wanted =
+            "the name of a chassis; write it as `ovn-sbctl show` prints it, without blanks and commas";
         return Err(bad_text("system_id", text, wanted));
     }
     Ok(text)
-}
-
-fn not_empty(key: &'static str, path: String, wanted: &str) -> Checked<String> {
-    if path.is_empty() || path.contains('\0') { Err(bad_text(key, path, wanted)) } else { Ok(path) }
 }

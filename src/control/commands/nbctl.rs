@@ -123,7 +123,10 @@ impl fmt::Display for Loaded {
         write!(f, "{}, {} changed", counted(self.rows, "row"), self.changed)?;
         if self.troubles > 0 {
             let rows = counted(self.troubles, "row");
-            write!(f, "\nnote: {rows} cannot be compiled, or not wholly; `millrace nbctl troubles` says why")?;
+            write!(
+                f,
+                "\nnote: {rows} cannot be compiled, or not wholly; `millrace nbctl troubles` says why"
+            )?;
         }
         if self.published.not_yet_visible_on.is_empty() { Ok(()) } else { write!(f, "\n{}", self.published) }
     }

@@ -189,7 +189,7 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     let prepared = prepared
         .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
     let (changed, old) = {
-        let _turn = switch.following_turn().await;
+        let _turns = (switch.following_turn().await, switch.compiling_turn().await);
         let logical = &mut switch.state_mut().logical;
         if logical.northbound.has_networks() {
             return Err(CommandError::Argument(COMPILED.to_owned()));
@@ -214,7 +214,7 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
 pub fn unload(switch: Rc<Switch>, _: Vec<String>) -> Pending {
     Box::pin(async move {
         {
-            let _turn = switch.following_turn().await;
+            let _turns = (switch.following_turn().await, switch.compiling_turn().await);
             let logical = &mut switch.state_mut().logical;
             if !logical.is_loaded {
                 let sentence = "no dump is loaded; `millrace nbctl` changes what is compiled here";

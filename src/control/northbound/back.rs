@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::change::Keep;
 use crate::control::switch::{Published, Switch};
-use crate::logical::nb::tables::{LogicalSwitchPort, NbGlobal};
 use crate::logical::nb::Edit;
+use crate::logical::nb::tables::{LogicalSwitchPort, NbGlobal};
 use crate::logical::rows::tables::PortBinding;
 use crate::logical::rows::{self, Table};
 
@@ -61,4 +61,3 @@ fn tell_of_number(edit: &mut Edit, is_in_force: bool) {
         });
     }
 }
-

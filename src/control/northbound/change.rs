@@ -80,7 +80,7 @@ impl Switch {
         Ok((count, published))
     }
 
-    /// Compiles a change, keeps it, and enters it and what it was compiled to. The caller has the turn.
+    /// Compiles a change, keeps it, and enters it and what it was compiled to. The caller has the turn to make flows.
     pub(super) async fn enter(
         &self,
         draft: nb::Draft,
@@ -91,6 +91,7 @@ impl Switch {
         if self.state().logical.is_loaded {
             return Err(NorthboundError::Loaded);
         }
+        let _turn = self.compiling_turn().await;
         self.register();
         if self.state().logical.northbound.compiler.is_none() {
             let keys = Keys::remembering(keys_of(self.state().logical.rows.snapshot()));
@@ -120,7 +121,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Compiles all rows anew, and enters what they are compiled to. The caller has the turn.
+    /// Compiles all rows anew, and enters what they are compiled to. The caller has both turns.
     pub(super) async fn compile_all(&self, keys: Keys, created: Vec<Uuid>) -> Result<(), NorthboundError> {
         let (delta, southbound) = {
             let logical = &self.state().logical;
@@ -149,6 +150,7 @@ impl Switch {
             let northbound = &mut self.state_mut().logical.northbound;
             (northbound.journal.take(), northbound.settings.folder.clone())
         };
+        let Some(folder) = folder else { return Ok(changed) };
         let write = move || {
             let mut journal = match journal {
                 Some(journal) => journal,
@@ -283,7 +285,8 @@ impl Compiled {
         draft: rows::Draft,
     ) -> Self {
         let southbound = draft.change(transaction);
-        let keys = southbound.as_ref().map_or_else(|_| Vec::new(), |changed| keys::given(&draft.delta(changed)));
+        let keys =
+            southbound.as_ref().map_or_else(|_| Vec::new(), |changed| keys::given(&draft.delta(changed)));
         Self { compiler, southbound, keys, created }
     }
 }

@@ -3,8 +3,8 @@
 //! The invariants:
 //! - A change is compiled, kept and entered, in this order, and wholly or not at all; it is answered for once packets
 //!   meet it. So what was answered for is there after a crash, and what is there can be compiled.
-//! - Changes take turns with whatever else changes Southbound rows ([`Switch::following_turn`]): nobody claims a port
-//!   or learns a neighbour while rows are compiled that say so.
+//! - Changes take turns with whatever else changes Southbound rows: nobody claims a port ([`Switch::following_turn`]) or
+//!   learns a neighbour ([`Switch::compiling_turn`]) while rows are compiled that say so.
 //! - Southbound rows come from here or from a dump, not from both.
 //!
 //! `change` is the way of a change, `start` what is read when the switch starts, `back` what the Northbound is told of
@@ -20,13 +20,13 @@ use std::path::PathBuf;
 use super::chassis::NotLowered;
 use super::switch::Published;
 use crate::config::Ovn;
+#[cfg(doc)]
+use crate::control::switch::Switch;
 use crate::logical::journal::{Journal, JournalError};
 use crate::logical::nb;
 use crate::logical::nb::nbctl::{BadScript, NbctlError};
 use crate::logical::northd::Compiler;
 use crate::logical::rows::{self, Uuid};
-#[cfg(doc)]
-use crate::control::switch::Switch;
 
 /// See the module.
 pub struct Northbound {
@@ -46,7 +46,8 @@ struct Settings {
     system_id: String,
     hostname: String,
     encap_ip: IpAddr,
-    folder: PathBuf,
+    /// None if nothing is kept.
+    folder: Option<PathBuf>,
 }
 
 /// Why the Northbound was not changed, or not wholly.

@@ -23,20 +23,22 @@ impl Switch {
     /// Compiles what was kept, and the topology of the configuration if nothing was. Packets meet it when this returns.
     pub async fn start_northbound(self: &Rc<Self>, config: &Ovn) -> Result<(), StartError> {
         // Read in any case, so that a mistake in it is not found by the switch's next host.
-        let topology = config.topology.as_deref().map(|path| Ok::<_, StartError>((path, read_topology(path)?))).transpose()?;
+        let topology = config
+            .topology
+            .as_deref()
+            .map(|path| Ok::<_, StartError>((path, read_topology(path)?)))
+            .transpose()?;
         self.recover().await?;
         let is_empty = self.state().logical.northbound.rows.snapshot().is_empty();
         match topology {
             Some((path, line)) if is_empty => {
                 let done = self.nbctl(&line).await;
-                let done =
-                    done.map_err(|source| StartError::Topology { path: path.to_owned(), source })?;
+                let done = done.map_err(|source| StartError::Topology { path: path.to_owned(), source })?;
                 tracing::info!(topology = %path.display(), rows = done.changed, "topology applied");
             }
             Some((path, _)) => tracing::info!(
-                "topology {} is not applied, since there is a Northbound in {}",
-                path.display(),
-                config.state.display()
+                "topology {} is not applied, since there is a Northbound already; `millrace nbctl load` replaces it",
+                path.display()
             ),
             None => {}
         }
@@ -47,6 +49,7 @@ impl Switch {
     async fn recover(self: &Rc<Self>) -> Result<(), NorthboundError> {
         let began = Instant::now();
         let folder = self.state().logical.northbound.settings.folder.clone();
+        let Some(folder) = folder else { return Ok(()) };
         let read = move || {
             let is_there = Journal::<nb::Table>::is_in(&folder)?;
             is_there.then(|| Journal::open(&folder)).transpose()
@@ -57,10 +60,13 @@ impl Switch {
         };
         let took = began.elapsed();
         if cut > 0 {
-            tracing::warn!("the last change of the Northbound was cut short by a crash; it was never answered for");
+            tracing::warn!(
+                "the last change of the Northbound was cut short by a crash; it was never answered for"
+            );
         }
         let rows: usize = nb::Table::ALL.iter().map(|table| database.snapshot().len(*table)).sum();
         let turn = self.following_turn().await;
+        let compiling = self.compiling_turn().await;
         {
             let northbound = &mut self.state_mut().logical.northbound;
             (northbound.rows, northbound.journal) = (database, Some(journal));
@@ -69,7 +75,7 @@ impl Switch {
             self.register();
             self.compile_all(Keys::remembering(keys), created).await?;
         }
-        drop(turn);
+        drop((compiling, turn));
         let compiled = began.elapsed();
         self.follow().await?;
         tracing::info!(rows, records, ?took, ?compiled, in_force = ?began.elapsed(), "Northbound read");

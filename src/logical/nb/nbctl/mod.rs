@@ -98,7 +98,8 @@ pub fn usage() -> String {
             Some(name) => format!("[{name}=VALUE] "),
             None => format!("[{option}] "),
         });
-        text += format!("  {}{} {}", options.collect::<String>(), command.form.name, command.usage).trim_end();
+        text +=
+            format!("  {}{} {}", options.collect::<String>(), command.form.name, command.usage).trim_end();
         text.push('\n');
     }
     text
