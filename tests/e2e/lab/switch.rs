@@ -387,6 +387,15 @@ impl Switch {
         self.gone();
     }
 
+    /// Ends it without asking it.
+    pub fn kill(mut self) {
+        self.process.0.kill().expect("send SIGKILL");
+        self.process.0.wait().expect("wait for millraced");
+        // A successor on the same socket would take it over.
+        let _ = fs::remove_file(&self.socket);
+        self.ended = true;
+    }
+
     fn gone(&mut self) {
         let started = Instant::now();
         let status =
