@@ -100,19 +100,23 @@ impl Switch {
         let Some(compiler) = self.state_mut().logical.northbound.compiler.take() else { return Ok(()) };
         let southbound = self.state().logical.rows.draft();
         let delta = draft.delta(&changed);
-        let large = delta.changes.len() > STRETCH;
+        let (large, began) = (delta.changes.len() > STRETCH, Instant::now());
         let compile = move || Compiled::of(compiler, &delta, created, southbound);
         let compiled = if large { tokio::task::spawn_blocking(compile).await? } else { compile() };
         // From here on the compiler knows of a change that may not take place: it is given back at the end.
         let Compiled { compiler, southbound, keys, created } = compiled;
         let southbound = southbound.map_err(NorthboundError::Uncompiled)?;
+        let compiled = began.elapsed();
         let changed = match keep {
             Keep::Yes => self.keep(changed, created, keys).await?,
             Keep::No => changed,
         };
+        let kept = began.elapsed();
         let mut state = self.state_mut();
         let logical = &mut state.logical;
+        let rows = southbound.rows().count();
         let entered = (logical.northbound.rows.accept(changed), logical.rows.accept(southbound));
+        tracing::debug!(rows, units = compiler.looked_at(), ?compiled, ?kept, "Northbound changed");
         if let (Some(_), Some(_)) = entered {
             logical.northbound.compiler = Some(compiler);
         } else {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::control::learning;
 
 /// The seed's topology, a line each.
 const TOPOLOGY: &str = include_str!("../../../../tests/data/ovn/s2-l3/nbctl-setup.sh");
@@ -196,4 +197,24 @@ fn a_topology_is_for_the_first_start() {
     bench_with(&ovn, async |mut bench| assert_eq!(bench.nbctl("show").await, ""));
     let unkept = Ovn { state: None, ..ovn };
     bench_with(&unkept, async |mut bench| assert!(bench.nbctl("show").await.contains("port vm1")));
+}
+
+#[test]
+fn what_is_learned_goes_with_its_port_and_by_its_age() {
+    bench(async |mut bench| {
+        bench.seed().await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        bench.tell([chassis::neighbour("192.168.1.99", 2, 0x0200_0000_0099)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
+        bench.nbctl("lrp-del router1-net2").await;
+        bench.rows_of("MAC_Binding", "ip", 0).await;
+        bench.nbctl("lrp-add router1 router1-net2 40:44:00:00:00:04 192.168.1.1/24").await;
+        bench.nbctl("set logical_router router1 options:mac_binding_age_threshold=1").await;
+        let port = bench.ok("sbctl/get", &["Port_Binding", "router1-net2", "tunnel_key"]).await;
+        bench.tell([chassis::neighbour("192.168.1.99", port.trim().parse().unwrap(), 0x0200_0000_0099)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
+        tokio::time::sleep(Duration::from_millis(2300)).await;
+        bench.rows_of("MAC_Binding", "ip", 0).await;
+        learning.abort();
+    });
 }
