@@ -14,6 +14,8 @@ mod back;
 mod change;
 mod start;
 
+pub use start::check;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 

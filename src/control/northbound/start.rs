@@ -12,8 +12,12 @@ use crate::logical::nb;
 use crate::logical::nb::nbctl::Line;
 use crate::logical::northd::Keys;
 
-/// Reads a topology, without doing anything.
-pub fn read_topology(path: &Path) -> Result<Line, StartError> {
+/// Whether the topology of a configuration can be read.
+pub fn check(config: &Ovn) -> Result<(), StartError> {
+    config.topology.as_deref().map_or(Ok(()), |path| read_topology(path).map(drop))
+}
+
+fn read_topology(path: &Path) -> Result<Line, StartError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| StartError::Unreadable { path: path.to_owned(), source })?;
     Line::script(&text).map_err(|source| StartError::Script { path: path.to_owned(), source })

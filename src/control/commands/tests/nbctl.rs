@@ -218,3 +218,18 @@ fn what_is_learned_goes_with_its_port_and_by_its_age() {
         learning.abort();
     });
 }
+
+#[test]
+fn the_topologies_that_come_along_are_compiled_whole() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|suffix| suffix == "nb")).collect();
+    assert!(!files.is_empty());
+    for topology in files {
+        let ovn = Ovn { topology: Some(topology), ..Ovn::unkept() };
+        bench_with(&ovn, async |mut bench| {
+            assert!(bench.nbctl("show").await.contains("port "));
+            assert_eq!(bench.ok("nbctl/troubles", &[]).await, "");
+        });
+    }
+}
