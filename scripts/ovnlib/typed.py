@@ -59,6 +59,8 @@ class Typed(Millrace):
         self.process.child.wait()
         began = time.monotonic()
         super().__init__(self.folder, self.binaries, self.stack, self.text)
+        # Its socket is there before it reads what was kept.
+        self.client.call("version")
         took = since(began)
         found = _READ.findall(self.said())[-1]
         return took, [scale.milliseconds(text) for text in found]
