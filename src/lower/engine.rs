@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::book::{Body, Book, Changes, LoweredFlow, Unit};
 use super::flow::Reader;
-use super::local::Local;
+use super::local::{Local, parent};
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Object, Objects};
 use super::packed::Packed;
@@ -312,7 +312,7 @@ impl Lowering {
 
     fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
-        if port.parent_port.is_some() {
+        if parent(port).is_some() {
             self.settle_zone(&port.logical_port);
         }
         // Where its gateway is may decide where a router's port leads.
@@ -350,6 +350,15 @@ impl Lowering {
                     for port in rows.into_iter().flatten() {
                         self.note_port(port, after);
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
+                        if let (Some(parent), Some(tag)) = (parent(port), port.tag) {
+                            stale.refs.insert(Ref::Inside(parent.into(), tag));
+                        }
+                        // Whether they are here depends on what they are inside of.
+                        for name in self.local.nested_in(&port.logical_port) {
+                            self.local.note(&name, after);
+                            self.settle_zone(&name);
+                            stale.refs.insert(Ref::Port(name.into()));
+                        }
                     }
                 }
                 Table::MulticastGroup => {
@@ -464,11 +473,7 @@ impl Lowering {
 
     /// The table of a logical flow.
     pub(super) fn table(&self, row: &LogicalFlow) -> u8 {
-        let first = match row.pipeline {
-            Pipeline::Ingress => self.numbers.ingress,
-            Pipeline::Egress => self.numbers.egress,
-        };
-        first.saturating_add(row.table_id)
+        self.numbers.stages(row.pipeline).start.saturating_add(row.table_id)
     }
 
     fn logical<'a>(
