@@ -16,6 +16,9 @@ use crate::logical::rows::dump::{self, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
 use crate::logical::rows::{NoRows, Store, Table};
 
+/// Bytes of a chassis's name.
+const MAX_CHASSIS: usize = 255;
+
 #[derive(Serialize)]
 struct Loaded {
     rows: usize,
@@ -148,6 +151,12 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
     let mut text = None;
     for arg in args {
         if let Some(name) = arg.strip_prefix("--chassis=") {
+            if name.trim().is_empty() || name.len() > MAX_CHASSIS || name.contains(char::is_control) {
+                return refuse(format!(
+                    "\"{}\" is no name of a chassis; give the name that its row of Chassis has, such as hv1",
+                    shortened(name)
+                ));
+            }
             chassis = Some(name.to_owned());
         } else if arg == "--part" {
             part = true;
