@@ -161,7 +161,7 @@ fn redirect_type(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlErro
 }
 
 /// The chassis that may host a port, the preferred one first.
-pub fn by_priority(rows: &Store, port: &LogicalRouterPort) -> Vec<GatewayChassis> {
+fn by_priority(rows: &Store, port: &LogicalRouterPort) -> Vec<GatewayChassis> {
     let chassis = port.gateway_chassis.iter().filter_map(|uuid| rows.get::<GatewayChassis>(*uuid));
     let mut chassis: Vec<GatewayChassis> = chassis.map(|row| GatewayChassis::clone(row)).collect();
     chassis.sort_by_cached_key(|row| Reverse((row.priority, row.name.clone())));
