@@ -8,11 +8,14 @@ Lines between two headings (`## NAME`) work on one database, which is empty at f
 the UUID of the row whose column is that. Behind each line (`$ `) stand what was printed (`> `, with every UUID as `UUID`)
 or that it was refused (`!`); at the end of a group the tables that have rows (`= `), without columns that are empty.
 
+commands.txt is what commands there are, each with its options.
+
 It needs the packages ovn-central and ovn-common, and only programs of theirs that it starts itself in a folder of its own.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +39,14 @@ def record(lines: list[str]) -> list[str]:
     return answers
 
 
+def commands() -> str:
+    """All commands, a line each."""
+    said = subprocess.run(["ovn-nbctl", "--commands"], capture_output=True, text=True, check=True).stdout
+    parts = [line.split(",") for line in said.splitlines()]
+    lines = [" ".join([name, *sorted(word.strip("[]") for word in options.split())]) for options, name, *_ in parts]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
 def main() -> None:
     groups: list[tuple[str, list[str]]] = []
     for line in (DATA / "lines.txt").read_text().splitlines():
@@ -51,8 +62,10 @@ def main() -> None:
     if "--check" in sys.argv[1:]:
         # Which row is which differs from time to time, and their order with it.
         same = [sorted(UUID.sub("UUID", one)) for one in (text, path.read_text())]
-        raise SystemExit(0 if same[0] == same[1] else "other answers than those that were recorded")
+        is_same = same[0] == same[1] and commands() == (DATA / "commands.txt").read_text()
+        raise SystemExit(0 if is_same else "other answers than those that were recorded")
     path.write_text(text)
+    (DATA / "commands.txt").write_text(commands())
 
 
 if __name__ == "__main__":

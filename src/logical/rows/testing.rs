@@ -71,7 +71,8 @@ fn keeps_rules<S: Schema>(table: S, row: &S::AnyRow) -> bool {
             }),
             Rule::Amounts(words, least, most) => {
                 let known = |atom: &Atom| words.iter().any(|word| *atom == Atom::Text((*word).to_owned()));
-                let amount = |atom: &Atom| (least..=most).any(|number| *atom == Atom::Integer(number));
+                let amount =
+                    |atom: &Atom| matches!(atom, Atom::Integer(number) if (least..=most).contains(number));
                 datum.keys().all(known) && datum.values().all(amount)
             }
             Rule::StrongSome(_) | Rule::Some => !datum.is_empty(),
