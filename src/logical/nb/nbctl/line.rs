@@ -31,6 +31,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether what a command prints is one line.
     pub oneline: bool,
+    /// Whether it is told how long was waited.
+    pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
     /// Whether it is printed how long was waited.
@@ -217,6 +219,7 @@ impl Options {
         match name {
             "--dry-run" => self.dry_run = true,
             "--oneline" => self.oneline = true,
+            "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
             "--print-wait-time" => self.print_wait_time = true,
             "--wait" => {

@@ -90,6 +90,21 @@ fn commands() -> impl Iterator<Item = &'static Syntax> {
     ALL.iter()
 }
 
+/// All commands with their options and arguments, a line each.
+pub fn usage() -> String {
+    let mut text = String::new();
+    for command in commands() {
+        let options = command.form.options.iter().map(|option| match option.strip_suffix(['=', '?']) {
+            Some(name) => format!("[{name}=VALUE] "),
+            None => format!("[{option}] "),
+        });
+        text +=
+            format!("  {}{} {}", options.collect::<String>(), command.form.name, command.usage).trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 /// What came of a command line.
 pub struct Done {
     /// The rows with all that was done.
