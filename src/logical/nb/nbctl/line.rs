@@ -6,7 +6,7 @@
 use super::context::Syntax;
 use super::error::NbctlError;
 use super::{address, commands};
-use crate::logical::error::shortened;
+use crate::logical::error::{nearest, shortened};
 use crate::logical::rows::dbctl::{self, DbctlError};
 use crate::logical::rows::sbctl::Style;
 
@@ -35,6 +35,8 @@ pub struct Options {
     pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
+    /// Whether it is printed how long was waited.
+    pub print_wait_time: bool,
     /// How rows are printed.
     pub style: Style,
 }
@@ -88,17 +90,24 @@ const WITHOUT_SERVER: &[&str] = &[
     "--detach",
     "--leader-only",
     "--log-file",
+    "--max-column-width",
     "--monitor",
+    "--no-chdir",
     "--no-leader-only",
+    "--no-self-confinement",
     "--no-shuffle-remotes",
     "--no-syslog",
+    "--overwrite-pidfile",
     "--pidfile",
     "--pretty",
     "--private-key",
     "--shuffle-remotes",
+    "--ssl-ciphers",
+    "--ssl-protocols",
     "--syslog-method",
     "--syslog-target",
     "--unixctl",
+    "--user",
     "--verbose",
 ];
 
@@ -212,6 +221,7 @@ impl Options {
             "--oneline" => self.oneline = true,
             "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
+            "--print-wait-time" => self.print_wait_time = true,
             "--wait" => {
                 self.wait = match value {
                     "none" => Wait::None,
@@ -262,11 +272,8 @@ impl Command {
 }
 
 fn unknown(name: &str) -> NbctlError {
-    let near = |command: &&Syntax| strsim::normalized_damerau_levenshtein(command.form.name, name);
-    let nearest = commands().max_by(|a, b| near(a).total_cmp(&near(b)));
-    let meant = nearest.filter(|command| near(command) > 0.6);
-    let mend = match meant {
-        Some(command) => format!("did you mean {}?", command.form.name),
+    let mend = match nearest(name, commands().map(|command| command.form.name)) {
+        Some((_, meant)) => format!("did you mean {meant}?"),
         None => "ovn-nbctl(8) lists them".to_owned(),
     };
     usage(format!("there is no command \"{}\"; {mend}", shortened(name)))

@@ -124,6 +124,10 @@ impl Line {
     /// Runs all commands. The edit is used up, so that nothing remains of it if one of them fails.
     pub fn run(&self, edit: Edit) -> Result<Done, NbctlError> {
         let mut context = Context::new(edit);
+        let is_sync = self.commands.iter().any(|command| command.syntax.form.name == "sync");
+        if (self.writes() || is_sync) && context.rows().global().is_none() {
+            context.edit.insert(NbGlobal::default());
+        }
         let mut printed = String::new();
         let mut tables = 0;
         for command in &self.commands {
@@ -145,23 +149,18 @@ impl Line {
                 printed.push_str(&text);
             }
         }
-        if self.writes() || context.is_sync {
-            self.count(&mut context);
-        }
+        self.count(&mut context);
         let (edit, created) = context.into_parts()?;
         Ok(Done { edit, created, printed })
     }
 
-    /// Sees to the row that concerns the whole database, and gives the configuration the next number if it will be waited
-    /// for.
+    /// Gives the configuration the next number if it will be waited for.
     fn count(&self, context: &mut Context) {
-        let is_next =
-            self.options.wait != Wait::None && (context.is_sync || !context.edit.transaction().is_empty());
-        let uuid = match context.rows().global() {
-            Some((uuid, _)) => uuid,
-            None => context.edit.insert(NbGlobal::default()),
-        };
-        if is_next {
+        let changes = context.is_sync || !context.edit.transaction().is_empty();
+        if self.options.wait == Wait::None || !changes {
+            return;
+        }
+        if let Some(uuid) = context.rows().global().map(|(uuid, _)| uuid) {
             context.edit.update(uuid, |row: &mut NbGlobal| {
                 row.nb_cfg = row.nb_cfg.checked_add(1).unwrap_or(1);
             });
