@@ -2,6 +2,9 @@
 //!
 //! That is tunnel keys, and names that begin with the key of a datapath; chassis, which the Northbound names by their
 //! names; and columns that others write, which stay as they are. What was learned at ports that are gone goes too.
+//!
+//! A port is who has its name: one that gets another name is a new one, and one that gets the name of another one in its
+//! datapath takes its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,18 +52,43 @@ impl Rows {
                 _ => {}
             }
         }
+        for (uuid, old) in renamed(&put, southbound) {
+            keys.release_port(uuid);
+            gone.ports.insert(old.logical_port.clone());
+        }
         give_keys(&mut put, new, keys, southbound);
         gone.keys(&put, southbound);
         rename(&mut put, &transaction, southbound);
         for ((_, uuid), mut row) in put {
             fill_name(&mut row, keys);
             fill_chassis(&mut row, southbound);
-            keep_what_others_say(uuid, &mut row, southbound);
+            keep_what_others_say(&mut row, southbound);
             transaction.put_any(uuid, row);
         }
         gone.forget(&mut transaction, southbound);
         transaction
     }
+}
+
+/// The rows of ports that get other names, as they were.
+fn renamed<'a>(
+    put: &BTreeMap<(Table, Uuid), AnyRow>,
+    southbound: &'a Store,
+) -> Vec<(Uuid, &'a Arc<PortBinding>)> {
+    let old = |((_, uuid), row): (&(Table, Uuid), &AnyRow)| match row {
+        AnyRow::PortBinding(row) => {
+            let old = southbound.get::<PortBinding>(*uuid)?;
+            (old.logical_port != row.logical_port).then_some((*uuid, old))
+        }
+        _ => None,
+    };
+    put.iter().filter_map(old).collect()
+}
+
+/// What the port was that had the name of one in its datapath.
+fn predecessor<'a>(row: &PortBinding, southbound: &'a Store) -> Option<&'a Arc<PortBinding>> {
+    let (_, old) = southbound.port(&row.logical_port)?;
+    (old.datapath == row.datapath).then_some(old)
 }
 
 /// Gives the rows of datapaths and ports their keys: first to those who ask for one, then to whom that took theirs, then in
@@ -75,6 +103,13 @@ fn give_keys(put: &mut BTreeMap<(Table, Uuid), AnyRow>, new: &[Uuid], keys: &mut
                 keys.ask_for_port(*uuid, row.datapath, Some(row.tunnel_key).filter(|key| *key != 0));
             }
             _ => {}
+        }
+    }
+    for ((_, uuid), row) in put.iter() {
+        if let AnyRow::PortBinding(row) = row
+            && let Some(old) = predecessor(row, southbound)
+        {
+            keys.inherit(*uuid, old.tunnel_key);
         }
     }
     let changed = keys.take_changed();
@@ -185,10 +220,10 @@ pub fn chassis(southbound: &Store) -> Transaction {
 }
 
 /// Columns that chassis and administrators of the Southbound write stay as they are.
-fn keep_what_others_say(uuid: Uuid, row: &mut AnyRow, southbound: &Store) {
+fn keep_what_others_say(row: &mut AnyRow, southbound: &Store) {
     match row {
         AnyRow::PortBinding(row) => {
-            let Some(old) = southbound.get::<PortBinding>(uuid) else { return };
+            let Some(old) = predecessor(row, southbound) else { return };
             let row = Arc::make_mut(row);
             // A port that becomes another kind of thing is not where it was.
             let is_other = old.parent_port.is_some() != row.parent_port.is_some()
@@ -210,7 +245,7 @@ fn keep_what_others_say(uuid: Uuid, row: &mut AnyRow, southbound: &Store) {
             }
         }
         AnyRow::SbGlobal(row) => {
-            let Some(old) = southbound.get::<SbGlobal>(uuid) else { return };
+            let Some((_, old)) = southbound.iter::<SbGlobal>().next() else { return };
             let row = Arc::make_mut(row);
             row.connections.clone_from(&old.connections);
             row.ssl = old.ssl;

@@ -109,6 +109,10 @@ impl Line {
     /// Runs all commands. The edit is used up, so that nothing remains of it if one of them fails.
     pub fn run(&self, edit: Edit) -> Result<Done, NbctlError> {
         let mut context = Context::new(edit);
+        // Before the commands, which may change it.
+        if self.writes() {
+            global(&mut context);
+        }
         let mut printed = String::new();
         let mut tables = 0;
         for command in &self.commands {
@@ -142,14 +146,19 @@ impl Line {
     fn count(&self, context: &mut Context) {
         let is_next =
             self.options.wait != Wait::None && (context.is_sync || !context.edit.transaction().is_empty());
-        let uuid = match context.rows().global() {
-            Some((uuid, _)) => uuid,
-            None => context.edit.insert(NbGlobal::default()),
-        };
+        let uuid = global(context);
         if is_next {
             context.edit.update(uuid, |row: &mut NbGlobal| {
                 row.nb_cfg = row.nb_cfg.checked_add(1).unwrap_or(1);
             });
         }
+    }
+}
+
+/// The row that concerns the whole database, which is made if there is none.
+fn global(context: &mut Context) -> Uuid {
+    match context.rows().global() {
+        Some((uuid, _)) => uuid,
+        None => context.edit.insert(NbGlobal::default()),
     }
 }
