@@ -1,11 +1,15 @@
 """Random edits of a Northbound database, one command line after the other, and what is there after each.
 
-What is not compiled yet is left out: NAT, load balancers, DHCP, DNS, BFD and addresses that are given to ports. Left out too is
-what ovn-northd decides by the order of identifiers, and so otherwise each time:
-- More than one new datapath, or new port, in one line: their tunnel keys. Two that ask for one key.
+What is not compiled yet is left out: NAT, load balancers, DHCP, DNS, BFD, symmetric replies of routes and addresses that are given
+to ports. Left out too is what ovn-northd decides by the order of identifiers, and so otherwise each time, and where it does not get on:
+- More than one new datapath, or new port of one, in one line, such as a router with several ports that is enabled again: their
+  tunnel keys. Two that ask for one key.
+- --may-exist for a route with several next hops: which of them is changed.
 - Networks that several ports of a router have: which of them a next hop is behind.
+- nat-addresses that are written, where a router has several gateway ports: at which of them they are announced.
 - Configured neighbours of a router that is disabled or gone: its datapath cannot go then, and ovn-northd tries for ever; and of
   a port that is gone: the row stays until something else changes it.
+- An address set with the name of one that a port group has: ovn-northd writes both, and tries for ever.
 - A router port with two switch ports that lead to it, or with a switch port and a peer: which of them it has.
 """
 
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from random import Random
 
 PORTS = (22, 53, 80, 443, 8080)
@@ -23,6 +28,10 @@ COPP = (
 )  # fmt: skip
 
 Command = list[str]
+
+
+def network(prefix: str) -> IPv4Network | IPv6Network:
+    return ip_network(prefix, strict=False)
 
 
 @dataclass
@@ -53,6 +62,12 @@ class RouterPort:
     peer: str = ""
     facing: Port | None = None
     gateways: set[str] = field(default_factory=set)
+    group: bool = False
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether there is a second port, by which packets are sent to a chassis."""
+        return self.group or bool(self.gateways)
 
 
 @dataclass
@@ -312,7 +327,7 @@ class Editor:
                 "requested-chassis": ("hv1", "hv2", "gw1", "hv1,hv2"), "mcast_flood": ("true", "false"),
                 "mcast_flood_reports": ("true", "false"), "qos_max_rate": ("1000",), "arp_proxy": ("10.66.0.1 10.66.0.2", "x"),
                 "iface-id-ver": ("1",), "vlan-passthru": ("true",), "activation-strategy": ("rarp",),
-                "nat-addresses": ("router", "02:00:00:00:77:77 10.77.0.1"), "exclude-lb-vips-from-garp": ("true",),
+                "nat-addresses": ("router",), "exclude-lb-vips-from-garp": ("true",),
             }  # fmt: skip
             if port.kind == "virtual":
                 vifs = [one.name for one in port.switch.ports if one.kind == ""] or ["none"]
@@ -338,14 +353,17 @@ class Editor:
         if not self.routers:
             return
         router = self.rng.choice(self.routers)
-        settings = {
+        settings: dict[str, tuple[str, ...]] = {
             "always_learn_from_arp_request": ("false", "true"), "dynamic_neigh_routers": ("true", "false"),
             "mcast_relay": ("true", "false"), "snat-ct-zone": ("7", "x"), "mac_binding_age_threshold": ("60",),
-            "chassis": ("gw1", "hv1"),
         }  # fmt: skip
+        if sum(port.is_hosted for port in router.ports) < 2:
+            settings["chassis"] = ("gw1", "hv1")
         if self.chance(0.12):
             self.ask_for_key("Logical_Router", "options", router.name, "datapath", 1, 30)
         elif self.chance(0.1):
+            if len(router.ports) + sum(port.is_hosted for port in router.ports) > 1:
+                return
             router.enabled = not router.enabled
             self.do([*self.unbind(router.ports), ["set", "Logical_Router", router.name, f"enabled={str(router.enabled).lower()}"]])
         elif self.chance(0.1):
@@ -452,9 +470,9 @@ class Editor:
             self.run("set", table, name, f'mac="{self.mac()}"')
         elif kind == 6 and self.families:
             if self.chance(0.3):
-                self.run("clear", table, name, "ha_chassis_group")
+                lrp.group = not self.run("clear", table, name, "ha_chassis_group")
             else:
-                self.do([["--id=@g", "get", "HA_Chassis_Group", self.rng.choice(self.families)], ["set", table, name, "ha_chassis_group=@g"]])
+                lrp.group |= self.do([["--id=@g", "get", "HA_Chassis_Group", self.rng.choice(self.families)], ["set", table, name, "ha_chassis_group=@g"]])
         elif kind == 7:
             self.setting(table, "ipv6_ra_configs", name, {
                 "address_mode": ("slaac", "dhcpv6_stateful", "dhcpv6_stateless", "x"), "mtu": ("1400", "x"),
@@ -487,7 +505,8 @@ class Editor:
         if router.routes and self.chance(0.5):
             options, prefix, _ = self.rng.choice(router.routes)
             version = 4 if "." in prefix else 6
-            options = [*options, self.one("--ecmp", "--ecmp", "--may-exist", "--ecmp-symmetric-reply")]
+            same = [one for one in router.routes if one[0] == options and network(one[1]) == network(prefix)]
+            options = [*options, self.one("--ecmp", "--ecmp", "--may-exist" if len(same) == 1 else "--ecmp")]
         else:
             # Lengths at which texts that differ are the same network.
             prefix = self.one("10.50.0.0/16", "10.50.0.1/16", "10.51.2.0/24", "0.0.0.0/0", "10.52.0.1") if version == 4 else self.one("fd50::/64", "::/0", "fd51::1", "fd52::1/32")
@@ -496,8 +515,8 @@ class Editor:
         own = [lrp for lrp in router.ports if any(("." in one) == (version == 4) for one in lrp.networks)]
         hop = self.somewhere(version)
         if own and self.chance(0.8):
-            network = next(one for one in self.rng.choice(own).networks if ("." in one) == (version == 4))
-            hop = network.split("/")[0].rsplit("." if version == 4 else ":", 1)[0] + ("." if version == 4 else ":") + str(self.rng.randint(4, 9))
+            beside = next(one for one in self.rng.choice(own).networks if ("." in one) == (version == 4))
+            hop = beside.split("/")[0].rsplit("." if version == 4 else ":", 1)[0] + ("." if version == 4 else ":") + str(self.rng.randint(4, 9))
         if self.chance(0.1) and not any("ecmp" in one for one in options):
             hop = "discard"
         port = [self.rng.choice(router.ports).name] if router.ports and self.chance(0.15) and hop != "discard" else []
@@ -514,7 +533,8 @@ class Editor:
         if self.chance(0.5):
             hop = ""
         if self.run("--if-exists", *options, "lr-route-del", router.name, prefix, *([hop] if hop and hop != "discard" else [])):
-            gone = [one for one in router.routes if one[:2] == (options, prefix) and (not hop or one[2] == hop)]
+            same = [one for one in router.routes if one[0] == options and network(one[1]) == network(prefix)]
+            gone = [one for one in same if (not hop or one[2] == hop)]
             router.routes = [one for one in router.routes if one not in gone]
 
     def add_policy(self) -> None:
@@ -653,7 +673,7 @@ class Editor:
         addresses = [self.somewhere(4) for _ in range(self.rng.randint(0, 3))] + ["10.9.0.0/16"]
         text = ",".join(f'"{one}"' for one in addresses)
         if not self.sets or (len(self.sets) < 3 and self.chance(0.4)):
-            name = f"a{len(self.sets)}" if self.chance(0.9) or not self.groups else f"{self.groups[0].name}_ip4"
+            name = f"a{len(self.sets)}"
             if name not in self.sets and self.run("create", "Address_Set", f"name={name}", f"addresses={text}"):
                 self.sets.append(name)
         elif self.chance(0.2):

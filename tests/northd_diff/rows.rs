@@ -42,7 +42,8 @@ fn row_text(store: &Store, row: &AnyRow) -> String {
     let empty = table.empty_row();
     let mut shown = Vec::new();
     for (at, column) in table.def().columns.iter().enumerate() {
-        let Some(datum) = row.get(at) else { continue };
+        // The real ovn-nbctl counts some lines that change nothing.
+        let Some(datum) = row.get(at).filter(|_| column.name != "nb_cfg") else { continue };
         if empty.get(at).as_ref() != Some(&datum) {
             shown.push(format!("{}={}", column.name, datum_text(store, &datum, column.rule)));
         }
@@ -149,8 +150,9 @@ fn flows(store: &Store) -> Vec<String> {
     let mut places: BTreeMap<Flow, BTreeSet<String>> = BTreeMap::new();
     for (uuid, datapath) in store.iter::<DatapathBinding>() {
         let all = store.flows_of(uuid).map(|(_, row): (Uuid, &Arc<LogicalFlow>)| Flow::of(row));
-        for flow in rename_groups(all.collect()) {
-            places.entry(flow).or_default().insert(datapath_name(datapath));
+        for flow in rename_groups(rename_tables(all.collect())) {
+            let (flow, place) = anywhere_beside(flow, datapath_name(datapath));
+            places.entry(flow).or_default().insert(place);
         }
     }
     let line = |(flow, places): (Flow, BTreeSet<String>)| {
@@ -159,6 +161,18 @@ fn flows(store: &Store) -> Vec<String> {
         format!("{stage} {priority} ({matches}) ({actions}){rest} in {}", places.join(" "))
     };
     places.into_iter().map(line).collect()
+}
+
+/// Of several routers beside a virtual port only one asks for its address, whichever that is.
+fn anywhere_beside(mut flow: Flow, place: String) -> (Flow, String) {
+    if flow.stage == "lr_in_arp_resolve"
+        && flow.actions.starts_with("eth.dst = 00:00:00:00:00:00;")
+        && let Some((_, address)) = flow.matches.split_once(" && ")
+    {
+        flow.matches = address.to_owned();
+        return (flow, "a router".to_owned());
+    }
+    (flow, place)
 }
 
 /// The members of sets in braces in order.
@@ -189,6 +203,28 @@ const MEMBER: &str = "reg8[16..31] == ";
 fn number_behind<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split(|letter: char| !letter.is_ascii_digit()).next()
+}
+
+const TABLE_SET: &str = "reg7 = ";
+const TABLE_IS: &str = "reg7 == ";
+
+/// Routing tables are called after the ports that use them.
+fn rename_tables(mut flows: Vec<Flow>) -> Vec<Flow> {
+    let mut users: BTreeMap<String, String> = BTreeMap::new();
+    flows.sort();
+    for flow in flows.iter().filter(|flow| flow.stage == "lr_in_ip_routing_pre") {
+        if let Some(number) = number_behind(&flow.actions, TABLE_SET).filter(|number| *number != "0") {
+            *users.entry(number.to_owned()).or_default() += &flow.matches;
+        }
+    }
+    for flow in &mut flows {
+        match flow.stage.as_str() {
+            "lr_in_ip_routing_pre" => flow.actions = rename(&flow.actions, TABLE_SET, &users),
+            "lr_in_ip_routing" => flow.matches = rename(&flow.matches, TABLE_IS, &users),
+            _ => {}
+        }
+    }
+    flows
 }
 
 /// Groups of next hops are called after the packets that they are for.
