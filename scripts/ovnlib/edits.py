@@ -15,6 +15,7 @@ to ports. Left out too is what ovn-northd decides by the order of identifiers, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -310,8 +311,8 @@ class Editor:
         elif kind == 6 and port.kind == "":
             mirror = self.one(*self.mirrors, "nobody")
             self.run(self.one("lsp-attach-mirror", "lsp-detach-mirror"), name, mirror)
-        elif kind == 7 and port.kind in ("", "localport"):
-            after = self.one("", "localport")
+        elif kind == 7 and port.kind != "router":
+            after = self.one("", "", "localport", "localnet", "virtual", "external", "remote", "vtep")
             if self.run("lsp-set-type", name, after):
                 port.kind = after
         elif kind == 8:
@@ -320,6 +321,13 @@ class Editor:
         elif kind == 9 and port.kind == "router":
             addresses = self.one("router", "router", self.mac(), f"{self.mac()} {self.near(number, 4)}", "unknown")
             self.run("lsp-set-addresses", name, addresses)
+        elif kind == 11 and self.chance(0.5):
+            others = [one.name for one in port.switch.ports if one is not port] or ["none"]
+            column = self.one(f"tag_request={self.rng.randint(1, 99)}", f'parent_name="{self.rng.choice(others)}"', "tag=5")
+            if self.chance(0.4):
+                self.run("clear", table, name, column.split("=")[0])
+            else:
+                self.run("set", table, name, column)
         elif kind == 10 and port.kind == "external" and self.families:
             self.do([["--id=@g", "get", "HA_Chassis_Group", self.rng.choice(self.families)], ["set", table, name, "ha_chassis_group=@g"]])
         else:
@@ -419,10 +427,10 @@ class Editor:
     def join(self) -> None:
         """Two ports of routers as each other's peers."""
         free = [lrp for lrp in self.router_ports() if not lrp.facing and not lrp.peer]
-        if self.routers and len(free) < 2:
-            for router in self.rng.sample(self.routers, min(2, len(self.routers))):
-                net = self.counts["join"] = self.counts.get("join", 0) + 1
-                networks = [f"100.64.{net // 2}.{net % 2 + 1}/24"] + ([f"fd64:{net // 2}::{net % 2 + 1}/64"] if self.chance(0.5) else [])
+        if len(self.routers) > 1 and len(free) < 2:
+            net = self.counts["join"] = self.counts.get("join", 0) + 1
+            for host, router in enumerate(self.rng.sample(self.routers, 2), 1):
+                networks = [f"100.64.{net}.{host}/24"] + ([f"fd64:{net}::{host}/64"] if self.chance(0.5) else [])
                 name = self.new("rp")
                 if len(self.router_ports()) < 14 and self.run("lrp-add", router.name, name, self.mac(), *networks):
                     router.ports.append(RouterPort(name, router, networks))
@@ -520,7 +528,14 @@ class Editor:
         if self.chance(0.1) and not any("ecmp" in one for one in options):
             hop = "discard"
         port = [self.rng.choice(router.ports).name] if router.ports and self.chance(0.15) and hop != "discard" else []
-        if self.run(*options, "lr-route-add", router.name, prefix, hop, *port):
+        if self.chance(0.08):
+            # What lr-route-add would refuse, or write otherwise.
+            route = [f'ip_prefix="{self.one("10.60.0.7/24", "10.61.0.0/255.255.0.0", "fd60::/64", "x")}"']
+            route += [f'nexthop="{self.one(hop, "99.0.0.1", "", "y")}"']
+            route += ["options:origin=connected"] if self.chance(0.3) else []
+            route += [f'output_port="{router.ports[0].name}"'] if router.ports and self.chance(0.3) else []
+            self.do([["--id=@r", "create", "Logical_Router_Static_Route", *route], ["add", "Logical_Router", router.name, "static_routes", "@r"]])
+        elif self.run(*options, "lr-route-add", router.name, prefix, hop, *port):
             plain = [one for one in options if one.startswith(("--policy", "--route"))]
             router.routes.append((plain, prefix, hop))
 
@@ -629,7 +644,15 @@ class Editor:
         if self.chance(0.1):
             options += ["--may-exist"]
         priority = str(self.rng.choice([0, 1, 900, 1000, 1001, 32767]))
-        if self.run(*options, "acl-add", owner.name, direction, priority, match, verdict):
+        if self.chance(0.1):
+            # As the generic commands do it, with what acl-add would refuse or leave out.
+            table, column = ("Port_Group" if isinstance(owner, Group) else "Logical_Switch"), "acls"
+            rule = [f"direction={direction}", f"priority={priority}", "match=" + json.dumps(match), f"action={verdict}"]
+            rule += [f"meter={self.one('nobody', *self.meters)}", "log=true"] if self.chance(0.5) else []
+            rule += ["label=77", "options:log-related=true"] if self.chance(0.3) else []
+            if self.do([["--id=@a", "create", "ACL", *rule], ["add", table, owner.name, column, "@a"]]):
+                owner.acls.append((direction, priority, match))
+        elif self.run(*options, "acl-add", owner.name, direction, priority, match, verdict):
             owner.acls.append((direction, priority, match))
 
     def del_acl(self) -> None:
@@ -760,7 +783,9 @@ class Editor:
             ("use_ct_inv_match", ("false", "true")), ("default_acl_drop", ("true", "false")), ("ignore_lsp_down", ("false", "true")),
             ("debug_drop_domain_id", ("5",)), ("debug_drop_collector_set", ("17", "0")), ("x", ("y",)),
         ])  # fmt: skip
-        if self.chance(0.4):
+        if self.chance(0.1):
+            self.run("set", "NB_Global", ".", f"ipsec={self.one('true', 'false')}")
+        elif self.chance(0.4):
             self.run("remove", "NB_Global", ".", "options", key)
         else:
             self.run("set", "NB_Global", ".", f"options:{key}={self.rng.choice(values)}")

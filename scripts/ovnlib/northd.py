@@ -12,12 +12,14 @@ import shlex
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
+from types import FrameType
 
 from benchlib.fault import Fault
-from benchlib.proc import run
 
 from .edits import CHASSIS, Command, Editor
 from .real import Central
@@ -118,20 +120,36 @@ def main() -> int:
     parser.add_argument("--only", type=int, metavar="K")
     parser.add_argument("folder", type=Path)
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    numbers = range(args.topologies) if args.only is None else [args.only]
-    try:
-        for number in numbers:
-            case = topology(args.folder, args.seed, number)
-            print(f"{case.name}: {len(case.lines)} lines, {case.accepted} accepted", file=sys.stderr)
-        if args.edits and args.only is None:
-            case = history(args.folder, args.seed, args.edits)
-            print(f"{case.name}: {len(case.lines)} lines, {case.accepted} accepted", file=sys.stderr)
-    except (Fault, subprocess.TimeoutExpired) as fault:
-        print(f"scripts/northd-diff: {fault}", file=sys.stderr)
+    if any(args.folder.iterdir()):
+        print(f"scripts/northd-diff: {args.folder} is not empty", file=sys.stderr)
         return 1
-    return 0
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
+    numbers = range(args.topologies) if args.only is None else [args.only]
+    makers = [partial(topology, args.folder, args.seed, number) for number in numbers]
+    if args.edits and args.only is None:
+        makers.insert(0, partial(history, args.folder, args.seed, args.edits))
+    failed = lines = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = [pool.submit(maker) for maker in makers]
+        try:
+            for number, one in enumerate(made):
+                try:
+                    lines += len(one.result().lines)
+                except (Fault, subprocess.TimeoutExpired) as fault:
+                    print(f"scripts/northd-diff: {fault}", file=sys.stderr)
+                    failed += 1
+                if sys.stderr.isatty():
+                    print(f"[{number + 1}/{len(made)}]", end="\r", file=sys.stderr)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    print(f"{len(made)} networks, {lines} command lines; {failed} failed")
+    return 1 if failed else 0
+
+
+def _ended(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 sys.exit(main())

@@ -4,7 +4,8 @@
 //! names; and columns that others write, which stay as they are. What was learned at ports that are gone goes too.
 //!
 //! A port is who has its name: one that gets another name is a new one, and one that gets the name of another one in its
-//! datapath takes its place.
+//! datapath takes its place. One that becomes virtual, or goes into another port, is a new one too, and so is one that ceases
+//! to be that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Rows {
                 _ => {}
             }
         }
-        for (uuid, old) in renamed(&put, southbound) {
+        for (uuid, old) in replaced(&put, southbound) {
             keys.release_port(uuid);
             gone.ports.insert(old.logical_port.clone());
         }
@@ -70,25 +71,35 @@ impl Rows {
     }
 }
 
-/// The rows of ports that get other names, as they were.
-fn renamed<'a>(
+/// The rows of ports that are other ones now, as they were.
+fn replaced<'a>(
     put: &BTreeMap<(Table, Uuid), AnyRow>,
     southbound: &'a Store,
 ) -> Vec<(Uuid, &'a Arc<PortBinding>)> {
     let old = |((_, uuid), row): (&(Table, Uuid), &AnyRow)| match row {
         AnyRow::PortBinding(row) => {
             let old = southbound.get::<PortBinding>(*uuid)?;
-            (old.logical_port != row.logical_port).then_some((*uuid, old))
+            (old.logical_port != row.logical_port || is_another(old, row)).then_some((*uuid, old))
         }
         _ => None,
     };
     put.iter().filter_map(old).collect()
 }
 
-/// What the port was that had the name of one in its datapath.
+/// Whether a port of the same name as before is another one all the same.
+fn is_another(old: &PortBinding, now: &PortBinding) -> bool {
+    let is_virtual = |port: &PortBinding| port.kind == "virtual";
+    let is_inside = |port: &PortBinding| port.kind.is_empty() && port.parent_port.is_some();
+    let (is_plain, was_plain) = (now.kind.is_empty(), old.kind.is_empty());
+    old.datapath != now.datapath
+        || is_virtual(old) != is_virtual(now)
+        || is_plain && was_plain && is_inside(old) != is_inside(now)
+}
+
+/// The port as it was, if it is still the same.
 fn predecessor<'a>(row: &PortBinding, southbound: &'a Store) -> Option<&'a Arc<PortBinding>> {
     let (_, old) = southbound.port(&row.logical_port)?;
-    (old.datapath == row.datapath).then_some(old)
+    (!is_another(old, row)).then_some(old)
 }
 
 /// Gives the rows of datapaths and ports their keys: first to those who ask for one, then to whom that took theirs, then in
@@ -225,12 +236,6 @@ fn keep_what_others_say(row: &mut AnyRow, southbound: &Store) {
         AnyRow::PortBinding(row) => {
             let Some(old) = predecessor(row, southbound) else { return };
             let row = Arc::make_mut(row);
-            // A port that becomes another kind of thing is not where it was.
-            let is_other = old.parent_port.is_some() != row.parent_port.is_some()
-                || (old.kind == "virtual") != (row.kind == "virtual");
-            if is_other {
-                return;
-            }
             row.chassis = old.chassis;
             row.encap = old.encap;
             row.additional_chassis.clone_from(&old.additional_chassis);
