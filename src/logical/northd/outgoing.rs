@@ -133,7 +133,12 @@ fn give_keys(put: &mut BTreeMap<(Table, Uuid), AnyRow>, new: &[Uuid], keys: &mut
     }
     let created = |name: fn(Uuid) -> Uuid| new.iter().map(move |row| name(*row));
     let first = changed.into_iter().chain(created(names::datapath)).chain(created(names::port));
-    let all: Vec<Uuid> = first.chain(put.keys().map(|(_, uuid)| *uuid)).collect();
+    // The instance of a port on the chassis that hosts it comes behind the port.
+    let is_second =
+        |row: &AnyRow| matches!(row, AnyRow::PortBinding(row) if row.kind == "chassisredirect");
+    let (second, others): (Vec<_>, Vec<_>) = put.iter().partition(|(_, row)| is_second(row));
+    let others = others.into_iter().chain(second).map(|((_, uuid), _)| *uuid);
+    let all: Vec<Uuid> = first.chain(others).collect();
     for uuid in all {
         if let Some(AnyRow::DatapathBinding(row)) = put.get_mut(&(Table::DatapathBinding, uuid)) {
             Arc::make_mut(row).tunnel_key = keys.of_datapath(uuid).unwrap_or(0);
