@@ -96,6 +96,16 @@ impl Space {
     }
 }
 
+impl Space {
+    /// A row without a key gets that which another one gave up, if nobody else has it by now.
+    fn inherit(&mut self, row: Uuid, key: u32) {
+        if !self.keys.contains_key(&row) && !self.holders.contains_key(&key) {
+            self.keys.insert(row, key);
+            self.holders.insert(key, row);
+        }
+    }
+}
+
 /// The keys of everything. Datapaths and ports go by the names of their Southbound rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
@@ -180,6 +190,14 @@ impl Keys {
         let datapath = self.datapath_of.get(&row)?;
         let key = self.ports.entry(*datapath).or_default().give(row, next_above)?;
         u16::try_from(key).ok()
+    }
+
+    /// A port that has asked gets the key that another one of its datapath gave up, unless it or somebody else has one by
+    /// now.
+    pub fn inherit(&mut self, row: Uuid, key: u16) {
+        if let Some(space) = self.datapath_of.get(&row).and_then(|datapath| self.ports.get_mut(datapath)) {
+            space.inherit(row, key.into());
+        }
     }
 
     /// A datapath is gone.

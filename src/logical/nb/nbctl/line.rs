@@ -31,8 +31,6 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether what a command prints is one line.
     pub oneline: bool,
-    /// Whether it is told how long was waited.
-    pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
     /// Whether it is printed how long was waited.
@@ -219,7 +217,6 @@ impl Options {
         match name {
             "--dry-run" => self.dry_run = true,
             "--oneline" => self.oneline = true,
-            "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
             "--print-wait-time" => self.print_wait_time = true,
             "--wait" => {

@@ -12,7 +12,7 @@
 //! commands with the list of them at its top.
 
 mod access;
-mod address;
+pub mod address;
 mod balancer;
 mod binding;
 mod chassis;

@@ -232,7 +232,7 @@ impl Place {
         if name.is_empty() {
             return Err(SbctlError::NoName(word.to_owned()));
         }
-        let column = column(table, name)?;
+        let column = column(table, &name)?;
         let mut key = None;
         if let Some(behind) = rest.strip_prefix(':') {
             let (token, behind) = text::token(behind).map_err(bad)?;
@@ -240,7 +240,7 @@ impl Place {
             if kind.value.is_none() {
                 return Err(SbctlError::NotAMap(column.name(table)));
             }
-            key = Some((token.to_owned(), text::parse_atom(token, kind.key).map_err(bad)?));
+            key = Some((token.clone().into_owned(), text::parse_atom(&token, kind.key).map_err(bad)?));
             rest = behind;
         }
         Ok((Place { column, key }, rest))
