@@ -11,7 +11,8 @@ use rpds::RedBlackTreeSetSync;
 use super::class::{Class, classes};
 use super::tables::{
     AddressSet, AnyRow, Copp, GatewayChassis, HaChassisGroup, LoadBalancer, LoadBalancerGroup, LogicalRouter,
-    LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Meter, Mirror, NbGlobal, PortGroup, StaticMacBinding, Table,
+    LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Meter, Mirror, NbGlobal, PortGroup,
+    StaticMacBinding, Table,
 };
 use super::{Store, Uuid};
 use crate::logical::rows::index::{FIRST, Index, LAST};
