@@ -35,8 +35,6 @@ pub struct Options {
     pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
-    /// Whether it is printed how long was waited.
-    pub print_wait_time: bool,
     /// How rows are printed.
     pub style: Style,
 }
@@ -133,6 +131,10 @@ fn usage(sentence: String) -> NbctlError {
 impl Line {
     /// Reads a command line, without the name of the program.
     pub fn parse(words: &[String]) -> Result<Self, NbctlError> {
+        // No database can hold it.
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err(usage("there is a null character in a word; leave it out".to_owned()));
+        }
         let mut options = Options::default();
         let mut first = Vec::new();
         let mut rest = words;
@@ -221,7 +223,6 @@ impl Options {
             "--oneline" => self.oneline = true,
             "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
-            "--print-wait-time" => self.print_wait_time = true,
             "--wait" => {
                 self.wait = match value {
                     "none" => Wait::None,
