@@ -96,7 +96,8 @@ impl Switch {
         let published = self.settle(generation.max(earlier)).await;
         let settled = began.elapsed();
         let up = self.state_mut().ups();
-        if self.commit(up) {
+        let is_told = self.commit(up);
+        if self.tell_northbound(&published).await || is_told {
             self.step().await?;
         }
         tracing::debug!(?changed, ?claimed, ?settled, up = ?began.elapsed(), "rows and ports followed");

@@ -130,6 +130,16 @@ pub struct Journal<S: Schema> {
 }
 
 impl<S: Schema> Journal<S> {
+    /// Whether there is a journal in a folder.
+    pub fn is_in(folder: &Path) -> Result<bool, JournalError> {
+        let path = Self::path_in(folder);
+        path.try_exists().map_err(|error| JournalError::Io("look for", path, error))
+    }
+
+    fn path_in(folder: &Path) -> PathBuf {
+        folder.join(format!("{}.journal", S::DATABASE))
+    }
+
     /// Opens the journal in a folder, which is made if it is not there, and gives what is in it.
     pub fn open(folder: &Path) -> Result<(Self, Recovered<S>), JournalError> {
         let io = |what: &'static str, path: &Path| {
@@ -144,7 +154,7 @@ impl<S: Schema> Journal<S> {
             TryLockError::WouldBlock => JournalError::Locked(folder.to_owned()),
             TryLockError::Error(error) => JournalError::Io("lock", lock_path.clone(), error),
         })?;
-        let path = folder.join(format!("{}.journal", S::DATABASE));
+        let path = Self::path_in(folder);
         if !path.try_exists().map_err(io("look for", &path))? {
             let frame = frame::frame(&Record::<S>::of_all(&Store::default(), &[], &BTreeMap::new()));
             let made = write_new::<S>(&path, &frame).and_then(|_| put_in_place(folder, &path));
@@ -206,6 +216,11 @@ impl<S: Schema> Journal<S> {
     /// Whether the records have become long beside the rows.
     pub fn wants_checkpoint(&self) -> bool {
         self.length - self.base > self.base + SLACK
+    }
+
+    /// Tunnel keys, as they were told.
+    pub fn keys(&self) -> &BTreeMap<Uuid, u32> {
+        &self.keys
     }
 
     /// Bytes of the file.

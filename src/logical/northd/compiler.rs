@@ -83,7 +83,8 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Without rows: the first update must be the delta from no rows to all of them. The keys are those of before.
+    /// Without rows: the first update must be the delta from no rows to all of them. The keys are those of before, or
+    /// [remembered](Keys::remembering).
     pub fn new(keys: Keys) -> Self {
         Self { keys, ..Self::default() }
     }
@@ -137,6 +138,7 @@ impl Compiler {
         self.memory.get_mut().end();
         let mut transaction = rows.finish(&mut self.keys, new, southbound);
         self.book.get_mut().finish(&mut transaction);
+        self.keys.forget_the_absent();
         transaction
     }
 

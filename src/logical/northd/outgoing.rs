@@ -2,6 +2,10 @@
 //!
 //! That is tunnel keys, and names that begin with the key of a datapath; chassis, which the Northbound names by their
 //! names; and columns that others write, which stay as they are. What was learned at ports that are gone goes too.
+//!
+//! A port is who has its name: one that gets another name is a new one, and one that gets the name of another one in its
+//! datapath takes its place. One that becomes virtual, or goes into another port, is a new one too, and so is one that ceases
+//! to be that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,18 +53,53 @@ impl Rows {
                 _ => {}
             }
         }
+        for (uuid, old) in replaced(&put, southbound) {
+            keys.release_port(uuid);
+            gone.ports.insert(old.logical_port.clone());
+        }
         give_keys(&mut put, new, keys, southbound);
         gone.keys(&put, southbound);
         rename(&mut put, &transaction, southbound);
         for ((_, uuid), mut row) in put {
             fill_name(&mut row, keys);
             fill_chassis(&mut row, southbound);
-            keep_what_others_say(uuid, &mut row, southbound);
+            keep_what_others_say(&mut row, southbound);
             transaction.put_any(uuid, row);
         }
         gone.forget(&mut transaction, southbound);
         transaction
     }
+}
+
+/// The rows of ports that are other ones now, as they were.
+fn replaced<'a>(
+    put: &BTreeMap<(Table, Uuid), AnyRow>,
+    southbound: &'a Store,
+) -> Vec<(Uuid, &'a Arc<PortBinding>)> {
+    let old = |((_, uuid), row): (&(Table, Uuid), &AnyRow)| match row {
+        AnyRow::PortBinding(row) => {
+            let old = southbound.get::<PortBinding>(*uuid)?;
+            (old.logical_port != row.logical_port || is_another(old, row)).then_some((*uuid, old))
+        }
+        _ => None,
+    };
+    put.iter().filter_map(old).collect()
+}
+
+/// Whether a port of the same name as before is another one all the same.
+fn is_another(old: &PortBinding, now: &PortBinding) -> bool {
+    let is_virtual = |port: &PortBinding| port.kind == "virtual";
+    let is_inside = |port: &PortBinding| port.kind.is_empty() && port.parent_port.is_some();
+    let (is_plain, was_plain) = (now.kind.is_empty(), old.kind.is_empty());
+    old.datapath != now.datapath
+        || is_virtual(old) != is_virtual(now)
+        || is_plain && was_plain && is_inside(old) != is_inside(now)
+}
+
+/// The port as it was, if it is still the same.
+fn predecessor<'a>(row: &PortBinding, southbound: &'a Store) -> Option<&'a Arc<PortBinding>> {
+    let (_, old) = southbound.port(&row.logical_port)?;
+    (!is_another(old, row)).then_some(old)
 }
 
 /// Gives the rows of datapaths and ports their keys: first to those who ask for one, then to whom that took theirs, then in
@@ -77,6 +116,13 @@ fn give_keys(put: &mut BTreeMap<(Table, Uuid), AnyRow>, new: &[Uuid], keys: &mut
             _ => {}
         }
     }
+    for ((_, uuid), row) in put.iter() {
+        if let AnyRow::PortBinding(row) = row
+            && let Some(old) = predecessor(row, southbound)
+        {
+            keys.inherit(*uuid, old.tunnel_key);
+        }
+    }
     let changed = keys.take_changed();
     for uuid in &changed {
         for table in [Table::DatapathBinding, Table::PortBinding] {
@@ -87,7 +133,12 @@ fn give_keys(put: &mut BTreeMap<(Table, Uuid), AnyRow>, new: &[Uuid], keys: &mut
     }
     let created = |name: fn(Uuid) -> Uuid| new.iter().map(move |row| name(*row));
     let first = changed.into_iter().chain(created(names::datapath)).chain(created(names::port));
-    let all: Vec<Uuid> = first.chain(put.keys().map(|(_, uuid)| *uuid)).collect();
+    // The instance of a port on the chassis that hosts it comes behind the port.
+    let is_second =
+        |row: &AnyRow| matches!(row, AnyRow::PortBinding(row) if row.kind == "chassisredirect");
+    let (second, others): (Vec<_>, Vec<_>) = put.iter().partition(|(_, row)| is_second(row));
+    let others = others.into_iter().chain(second).map(|((_, uuid), _)| *uuid);
+    let all: Vec<Uuid> = first.chain(others).collect();
     for uuid in all {
         if let Some(AnyRow::DatapathBinding(row)) = put.get_mut(&(Table::DatapathBinding, uuid)) {
             Arc::make_mut(row).tunnel_key = keys.of_datapath(uuid).unwrap_or(0);
@@ -185,17 +236,11 @@ pub fn chassis(southbound: &Store) -> Transaction {
 }
 
 /// Columns that chassis and administrators of the Southbound write stay as they are.
-fn keep_what_others_say(uuid: Uuid, row: &mut AnyRow, southbound: &Store) {
+fn keep_what_others_say(row: &mut AnyRow, southbound: &Store) {
     match row {
         AnyRow::PortBinding(row) => {
-            let Some(old) = southbound.get::<PortBinding>(uuid) else { return };
+            let Some(old) = predecessor(row, southbound) else { return };
             let row = Arc::make_mut(row);
-            // A port that becomes another kind of thing is not where it was.
-            let is_other = old.parent_port.is_some() != row.parent_port.is_some()
-                || (old.kind == "virtual") != (row.kind == "virtual");
-            if is_other {
-                return;
-            }
             row.chassis = old.chassis;
             row.encap = old.encap;
             row.additional_chassis.clone_from(&old.additional_chassis);
@@ -210,7 +255,7 @@ fn keep_what_others_say(uuid: Uuid, row: &mut AnyRow, southbound: &Store) {
             }
         }
         AnyRow::SbGlobal(row) => {
-            let Some(old) = southbound.get::<SbGlobal>(uuid) else { return };
+            let Some((_, old)) = southbound.iter::<SbGlobal>().next() else { return };
             let row = Arc::make_mut(row);
             row.connections.clone_from(&old.connections);
             row.ssl = old.ssl;

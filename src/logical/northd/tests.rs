@@ -1,5 +1,8 @@
 //! The compiler against what the real ovn-northd 23.03 wrote, and against itself from nothing.
 
+mod histories;
 mod router;
 mod router_histories;
 mod support;
+mod switches;
+mod work;

@@ -3,19 +3,22 @@
 //! Texts stand without quotes where they cannot be taken for something else, and as JSON strings elsewhere; sets
 //! stand in brackets, maps in braces.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::datum::{Arity, Atom, AtomKind, Datum, Kind};
 use super::uuid::{BadUuid, Uuid};
+use crate::logical::error::shortened;
 
 /// Why a text is not a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
     /// Not a number.
-    #[error("\"{0}\" is not an integer; write a decimal number")]
+    #[error("\"{word}\" is not an integer; write a decimal number", word = shortened(.0))]
     Integer(String),
     /// Not a truth value.
-    #[error("\"{0}\" is not a Boolean; write true or false")]
+    #[error("\"{word}\" is not a Boolean; write true or false", word = shortened(.0))]
     Boolean(String),
     /// Not an identifier.
     #[error(transparent)]
@@ -26,8 +29,11 @@ pub enum BadText {
     )]
     Empty,
     /// Quotes that do not end, or wrong escapes in them.
-    #[error("{0} is not a string in quotes; end it with a quote and escape as JSON does")]
+    #[error("{word} is not a string in quotes; end it with a quote and escape as JSON does", word = shortened(.0))]
     Quotes(String),
+    /// Nothing behind a backslash.
+    #[error("\"{0}\" ends in a backslash, which belongs before another character; write two for one")]
+    Backslash(String),
     /// A null character, which the database cannot hold.
     #[error("there is a null character in a string; leave it out")]
     Nul,
@@ -35,13 +41,13 @@ pub enum BadText {
     #[error("there is a '{0}' where a value is needed; put quotes around a string that has it: \"…\"")]
     Delimiter(char),
     /// Something else than expected.
-    #[error("'{0}' is missing {place}", place = if .1.is_empty() { "at the end".to_owned() } else { format!("before \"{}\"", .1) })]
+    #[error("'{0}' is missing {place}", place = if .1.is_empty() { "at the end".to_owned() } else { format!("before \"{}\"", shortened(.1)) })]
     Missing(char, String),
     /// Text behind the end.
-    #[error("\"{0}\" follows where the value has ended")]
+    #[error("\"{word}\" follows where the value has ended; leave it out", word = shortened(.0))]
     Trailing(String),
     /// Something twice.
-    #[error("\"{0}\" is there twice")]
+    #[error("\"{word}\" is there twice; leave one out", word = shortened(.0))]
     Twice(String),
 }
 
@@ -137,20 +143,41 @@ fn is_delimiter(c: char) -> bool {
     ":=, []{}!<>".contains(c)
 }
 
-/// A word, or a string with its quotes, from the beginning of a text, and the rest of the text.
-pub fn token(text: &str) -> Result<(&str, &str), BadText> {
-    let end = if text.starts_with('"') {
-        let mut escaped = false;
-        let end = text.char_indices().skip(1).find(|(_, c)| {
-            let ends = *c == '"' && !escaped;
-            escaped = *c == '\\' && !escaped;
-            ends
-        });
-        end.map(|(at, _)| at + 1).ok_or_else(|| BadText::Quotes(text.to_owned()))?
-    } else {
-        text.find(is_delimiter).unwrap_or(text.len())
-    };
-    Ok(text.split_at_checked(end).unwrap_or((text, "")))
+/// A word, or a string with its quotes, from the beginning of a text, and the rest of the text. A backslash takes away the
+/// meaning of the character behind it, which a string in quotes says for itself.
+pub fn token(text: &str) -> Result<(Cow<'_, str>, &str), BadText> {
+    let mut end = text.len();
+    let mut plain: Option<String> = None;
+    let mut is_quoted = false;
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => {
+                let before = text.get(..at).unwrap_or_default();
+                let (_, next) = letters.next().ok_or_else(|| BadText::Backslash(text.to_owned()))?;
+                if !is_quoted {
+                    plain.get_or_insert_with(|| before.to_owned()).push(next);
+                } else if let Some(plain) = &mut plain {
+                    plain.extend([letter, next]);
+                }
+                continue;
+            }
+            letter if !is_quoted && is_delimiter(letter) => {
+                end = at;
+                break;
+            }
+            '"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        if let Some(plain) = &mut plain {
+            plain.push(letter);
+        }
+    }
+    if is_quoted {
+        return Err(BadText::Quotes(text.to_owned()));
+    }
+    let (word, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    Ok((plain.map_or(Cow::Borrowed(word), Cow::Owned), rest))
 }
 
 /// What a name that begins with @ stands for, where an identifier may stand; none if such names mean nothing there.
@@ -245,7 +272,7 @@ fn atom(rest: &mut &str, kind: AtomKind, names: Names) -> Result<Atom, BadText> 
     }
     let (word, behind) = token(rest)?;
     *rest = behind;
-    parse_atom_naming(word, kind, names)
+    parse_atom_naming(&word, kind, names)
 }
 
 /// Refuses something that follows itself.

@@ -28,13 +28,13 @@ impl Bench {
     }
 
     /// What workers tell.
-    fn tell(&self, intents: impl IntoIterator<Item = Intent>) {
+    pub fn tell(&self, intents: impl IntoIterator<Item = Intent>) {
         let told = intents.into_iter().map(|intent| Told { intent, in_port: PortNo(1), data: Vec::new() });
         self.handle.borrow_mut().intents.extend(told);
     }
 
     /// Asks for so many rows until they are there; what was printed of them.
-    async fn rows_of(&mut self, table: &str, columns: &str, count: usize) -> Vec<String> {
+    pub async fn rows_of(&mut self, table: &str, columns: &str, count: usize) -> Vec<String> {
         let columns = format!("--columns={columns}");
         let mut last = Vec::new();
         for _ in 0..600 {
@@ -211,7 +211,7 @@ fn a_silent_worker_does_not_hold_up_a_claim_for_ever() {
     });
 }
 
-fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
+pub fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
     let ip: std::net::IpAddr = ip.parse().unwrap();
     let ip = match ip {
         std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),

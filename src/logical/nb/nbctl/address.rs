@@ -98,7 +98,7 @@ fn scan_dotted(text: &str) -> Option<(u32, &str)> {
 }
 
 /// An IPv4 network from the beginning of a text, and the rest.
-fn scan_network4(text: &str) -> Option<(Network, &str)> {
+pub fn scan_network4(text: &str) -> Option<(Network, &str)> {
     let (address, rest) = scan_dotted(text)?;
     let Some(behind) = rest.strip_prefix('/') else { return Some((Network::V4(address, 32), rest)) };
     if let Some((mask, rest)) = scan_dotted(behind) {
@@ -121,7 +121,7 @@ fn scan_colons(text: &str) -> Option<(u128, &str)> {
 }
 
 /// An IPv6 network from the beginning of a text, and the rest.
-fn scan_network6(text: &str) -> Option<(Network, &str)> {
+pub fn scan_network6(text: &str) -> Option<(Network, &str)> {
     let (address, rest) = scan_colons(text.trim_start_matches(is_blank))?;
     let Some(behind) = rest.strip_prefix('/') else { return Some((Network::V6(address, 128), rest)) };
     if let Some((length, rest)) = scan(behind, 10) {

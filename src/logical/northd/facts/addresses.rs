@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::logical::nb::nbctl::address::{Network, scan_mac, scan_network4, scan_network6};
 use crate::packet::Mac;
 use crate::packet::addr::Ipv6Text;
 
@@ -29,33 +30,15 @@ pub struct Ipv6Network {
 /// An address that was scanned, and what follows it.
 type Scanned<'a, T> = Option<(T, &'a str)>;
 
-/// Splits a text behind the characters that an address may be written with.
-fn word(text: &str, is_part: fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(|letter| !is_part(letter)).unwrap_or(text.len()))
-}
-
-/// An address and, if there is one, the prefix length behind it.
-fn scan<T: std::str::FromStr>(text: &str, most: u8) -> Scanned<'_, (T, u8)> {
-    let (address, rest) = word(text, |letter| letter.is_ascii_hexdigit() || matches!(letter, '.' | ':'));
-    let address = address.parse().ok()?;
-    let Some(behind) = rest.strip_prefix('/') else { return Some(((address, most), rest)) };
-    let (length, behind) = word(behind, |letter| letter.is_ascii_digit());
-    let length = length.parse().ok().filter(|length| *length <= most)?;
-    Some(((address, length), behind))
-}
-
 impl Ipv4Network {
     fn scan(text: &str) -> Scanned<'_, Self> {
-        if let Some((address, mask)) = text.split_once('/')
-            && let (mask, rest) = word(mask, |letter| letter.is_ascii_digit() || letter == '.')
-            && let (Ok(address), Ok(mask)) = (address.parse(), mask.parse::<Ipv4Addr>())
-        {
-            let length = mask.to_bits().leading_ones() as u8;
-            let is_prefix = mask.to_bits() == Self { address, length }.mask();
-            return is_prefix.then_some((Self { address, length }, rest));
+        match scan_network4(text)? {
+            (Network::V4(address, length), rest) => {
+                let length = u8::try_from(length).ok()?;
+                Some((Self { address: Ipv4Addr::from_bits(address), length }, rest))
+            }
+            (Network::V6(..), _) => None,
         }
-        let ((address, length), rest) = scan(text, 32)?;
-        Some((Self { address, length }, rest))
     }
 
     /// Reads `IP`, `IP/LENGTH` or `IP/MASK`.
@@ -85,8 +68,13 @@ impl Ipv4Network {
 
 impl Ipv6Network {
     fn scan(text: &str) -> Scanned<'_, Self> {
-        let ((address, length), rest) = scan(text, 128)?;
-        Some((Self { address, length }, rest))
+        match scan_network6(text)? {
+            (Network::V6(address, length), rest) => {
+                let length = u8::try_from(length).ok()?;
+                Some((Self { address: Ipv6Addr::from_bits(address), length }, rest))
+            }
+            (Network::V4(..), _) => None,
+        }
     }
 
     /// Reads `IP` or `IP/LENGTH`.
@@ -161,9 +149,8 @@ impl Addresses {
     /// Reads `MAC IP IP …`; what comes behind the first that is no address is read over. None without an Ethernet
     /// address.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_part = |letter: char| letter.is_ascii_hexdigit() || letter == ':';
-        let (mac, rest) = word(text.trim_start(), is_part);
-        let mut read = Self { mac: mac.parse().ok()?, ..Self::default() };
+        let (mac, rest) = scan_mac(text)?;
+        let mut read = Self { mac, ..Self::default() };
         read.scan_ips(rest);
         Some(read)
     }
@@ -231,7 +218,9 @@ mod tests {
                 "0a:0b:0c:0d:0e:0f 10.0.0.1 FD00:0::1 10.0.1.1/24",
                 "0a:0b:0c:0d:0e:0f 10.0.0.1/32 10.0.1.1/24 fd00::1/128",
             ),
-            ("0a:0b:0c:0d:0e:0f 10.0.0.1 10.0.0.300 10.0.0.2", "0a:0b:0c:0d:0e:0f 10.0.0.1/32"),
+            // Numbers count modulo their size, as in OVN.
+            ("0a:0b:0c:0d:0e:10f 10.0.0.1 10.0.0.300", "0a:0b:0c:0d:0e:0f 10.0.0.1/32 10.0.0.44/32"),
+            ("0a:0b:0c:0d:0e:0f 10.0.0.1 x 10.0.0.2", "0a:0b:0c:0d:0e:0f 10.0.0.1/32"),
             ("0a:0b:0c:0d:0e:0f 10.0.0.1/33 10.0.0.2", "0a:0b:0c:0d:0e:0f "),
             ("0a:0b:0c:0d:0e:0f 10.0.0.1/255.255.0.0", "0a:0b:0c:0d:0e:0f 10.0.0.1/16"),
             ("0a:0b:0c:0d:0e:0f 10.0.0.1/255.0.255.0", "0a:0b:0c:0d:0e:0f "),

@@ -35,8 +35,13 @@ impl Unit for Binding {
             output.trouble(format!("type \"{}\" is none of {}", row.kind, KINDS.join(" ").trim_start()));
         }
         let mut external_ids = row.external_ids.clone();
-        let name = external_ids.get("neutron:port_name").filter(|name| !name.is_empty()).cloned();
-        external_ids.extend(name.map(|name| ("name".to_owned(), name)));
+        if let Some(name) = row.external_ids.get("neutron:port_name").filter(|name| !name.is_empty()) {
+            // Of two that are written the lesser counts.
+            let shown = external_ids.entry("name".to_owned()).or_insert_with(|| name.clone());
+            if name < shown {
+                shown.clone_from(name);
+            }
+        }
         if row.tag_request == Some(0) && row.parent_name.is_some() && row.tag.is_none() {
             output.trouble("tag_request 0: tags are not given to ports by themselves; write one");
         }

@@ -1,5 +1,7 @@
 //! The commands that change rows.
 
+use std::borrow::Cow;
+
 use super::{DbctlError, Symbols};
 use crate::logical::rows::datum::{Arity, Atom, AtomKind, Datum, Kind};
 use crate::logical::rows::edit::Edit;
@@ -81,7 +83,7 @@ impl<S: Schema> Target<S> {
 struct Assignment<'a, S> {
     target: Target<S>,
     /// The key, and its type and that of its value.
-    key: Option<(&'a str, AtomKind, AtomKind)>,
+    key: Option<(Cow<'a, str>, AtomKind, AtomKind)>,
     value: &'a str,
 }
 
@@ -92,7 +94,7 @@ impl<'a, S: Schema> Assignment<'a, S> {
         if name.is_empty() {
             return Err(SbctlError::NoName(word.to_owned()).into());
         }
-        let target = Target::named(table, name)?;
+        let target = Target::named(table, &name)?;
         let mut key = None;
         if let Some(behind) = rest.strip_prefix(':') {
             let (token, behind) = text::token(behind).map_err(bad)?;
@@ -109,12 +111,12 @@ impl<'a, S: Schema> Assignment<'a, S> {
     /// Does it to a row.
     fn apply(&self, row: &mut S::AnyRow, symbols: &mut Symbols) -> Result<(), DbctlError> {
         let target = self.target;
-        let Some((key, key_kind, value_kind)) = self.key else {
+        let Some((key, key_kind, value_kind)) = &self.key else {
             let datum = target.value(target.kind(), self.value, false, symbols)?;
             return target.set(row, datum);
         };
-        let key = target.half(key_kind, key, symbols)?;
-        let value = target.half(value_kind, self.value, symbols)?;
+        let key = target.half(*key_kind, key, symbols)?;
+        let value = target.half(*value_kind, self.value, symbols)?;
         let one = Datum::Map(vec![(key, value)]);
         let column = target.name();
         ColumnName::Column(target.column)
