@@ -1,7 +1,8 @@
 //! Cost of the Northbound compiler and of what follows from it: 1000 switches with 10 ports each and 100 routers, with rules
 //! on groups of ports, from nothing; then one more port, one more switch with a port, one more rule for all ports.
 //!
-//! With `-- N` it is that many switches; with `-- N STEP` each small step is done STEP times, for a profiler.
+//! With `-- N` it is that many switches; with `-- N STEPS` each small step is done so often, and with `-- N STEPS WHICH` only
+//! one of them, for a profiler.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -202,6 +203,8 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<u32>().ok());
     let switches = numbers.next().unwrap_or(1000);
     let steps = numbers.next().unwrap_or(5);
+    let which = numbers.next();
+    let mut at = 0;
     let mut world = World::new();
     // A port of every fourth switch is here, and by their routers all switches.
     let here =
@@ -210,10 +213,14 @@ fn main() {
     say("from nothing", &[took]);
     let flows = world.southbound.snapshot().len(Table::LogicalFlow);
     println!("{} rows of Logical_Flow, {} flows in tables", flows, world.lowering.len());
-    let step = |world: &mut World,
-                what: &str,
-                change: &dyn Fn(u32, &mut nb::Edit),
-                bound: &dyn Fn(u32) -> Option<String>| {
+    let mut step = |world: &mut World,
+                    what: &str,
+                    change: &dyn Fn(u32, &mut nb::Edit),
+                    bound: &dyn Fn(u32) -> Option<String>| {
+        at += 1;
+        if which.is_some_and(|which| which != at) {
+            return;
+        }
         let took: Vec<Took> = (0..steps)
             .map(|n| {
                 let bind = bound(n).map(|name| (name, PortNo(300 + n as u16))).into_iter().collect();

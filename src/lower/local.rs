@@ -1,7 +1,8 @@
 //! Which ports and datapaths concern this chassis: datapaths with a port that is bound here, and all that patch ports
 //! lead to from them.
 //!
-//! The invariant: [`Local::datapaths`] is what [`Local::reach`] finds from the ports that [`Local::note`] was told of.
+//! The invariant: after [`Local::settle`] the datapaths are what [`Local::reach`] finds from the ports that [`Local::note`]
+//! was told of.
 //! Whoever changes a binding notes that port and those inside it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -145,6 +146,11 @@ pub(super) struct Local {
     /// Datapaths of which those changed.
     rewired: Vec<Uuid>,
     datapaths: HashSet<Uuid>,
+    /// Ports that lead somewhere, by the ports that they lead to.
+    leading: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Ports that came since the datapaths were found, and some that are no more.
+    came: Vec<Box<str>>,
+    /// Whether something went, so that they are to be found anew.
     is_stale: bool,
 }
 
@@ -304,9 +310,10 @@ impl Local {
                     self.is_stale = true;
                 }
             }
-            self.is_stale |= old.is_peer;
-            if let Some(patches) = self.patches.get_mut(&old.datapath) {
-                patches.remove(name);
+            self.is_stale |= old.is_peer || self.leading.contains_key(name);
+            if let Some(peer) = &old.peer {
+                take_out(&mut self.patches, &old.datapath, name);
+                take_out(&mut self.leading, peer, name);
             }
             if let Some(place) = &old.parent {
                 take_out(&mut self.nested, &place.0, name);
@@ -319,14 +326,15 @@ impl Local {
         }
         if let Some(new) = contribution {
             if new.is_root {
-                let count = self.roots.entry(new.datapath).or_default();
-                *count += 1;
-                self.is_stale |= *count == 1;
+                *self.roots.entry(new.datapath).or_default() += 1;
             }
             // A port leads to its datapath from its peer, whether or not it leads on.
-            self.is_stale |= new.is_peer;
-            if new.peer.is_some() {
+            if new.is_root || new.is_peer || self.leading.contains_key(name) {
+                self.came.push(name.into());
+            }
+            if let Some(peer) = &new.peer {
                 self.patches.entry(new.datapath).or_default().insert(name.into());
+                self.leading.entry(peer.clone()).or_default().insert(name.into());
             }
             if let Some(place) = &new.parent {
                 self.nested.entry(place.0.clone()).or_default().insert(name.into());
@@ -351,27 +359,51 @@ impl Local {
 
     /// Brings the local datapaths up to date and says which ones came or went.
     pub fn settle(&mut self) -> Vec<Uuid> {
+        let came = std::mem::take(&mut self.came);
         if !std::mem::take(&mut self.is_stale) {
-            return Vec::new();
+            return self.grow(&came);
         }
-        let now = self.reach();
+        let mut now = HashSet::new();
+        self.reach(self.roots.keys().copied().collect(), &mut now);
         let changed = self.datapaths.symmetric_difference(&now).copied().collect();
         self.datapaths = now;
         changed
     }
 
-    fn reach(&self) -> HashSet<Uuid> {
-        let mut reached: HashSet<Uuid> = self.roots.keys().copied().collect();
-        let mut open: Vec<Uuid> = reached.iter().copied().collect();
-        while let Some(datapath) = open.pop() {
-            let patches = self.patches.get(&datapath).into_iter().flatten();
-            let peers = patches.filter_map(|name| self.ports.get(name)?.peer.as_ref());
-            for next in peers.filter_map(|peer| self.ports.get(peer)) {
-                if reached.insert(next.datapath) {
-                    open.push(next.datapath);
-                }
+    /// The datapaths that are needed because of ports that came.
+    fn grow(&mut self, came: &[Box<str>]) -> Vec<Uuid> {
+        let ports = came.iter().filter_map(|name| Some((name, self.ports.get(name)?)));
+        let mut open = Vec::new();
+        for (name, port) in ports {
+            let is_reached = |port: &Contribution| self.datapaths.contains(&port.datapath);
+            let mut leading = self.leading.get(name).into_iter().flatten();
+            if port.is_root || leading.any(|from| self.ports.get(from).is_some_and(is_reached)) {
+                open.push(port.datapath);
+            }
+            if is_reached(port) {
+                open.extend(
+                    port.peer.as_ref().and_then(|peer| self.ports.get(peer)).map(|peer| peer.datapath),
+                );
             }
         }
-        reached
+        let mut now = std::mem::take(&mut self.datapaths);
+        let came = self.reach(open, &mut now);
+        self.datapaths = now;
+        came
+    }
+
+    /// Adds datapaths and all that patch ports lead to from them, and gives those that were not there.
+    fn reach(&self, open: Vec<Uuid>, reached: &mut HashSet<Uuid>) -> Vec<Uuid> {
+        let mut found: Vec<Uuid> = open.into_iter().filter(|datapath| reached.insert(*datapath)).collect();
+        let mut at = 0;
+        while let Some(datapath) = found.get(at) {
+            at += 1;
+            let patches = self.patches.get(datapath).into_iter().flatten();
+            let peers = patches.filter_map(|name| self.ports.get(name)?.peer.as_ref());
+            let next = peers.filter_map(|peer| self.ports.get(peer)).map(|port| port.datapath);
+            let next: Vec<Uuid> = next.filter(|datapath| reached.insert(*datapath)).collect();
+            found.extend(next);
+        }
+        found
     }
 }
