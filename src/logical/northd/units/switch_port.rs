@@ -70,6 +70,9 @@ impl Unit for Flows {
         } else {
             switch_lookup::flows(&port, output);
         }
+        if port.row.dynamic_addresses.is_none() && port.row.addresses.iter().any(|entry| is_dynamic(entry)) {
+            output.trouble("dynamic addresses are not given yet; write those that the port shall have");
+        }
         let has_dhcp = port.row.dhcpv4_options.is_some() || port.row.dhcpv6_options.is_some();
         if has_dhcp && port.row.kind != "router" {
             output.trouble("DHCP is not compiled: nothing answers the requests of this port");
