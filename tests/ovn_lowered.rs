@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use millrace::config::Ovn;
 use millrace::control::commands::{Session, answer};
 use millrace::control::jsonrpc::{Id, Param, Request};
 use millrace::control::switch::Switch;
@@ -54,7 +55,7 @@ impl Still {
         let setups = [WorkerSetup { core: None, numa: -1 }];
         let engine =
             Engine::start(backend, &setups, Duration::from_micros(50), CacheSizes::default()).unwrap();
-        let switch = Rc::new(Switch::new("still", Box::new(engine)));
+        let switch = Rc::new(Switch::new("still", Box::new(engine), &Ovn::unkept()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut still = Self {
             runtime,

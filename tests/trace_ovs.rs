@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use millrace::config::Ovn;
 use millrace::control::commands::{Session, answer};
 use millrace::control::jsonrpc::{Id, Param, Request};
 use millrace::control::switch::Switch;
@@ -201,7 +202,7 @@ fn random_ways_are_told_alike() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (path, _handle) = MemoryDatapath::new(1);
-        let switch = Rc::new(Switch::new("br0", Box::new(path)));
+        let switch = Rc::new(Switch::new("br0", Box::new(path), &Ovn::unkept()));
         let mut session = Session::default();
         let mut call = async |method: &str, params: &[&str]| {
             let params = params.iter().map(|param| Param::Text((*param).to_owned())).collect();

@@ -34,6 +34,8 @@ cores = [{WORKER_CORE}]
 pci = false
 hugepages = "{hugepages}"
 memory_mb = {memory}
+[ovn]
+state = ""
 [log]
 filter = "warn"
 """

@@ -20,6 +20,8 @@ mode = "0600"
 [workers]
 cores = [{core}]
 idle_sleep = "50ms"
+[ovn]
+state = ""
 [log]
 filter = "warn"
 """

@@ -121,8 +121,9 @@ class Central:
             commands.append(["create", "FDB", *words])
         return commands
 
-    def dump(self) -> str:
-        argv = ["ovsdb-client", "dump", "--format=json", self.remotes["sb"], "OVN_Southbound"]
+    def dump(self, side: str = "sb") -> str:
+        database = {"nb": "OVN_Northbound", "sb": "OVN_Southbound"}[side]
+        argv = ["ovsdb-client", "dump", "--format=json", self.remotes[side], database]
         return run(argv, _LIMIT, self.env)
 
     def lflow_list(self) -> str:

@@ -34,7 +34,7 @@ MOST_PORTS = 256
 # Whatever it is, it does not take longer.
 _LIMIT = 900
 # Commands of one ovn-nbctl.
-_COMMANDS = 8000
+COMMANDS = 8000
 _CONFIG = """
 [control]
 socket = "{socket}"
@@ -42,6 +42,8 @@ mode = "0600"
 [workers]
 cores = [{core}]
 idle_sleep = "20us"
+[ovn]
+state = ""
 [log]
 filter = "warn,millrace::control::chassis=debug"
 """
@@ -155,13 +157,13 @@ class Figures:
 class Millrace:
     """Our switch, without DPDK, its ports in memory."""
 
-    def __init__(self, folder: Path, binaries: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, binaries: Path, stack: ExitStack, text: str = _CONFIG) -> None:
         self.folder = folder
         self.log = folder / "millraced.log"
         self.socket = folder / "millraced.ctl"
         self.command = binaries / "millrace"
         config = folder / "millraced.toml"
-        config.write_text(_CONFIG.format(socket=self.socket, core=CORES[-1]))
+        config.write_text(text.replace("{socket}", str(self.socket)).replace("{core}", str(CORES[-1])))
         argv = [str(binaries / "millraced"), "--no-dpdk", "--config", str(config)]
         # The control thread is left free of the worker's core, as it would be on a host.
         self.process = Process(argv, self.log, nice=None)
@@ -201,17 +203,21 @@ class Millrace:
     def resident(self) -> int:
         return resident(self.process)
 
+    def said(self) -> str:
+        """Its log, without colours."""
+        return re.sub("\x1b\\[[0-9;]*m", "", self.log.read_text())
+
     def parts(self, known: int = 0) -> list[dict[str, float]]:
         """Of each time that rows and ports were followed, but for the first `known`, what took how long.
 
         What is not lowering up to `changed` is the batch and its publication.
         """
         found, lowered = [], []
-        for line in re.sub("\x1b\\[[0-9;]*m", "", self.log.read_text()).splitlines():
+        for line in self.said().splitlines():
             if match := _LOWERED.search(line):
-                lowered.append(_milliseconds(match[1]))
+                lowered.append(milliseconds(match[1]))
             elif match := _FOLLOWED.search(line):
-                changed, claimed, settled, up = map(_milliseconds, match.groups())
+                changed, claimed, settled, up = map(milliseconds, match.groups())
                 first = lowered[0] if lowered else 0.0
                 found.append({"lowering": first, "batch": changed - first, "claim": claimed - changed,
                               "settling": settled - claimed, "up": up - settled})  # fmt: skip
@@ -219,7 +225,7 @@ class Millrace:
         return found[known:]
 
 
-def _milliseconds(text: str) -> float:
+def milliseconds(text: str) -> float:
     unit = text.lstrip("0123456789.")
     return float(text.removesuffix(unit)) * _UNITS[unit]
 
@@ -249,8 +255,8 @@ def make_rows(network: Network, central: Central, folder: Path) -> Rows:
     """The databases are filled before northd begins, which would do everything anew for each command else."""
     began = time.monotonic()
     commands = [["init"], *network.commands()]
-    for first in range(0, len(commands), _COMMANDS):
-        central.ctl("nb", commands[first : first + _COMMANDS])
+    for first in range(0, len(commands), COMMANDS):
+        central.ctl("nb", commands[first : first + COMMANDS])
     central.ctl("sb", [["chassis-add", CHASSIS, "geneve", "127.0.0.1"]])
     central.start_northd()
     central.ctl("nb", [["sync"]], "--wait=sb")
@@ -408,6 +414,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bound", type=int, default=MOST_PORTS, metavar="B", help="ports that are bound here")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer", action="store_true", help="the real ovn-controller with Open vSwitch besides")
+    parser.add_argument("--northbound", action="store_true", help="compile and keep the network here")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave dumps and logs there")
     parser.add_argument("--bins", type=Path, default=Path(os.environ["BINARIES"]), help="where millrace and millraced are")
@@ -476,7 +483,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="millrace-scale-") as scratch:
             folder = args.keep or Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            go(args, folder.resolve())
+            (typed.go if args.northbound else go)(args, folder.resolve())
             return 0
     except Fault as fault:
         print(f"scripts/scale: {fault}", file=sys.stderr)
@@ -484,4 +491,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    from . import typed
+
     sys.exit(main())

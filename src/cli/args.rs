@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::frames::Source;
+use super::nbctl::NbctlArguments;
 use super::sbctl::SbctlArguments;
 
 /// Talks to a running millraced.
@@ -63,6 +64,9 @@ pub(super) enum Command {
     /// Flow tables, in the words of ovs-ofctl but without a bridge
     #[command(subcommand)]
     Ofctl(OfctlCommand),
+    /// Logical networks, in the words of ovn-nbctl
+    #[command(disable_help_flag = true)]
+    Nbctl(NbctlArguments),
     /// Rows of logical networks, in the words of ovn-sbctl
     Sbctl(SbctlArguments),
     /// What becomes of a packet in the logical network, in the words of ovn-trace

@@ -6,6 +6,7 @@
 mod args;
 mod detrace;
 mod frames;
+mod nbctl;
 mod ovn;
 mod request;
 mod sbctl;
@@ -89,7 +90,7 @@ pub fn run(
     socket: Option<OsString>,
     streams: &mut Streams<'_>,
 ) -> u8 {
-    let arguments = match Arguments::try_parse_from(words) {
+    let arguments = match Arguments::try_parse_from(nbctl::set_apart(words.into_iter().collect())) {
         Ok(arguments) => arguments,
         Err(error) => {
             let (to, code): (&mut dyn Write, _) =
@@ -147,6 +148,7 @@ impl Session<'_, '_> {
                 }
                 SbctlCommand::Read(command) => sbctl::request(arguments.options, command)?,
             },
+            Command::Nbctl(arguments) => return self.nbctl(arguments),
             Command::Trace(arguments) => request::trace(arguments)?,
             Command::Detrace { cookies } => return self.detrace(cookies),
             Command::Drops => Request::bare("drops"),

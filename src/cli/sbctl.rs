@@ -1,13 +1,10 @@
-//! `millrace sbctl`: the words of `ovn-sbctl`, and a dump in pieces that the socket takes.
+//! `millrace sbctl`: the words of `ovn-sbctl`, and dumps.
 
 use clap::{Args, Subcommand};
 
 use super::request::{Request, read_text};
 use super::{Failure, Session};
 use crate::logical::rows::dump::MAX_DUMP;
-
-/// Bytes of a dump in one message, which quotes and escapes make longer.
-const PART: usize = 2 << 20;
 
 /// What may stand before a command or behind it.
 #[derive(Debug, Args)]
@@ -171,15 +168,6 @@ impl Session<'_, '_> {
         let what = "a dump as `ovsdb-client --format=json dump` writes it";
         let mend = "leave out tables that a chassis does not read";
         let text = read_text(file, self.streams.input, what, MAX_DUMP, mend)?;
-        let mut client = self.connect()?;
-        let mut rest = text.as_str();
-        while rest.len() > PART {
-            let (part, behind) = rest.split_at(rest.floor_char_boundary(PART));
-            self.call(&mut client, Request::with("sbctl/load", vec!["--part".to_owned(), part.to_owned()]))?;
-            rest = behind;
-        }
-        let words = chassis.map(chassis_word).into_iter().chain([rest.to_owned()]).collect();
-        let answer = self.call(&mut client, Request::with("sbctl/load", words))?;
-        self.print(&answer)
+        self.upload("sbctl/load", &text, chassis.map(chassis_word).into_iter().collect())
     }
 }

@@ -10,6 +10,7 @@ use super::error::{Fault, Misplaced, Step};
 use super::raw::{RawCache, RawConfig, RawControl, RawDpdk, RawFlows, RawPort, RawWorkers};
 use super::{Cache, Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers, conflict};
 
+mod ovn;
 mod port;
 
 pub(super) use port::{iface_id, port};
@@ -54,7 +55,8 @@ pub(super) fn config(raw: RawConfig, path: &Path) -> Checked<Config> {
     };
     let ports = ports(raw.port.unwrap_or_default(), workers.cores.len())?;
     let (flow_file, flows) = flows(raw.flows.unwrap_or_default(), path).map_err(under("flows"))?;
-    Ok(Config { name, control, workers, cache, dpdk, ports, flows, flow_file, log })
+    let ovn = ovn::ovn(raw.ovn.unwrap_or_default(), path).map_err(under("ovn"))?;
+    Ok(Config { name, control, workers, cache, dpdk, ports, flows, flow_file, ovn, log })
 }
 
 fn control(raw: RawControl, default: Control) -> Checked<Control> {

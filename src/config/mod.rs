@@ -12,6 +12,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub flows: Vec<String>,
     /// File of more flows, one a line.
     pub flow_file: Option<PathBuf>,
+    /// Logical networks.
+    pub ovn: Ovn,
     /// Filter of the log, as `tracing-subscriber` reads it, such as "info" or "millrace=debug".
     pub log: String,
 }
@@ -88,6 +91,37 @@ impl Default for Cache {
             emc_entries: 131_072,
             max_idle: Duration::from_secs(10),
         }
+    }
+}
+
+/// Logical networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ovn {
+    /// Name of this chassis; else the name of the host.
+    pub system_id: Option<String>,
+    /// Address that tunnels from other chassis lead to.
+    pub encap_ip: IpAddr,
+    /// Folder in which the Northbound is kept; none if it is not.
+    pub state: Option<PathBuf>,
+    /// File of `nbctl` commands that are done at a start at which nothing is kept yet.
+    pub topology: Option<PathBuf>,
+}
+
+impl Default for Ovn {
+    fn default() -> Self {
+        Self {
+            system_id: None,
+            encap_ip: Ipv4Addr::LOCALHOST.into(),
+            state: Some(PathBuf::from("/var/lib/millrace")),
+            topology: None,
+        }
+    }
+}
+
+impl Ovn {
+    /// The default, but nothing is kept.
+    pub fn unkept() -> Self {
+        Self { state: None, ..Self::default() }
     }
 }
 
@@ -148,6 +182,7 @@ impl Default for Config {
             ports: Vec::new(),
             flows: Vec::new(),
             flow_file: None,
+            ovn: Ovn::default(),
             log: "info".to_owned(),
         }
     }

@@ -71,7 +71,7 @@ raw! {
     /// The whole file.
     RawConfig {
         switch: RawSwitch, control: RawControl, workers: RawWorkers, cache: RawCache, dpdk: RawDpdk, log: RawLog,
-        port: Vec<RawPort>, flows: RawFlows,
+        port: Vec<RawPort>, flows: RawFlows, ovn: RawOvn,
     }
     /// `[switch]`
     RawSwitch { name: String }
@@ -98,6 +98,8 @@ raw! {
     }
     /// `[flows]`
     RawFlows { file: String, flows: Vec<String> }
+    /// `[ovn]`
+    RawOvn { system_id: String, encap_ip: String, state: String, topology: String }
 }
 
 /// Reads a table, whose keys are `keys`, into its struct. A fault comes with the way to it.

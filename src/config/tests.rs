@@ -22,7 +22,7 @@ fn with_port(line: &str) -> String {
 #[case("[prt]", "m.toml:1:2: prt: there is no key `prt`; did you mean `port`?")]
 #[case(
     "x = 1",
-    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, cache, dpdk, log, port, flows"
+    "m.toml:1:1: x: there is no key `x` here; the keys are switch, control, workers, cache, dpdk, log, port, flows, ovn"
 )]
 #[case(
     "[workers]\ncores = [1]\nidel_sleep = \"1ms\"",
@@ -322,6 +322,11 @@ fn reads_every_key() {
         extra_args = ["--log-level=8"]
         [log]
         filter = "millrace=debug"
+        [ovn]
+        system_id = "hv1"
+        encap_ip = "192.0.2.1"
+        state = "kept"
+        topology = "net.nb"
         [[port]]
         name = "p1"
         type = "vhost-user"
@@ -384,6 +389,12 @@ fn reads_every_key() {
         ports: vec![port],
         flows: vec!["actions=drop".to_owned()],
         flow_file: Some(PathBuf::from("/etc/millrace/more.flows")),
+        ovn: Ovn {
+            system_id: Some("hv1".to_owned()),
+            encap_ip: "192.0.2.1".parse().unwrap(),
+            state: Some(PathBuf::from("/etc/millrace/kept")),
+            topology: Some(PathBuf::from("/etc/millrace/net.nb")),
+        },
         log: "millrace=debug".to_owned(),
     };
     let config = Config::from_toml(text, "/etc/millrace/millrace.toml").unwrap();

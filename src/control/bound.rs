@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::datapath::Datapath;
 use crate::logical::rows::tables::{Chassis, PortBinding};
 use crate::logical::rows::{Delta, Store, Table, Transaction, Uuid};
-use crate::lower::{Bindings, Rebound, is_here};
+use crate::lower::{Bindings, Rebound, is_here, unfit};
 use crate::packet::PortNo;
 
 /// See the module.
@@ -126,7 +126,7 @@ impl Bound {
             let (Some((own, _)), Some(row)) = (own.row, after.get::<PortBinding>(*uuid)) else {
                 return false;
             };
-            let is_here = is_here(row, is_bound);
+            let is_here = is_here(row, after, is_bound);
             claimed(row, is_here, own).or_else(|| up(row, is_here, own)).is_some()
         };
         self.open.extend(rows.into_iter().filter(is_open));
@@ -149,13 +149,17 @@ impl Bound {
         ups(followed, store, rows(store, &open))
     }
 
-    /// The ports that are bound here and may not be, with their rows.
+    /// The ports that are bound here and may not or cannot be, with their rows.
     pub fn denied(&self, followed: &Bindings, store: &Store) -> Vec<(Uuid, String)> {
         let own = Own::of(&followed.chassis, store);
         let rows = self.ports.iter().filter_map(|(name, number)| Some((number, store.port(name)?)));
-        let denied = rows.filter(|(_, (_, row))| !own.may_have(row)).map(|(number, (uuid, row))| {
+        let denied = rows.filter_map(|(number, (uuid, row))| {
+            if let Some(why) = unfit(row, store) {
+                return Some((uuid, format!("is port {number} here, but {why}")));
+            }
             let wanted = row.options.get("requested-chassis").map_or("", String::as_str);
-            (uuid, format!("is port {number} here, but is requested on chassis {wanted}"))
+            let sentence = format!("is port {number} here, but is requested on chassis {wanted}");
+            (!own.may_have(row)).then_some((uuid, sentence))
         });
         denied.collect()
     }
@@ -175,7 +179,7 @@ fn claims<'a>(
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
     let (own, _) = store.chassis(&followed.chassis)?;
-    changed(rows, |row| claimed(row, followed.has(row), own))
+    changed(rows, |row| claimed(row, followed.has(row, store), own))
 }
 
 /// Those of the rows that are to say that their ports are up.
@@ -185,7 +189,7 @@ fn ups<'a>(
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
     let (own, _) = store.chassis(&followed.chassis)?;
-    changed(rows, |row| up(row, followed.has(row), own))
+    changed(rows, |row| up(row, followed.has(row, store), own))
 }
 
 /// The row of a port that is to say where the port is, if it does not.

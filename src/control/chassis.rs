@@ -14,8 +14,8 @@ use super::learning::Counts;
 use super::switch::{Published, State, Switch};
 use crate::action::intent::Neighbour;
 use crate::datapath::Generation;
-use crate::logical::rows::tables::{DatapathBinding, MacBinding, StaticMacBinding};
-use crate::logical::rows::{Cursor, Delta, Store, Table, Transaction, Uuid};
+use crate::logical::rows::tables::{DatapathBinding, MacBinding, PortBinding, StaticMacBinding};
+use crate::logical::rows::{Change, Cursor, Delta, Store, Table, Transaction, Uuid};
 use crate::lower::{Bindings, Changes, Lowering, Numbers, Rebound, Refused, Trouble, Zones};
 use crate::packet::Mac;
 use crate::pipeline::Batch;
@@ -26,6 +26,8 @@ use crate::pipeline::syntax::print_match;
 
 /// Rows that are lowered at once; more of them on another thread, while other commands go on.
 const STRETCH: usize = 64;
+/// Logical flows among which ports may come and go at once: with a port a whole network may.
+const FEW_FLOWS: usize = 4096;
 /// Flows of users that are named in the log when they give way at once.
 const MAX_NAMED: usize = 16;
 
@@ -94,7 +96,8 @@ impl Switch {
         let published = self.settle(generation.max(earlier)).await;
         let settled = began.elapsed();
         let up = self.state_mut().ups();
-        if self.commit(up) {
+        let is_told = self.commit(up);
+        if self.tell_northbound(&published).await || is_told {
             self.step().await?;
         }
         tracing::debug!(?changed, ?claimed, ?settled, up = ?began.elapsed(), "rows and ports followed");
@@ -125,7 +128,8 @@ impl Switch {
             }
             (following, delta, rebound, logical.lower)
         };
-        let lowered = if delta.changes.len() <= STRETCH {
+        let may_be_much = !rebound.ports.is_empty() && delta.after.len(Table::LogicalFlow) > FEW_FLOWS;
+        let lowered = if delta.changes.len() <= STRETCH && !may_be_much {
             let began = Instant::now();
             let lowered = lower(following, delta, rebound);
             self.state_mut().logical.busy += began.elapsed();
@@ -174,13 +178,22 @@ pub fn lower(mut following: Box<Following>, delta: Delta, rebound: Rebound) -> L
         true => tracing::debug!(rows, flows, ?took, "rows lowered"),
         false => tracing::info!(rows, flows, ?took, "rows lowered"),
     }
-    let inside = rebound.ports.keys().flat_map(|name| following.lowering.nested_in(name)).collect();
+    let of_rows = |change: &Change| [&delta.before, &delta.after].map(|store| port_name(store, change));
+    let changed = delta.changes.iter().flat_map(of_rows).flatten();
+    let names = rebound.ports.keys().map(String::as_str).chain(changed);
+    let inside = names.flat_map(|name| following.lowering.nested_in(name)).collect();
     changes.troubles.iter().take(MAX_NAMED).for_each(|trouble| tracing::warn!("{trouble}"));
     if changes.troubles.len() > MAX_NAMED {
         let more = changes.troubles.len() - MAX_NAMED;
         tracing::warn!("and {more} rows more; `millrace sbctl troubles` names them");
     }
     Lowered { following, changes, neighbours, inside }
+}
+
+/// The name of a port whose row changed.
+fn port_name<'a>(store: &'a Store, change: &Change) -> Option<&'a str> {
+    let row = (change.table == Table::PortBinding).then(|| store.get::<PortBinding>(change.uuid))??;
+    Some(&row.logical_port)
 }
 
 /// The neighbours that flows know since these changes of rows.
@@ -244,7 +257,7 @@ impl State {
         let Some(following) = &self.logical.following else { return Extent::default() };
         let Following { lowering, cursor, bindings } = &**following;
         let rows = cursor.seen();
-        let bound = bindings.ports.keys().filter(|name| rows.port(name).is_some()).count();
+        let bound = bindings.in_use(rows);
         let mut troubles = lowering.troubles();
         let denied = self.logical.bound.denied(bindings, rows);
         troubles.extend(denied.into_iter().map(|(uuid, sentence)| Trouble {

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::switch::{State, Switch};
 use crate::action::intent::{Intent, Neighbour};
 use crate::datapath::Told;
+use crate::logical::nb::tables::LogicalRouter;
+use crate::logical::northd::names;
 use crate::logical::rows::tables::{DatapathBinding, Fdb, MacBinding};
 use crate::logical::rows::{Delta, Store, Table, Transaction, Uuid};
 use crate::packet::Mac;
@@ -41,6 +43,7 @@ pub async fn learn(switch: Rc<Switch>) {
     let mut pause = LOOK;
     loop {
         tokio::time::sleep(pause).await;
+        let turn = switch.compiling_turn().await;
         let (began, before) = (Instant::now(), switch.state().logical.busy);
         let (is_new, took) = {
             let mut state = switch.state_mut();
@@ -51,6 +54,7 @@ pub async fn learn(switch: Rc<Switch>) {
             };
             (state.take_in(&told, now_ms()) || has_aged, began.elapsed())
         };
+        drop(turn);
         if is_new {
             // What goes wrong is in the log, and tried again with the next thing that is learned.
             let _ = switch.follow().await;
@@ -102,10 +106,14 @@ impl State {
 
     /// Takes out the neighbours that are too old. True if there were any.
     fn age_neighbours(&mut self, now_ms: i64) -> bool {
-        let store = self.logical.rows.snapshot();
-        let thresholds: HashMap<Uuid, i64> = store
-            .iter::<DatapathBinding>()
-            .filter_map(|(uuid, row)| Some((uuid, row.external_ids.get("mac_binding_age_threshold")?)))
+        const THRESHOLD: &str = "mac_binding_age_threshold";
+        let (store, northbound) = (self.logical.rows.snapshot(), self.logical.northbound.rows().snapshot());
+        let loaded = store.iter::<DatapathBinding>();
+        let loaded = loaded.filter_map(|(uuid, row)| Some((uuid, row.external_ids.get(THRESHOLD)?)));
+        let own = northbound.iter::<LogicalRouter>();
+        let own = own.filter_map(|(uuid, row)| Some((names::datapath(uuid), row.options.get(THRESHOLD)?)));
+        let thresholds: HashMap<Uuid, i64> = loaded
+            .chain(own)
             .filter_map(|(uuid, text)| Some((uuid, text.parse().ok().filter(|seconds| *seconds > 0)?)))
             .collect();
         if thresholds.is_empty() {

@@ -11,6 +11,7 @@ use super::bound::Bound;
 use super::chassis::{self, Following, Lower};
 use super::learning::{Counts, NotLearned};
 use super::logs::Logs;
+use super::northbound::Northbound;
 use crate::logical::rows::{Database, Table};
 use crate::logical::trace::Tracer;
 
@@ -18,6 +19,10 @@ use crate::logical::trace::Tracer;
 pub struct Logical {
     /// The rows.
     pub rows: Database,
+    /// What they are compiled of.
+    pub northbound: Northbound,
+    /// Whether they come from a dump instead.
+    pub is_loaded: bool,
     /// The name of the chassis that this switch is; without it no port is here.
     pub chassis: Option<String>,
     /// How far rows have become flows; none at first, and while it is taken out to be carried on.
@@ -47,9 +52,11 @@ pub struct Tracing {
 
 impl Logical {
     /// Without rows.
-    pub fn new(bound: Bound) -> Self {
+    pub fn new(bound: Bound, northbound: Northbound) -> Self {
         Self {
             rows: Database::default(),
+            northbound,
+            is_loaded: false,
             chassis: None,
             following: None,
             bound,
@@ -94,6 +101,8 @@ impl Logical {
 /// the memory.
 #[derive(Debug)]
 pub struct Upload {
+    /// The command that it is for.
+    pub command: &'static str,
     /// The text so far.
     pub text: String,
     /// The turn to load, given back when the client is done, gone or silent.

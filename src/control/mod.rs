@@ -9,7 +9,7 @@
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
 //! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, [`bound`] the ports that are
-//! logical ones, [`chassis`] the flows of both, [`learning`] what packets teach, [`logs`] what they are logged as,
+//! logical ones, [`northbound`] the networks that rows are compiled of, [`chassis`] the flows of both, [`learning`] what packets teach, [`logs`] what they are logged as,
 //! `dpflow` megaflows as Open vSwitch prints them.
 
 pub mod bound;
@@ -23,6 +23,7 @@ pub mod jsonrpc;
 pub mod learning;
 pub mod logical;
 pub mod logs;
+pub mod northbound;
 pub mod server;
 pub mod socket;
 pub mod switch;
@@ -42,6 +43,7 @@ use crate::config::Config;
 use crate::datapath::{Datapath, PortError};
 use crate::pipeline::syntax::Command;
 use flows::FlowRefusal;
+use northbound::StartError;
 use server::Limits;
 use socket::{ControlSocket, SocketError};
 use switch::Switch;
@@ -82,6 +84,9 @@ pub enum ControlError {
         /// What and where.
         source: FlowRefusal,
     },
+    /// The Northbound.
+    #[error(transparent)]
+    Northbound(#[from] StartError),
     /// The runtime.
     #[error("cannot start the control thread's event loop: {0}")]
     Runtime(io::Error),
@@ -96,7 +101,7 @@ pub fn run(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<(), ControlError> {
-    let switch = Rc::new(Switch::new(&config.name, datapath));
+    let switch = Rc::new(Switch::new(&config.name, datapath, &config.ovn));
     // Held until the packet path is down, so that a successor that finds the socket gone finds the devices free.
     let mut socket = None;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -196,6 +201,7 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
         _ => ControlError::Flow(source),
     })?;
     warn_of_silence(&switch.settle(applied.generation).await);
+    switch.start_northbound(&config.ovn).await?;
     switch.state_mut().datapath.set_polling(true);
     Ok(())
 }

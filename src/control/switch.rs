@@ -17,6 +17,8 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, watch};
 use super::bound::Bound;
 use super::flows::Flows;
 use super::logical::Logical;
+use super::northbound::Northbound;
+use crate::config::Ovn;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
 use crate::packet::PortNo;
@@ -39,6 +41,7 @@ pub struct Switch {
     state: RefCell<State>,
     structure: Mutex<()>,
     following: Mutex<()>,
+    compiling: Mutex<()>,
     load: Arc<Semaphore>,
     traces: Arc<Semaphore>,
     live: Arc<Semaphore>,
@@ -104,9 +107,9 @@ impl std::fmt::Display for Published {
 
 impl Switch {
     /// A switch with empty tables.
-    pub fn new(name: &str, datapath: Box<dyn Datapath>) -> Self {
+    pub fn new(name: &str, datapath: Box<dyn Datapath>, ovn: &Ovn) -> Self {
         let state = State {
-            logical: Logical::new(Bound::of(&*datapath)),
+            logical: Logical::new(Bound::of(&*datapath), Northbound::new(ovn)),
             datapath,
             flows: Flows::default(),
             packet_ins: VecDeque::new(),
@@ -118,6 +121,7 @@ impl Switch {
             state: RefCell::new(state),
             structure: Mutex::new(()),
             following: Mutex::new(()),
+            compiling: Mutex::new(()),
             load: Arc::new(Semaphore::new(1)),
             traces: Arc::new(Semaphore::new(MAX_TRACES)),
             live: Arc::new(Semaphore::new(1)),
@@ -150,9 +154,15 @@ impl Switch {
         self.structure.lock().await
     }
 
-    /// Waits for the turn to make flows of rows.
+    /// Waits for the turn to make flows of rows, and to claim ports.
     pub async fn following_turn(&self) -> MutexGuard<'_, ()> {
         self.following.lock().await
+    }
+
+    /// Waits until no Southbound rows are being compiled that others are not to change meanwhile. Who waits for the turn
+    /// to make flows too waits for that first.
+    pub async fn compiling_turn(&self) -> MutexGuard<'_, ()> {
+        self.compiling.lock().await
     }
 
     /// The turn to load rows, which only one client at a time has.

@@ -9,8 +9,8 @@ use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::action::intent::Neighbour;
-use crate::config::PortSpec;
 use crate::config::conflict::{conflict, iface_conflict};
+use crate::config::{Ovn, PortSpec};
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
@@ -460,7 +460,7 @@ pub fn converse(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
             // A fresh switch has room for both.
             let _ = path.add_port(&PortSpec::new(name, crate::config::PortKind::Memory));
         }
-        let switch = Rc::new(Switch::new("test", Box::new(path)));
+        let switch = Rc::new(Switch::new("test", Box::new(path), &Ovn::unkept()));
         let mut framer = Framer::default();
         let mut session = Session::default();
         let mut read = Vec::new();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::testing::MemoryDatapath;
 use super::*;
-use crate::config::{PortKind, PortSpec};
+use crate::config::{Ovn, PortKind, PortSpec};
 use crate::logical::rows::Uuid;
 
 /// Limits short enough for a test.
@@ -47,7 +47,12 @@ impl Served {
                 let (mut path, _handle) = MemoryDatapath::new(2);
                 path.add_port(&PortSpec::new("p1", PortKind::Memory)).unwrap();
                 ready.send(()).unwrap();
-                server::serve(&socket, &Rc::new(Switch::new("test", Box::new(path))), &limits).await;
+                server::serve(
+                    &socket,
+                    &Rc::new(Switch::new("test", Box::new(path), &Ovn::unkept())),
+                    &limits,
+                )
+                .await;
             });
         });
         wait.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -283,6 +288,7 @@ fn the_real_ovs_appctl_works() {
 fn config(dir: &Path) -> Config {
     let mut config = Config::default();
     config.control.socket = dir.join("run/s.ctl");
+    config.ovn = Ovn::unkept();
     config.ports = vec![PortSpec::new("p1", PortKind::Memory), PortSpec::new("p2", PortKind::Memory)];
     config.flows = vec!["in_port=p1,actions=p2".to_owned()];
     config

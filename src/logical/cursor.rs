@@ -93,7 +93,9 @@ impl<'a> Cursor<'a> {
             Kind::End => format!("the text ends here; expected {expected}"),
             _ => {
                 let found = shortened(self.text.get(span.clone()).unwrap_or_default());
-                format!("\"{found}\" cannot stand here; expected {expected}")
+                // A text in quotes has its own.
+                let quote = if found.starts_with('"') { "" } else { "\"" };
+                format!("{quote}{found}{quote} cannot stand here; expected {expected}")
             }
         };
         SyntaxError::new(span, sentence)

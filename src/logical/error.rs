@@ -20,12 +20,18 @@ const MAX_QUOTED: usize = 60;
 /// A word as long as this is no name that was mistyped.
 const MAX_NAME: usize = 40;
 
-/// A text as a sentence quotes it: the beginning of one that is long.
+/// A text as a sentence quotes it: the beginning of one that is long, and control characters by their numbers, since they
+/// would mean something to the terminal.
 pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(text),
+    let (start, dots) = match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), "…"),
+        None => (text, ""),
+    };
+    if !start.contains(char::is_control) {
+        return if dots.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(format!("{start}{dots}")) };
     }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(start.chars().map(shown).chain([dots.to_owned()]).collect())
 }
 
 /// The name that a word was probably meant to be, and in how many letters they differ. A long word is not even compared,

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::book::{Body, Book, Changes, LoweredFlow, Unit};
 use super::flow::Reader;
-use super::local::Local;
+use super::local::{Local, parent};
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Object, Objects};
 use super::packed::Packed;
@@ -312,7 +312,7 @@ impl Lowering {
 
     fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
-        if port.parent_port.is_some() {
+        if parent(port).is_some() {
             self.settle_zone(&port.logical_port);
         }
         // Where its gateway is may decide where a router's port leads.
@@ -350,6 +350,15 @@ impl Lowering {
                     for port in rows.into_iter().flatten() {
                         self.note_port(port, after);
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
+                        if let (Some(parent), Some(tag)) = (parent(port), port.tag) {
+                            stale.refs.insert(Ref::Inside(parent.into(), tag));
+                        }
+                        // Whether they are here depends on what they are inside of.
+                        for name in self.local.nested_in(&port.logical_port) {
+                            self.local.note(&name, after);
+                            self.settle_zone(&name);
+                            stale.refs.insert(Ref::Port(name.into()));
+                        }
                     }
                 }
                 Table::MulticastGroup => {
@@ -402,26 +411,44 @@ impl Lowering {
         }
         // Of those that came or went all flows are looked at already, and of others that are not here none is needed.
         let stays = |datapath: &Uuid| self.local.has(*datapath) && !settled.contains(datapath);
+        let keys = |datapaths: &mut dyn Iterator<Item = Uuid>| -> BTreeSet<u32> {
+            let staying = datapaths.filter(stays);
+            staying.flat_map(|datapath| [key(before, datapath), key(after, datapath)]).flatten().collect()
+        };
+        // Many flows have the same datapaths, before and after.
+        let mut known: HashMap<([Owner; 2], bool), BTreeSet<u32>> = HashMap::new();
         for change in &delta.changes {
             match change.table {
                 Table::LogicalFlow => {
-                    for store in [before, after] {
-                        let row = store.get::<LogicalFlow>(change.uuid);
-                        let datapaths = row.map(|row| datapaths(store, row)).unwrap_or_default();
-                        let staying = datapaths.into_iter().filter(stays);
-                        for key in staying.filter_map(|datapath| key(store, datapath)) {
-                            stale.flow(change.uuid, key);
+                    let rows = [before.get::<LogicalFlow>(change.uuid), after.get(change.uuid)];
+                    let owners = rows.map(|row| row.map(|row| (row.logical_dp_group, row.logical_datapath)));
+                    let is_same = matches!(rows, [Some(old), Some(new)] if is_same_flow(old, new));
+                    let keys = known.entry((owners, is_same)).or_insert_with(|| {
+                        let of = |(row, store): (Option<&Arc<LogicalFlow>>, _)| {
+                            row.map(|row| datapaths(store, row)).unwrap_or_default()
+                        };
+                        let (old, new) = (of((rows[0], before)), of((rows[1], after)));
+                        match is_same {
+                            true => keys(&mut old.symmetric_difference(&new).copied()),
+                            false => keys(&mut old.union(&new).copied()),
                         }
-                    }
+                    });
+                    keys.iter().for_each(|key| stale.flow(change.uuid, *key));
                 }
                 Table::LogicalDpGroup => {
                     let members = |store: &Store| {
                         let group = store.get::<LogicalDpGroup>(change.uuid);
                         group.map(|group| group.datapaths.clone()).unwrap_or_default()
                     };
-                    let (old, new) = (members(before), members(after));
-                    let moved = old.symmetric_difference(&new).filter(|datapath| stays(datapath));
-                    moved.for_each(|datapath| stale.flows_of(delta, *datapath));
+                    let keys = keys(&mut members(before).symmetric_difference(&members(after)).copied());
+                    if keys.is_empty() {
+                        continue;
+                    }
+                    for store in [before, after] {
+                        for (flow, _) in store.parents_of::<LogicalFlow>(change.table, change.uuid) {
+                            keys.iter().for_each(|key| stale.flow(flow, *key));
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -464,11 +491,7 @@ impl Lowering {
 
     /// The table of a logical flow.
     pub(super) fn table(&self, row: &LogicalFlow) -> u8 {
-        let first = match row.pipeline {
-            Pipeline::Ingress => self.numbers.ingress,
-            Pipeline::Egress => self.numbers.egress,
-        };
-        first.saturating_add(row.table_id)
+        self.numbers.stages(row.pipeline).start.saturating_add(row.table_id)
     }
 
     fn logical<'a>(
@@ -594,6 +617,15 @@ pub(super) fn view<'a>(
 
 fn is_switch(datapath: &DatapathBinding) -> bool {
     datapath.external_ids.contains_key("logical-switch")
+}
+
+/// Whose a logical flow is, if it is there: that of a group, and of a datapath.
+type Owner = Option<(Option<Uuid>, Option<Uuid>)>;
+
+/// Whether nothing of a logical flow changed by which flows are made, but for where.
+fn is_same_flow(old: &LogicalFlow, new: &LogicalFlow) -> bool {
+    let of = |flow: &LogicalFlow| (flow.pipeline, flow.table_id, flow.priority);
+    of(old) == of(new) && old.matches == new.matches && old.actions == new.actions && old.tags == new.tags
 }
 
 /// Whether nothing of a port changed by which flows are made.

@@ -40,8 +40,11 @@ pub(super) enum Unread {
     #[error("its actions cannot be read: {0}")]
     Actions(SyntaxError),
     /// There is no such table.
-    #[error("its table {0} is beyond the last one, {last}; use an earlier table", last = TABLES - 1)]
-    Table(u8),
+    #[error("its table {0} is beyond the last one of its pipeline, {1}; use an earlier table")]
+    Table(u8, u8),
+    /// Its actions lead to a table that is none.
+    #[error("its actions lead to table {0}, beyond the last one of that pipeline, {1}; use an earlier table")]
+    Next(u8, u8),
 }
 
 /// A match and what its actions ask for.
@@ -146,8 +149,8 @@ impl Reader {
         masks: &mut Masks,
         numbered: &mut dyn FnMut(&Object) -> u32,
     ) -> Result<(Arc<Template>, Lowered, Asked), Unread> {
-        if row.table_id >= TABLES {
-            return Err(Unread::Table(row.table_id));
+        if let Some(last) = beyond(numbers, row.pipeline, row.table_id) {
+            return Err(Unread::Table(row.table_id, last));
         }
         let read = self.actions(row, view, numbers)?;
         let template = self.template(row, &read, view, masks)?;
@@ -187,6 +190,9 @@ impl Reader {
             dhcpv6_options: &options.ipv6,
         };
         let Actions { list, prereqs } = parse_actions(&row.actions, &context).map_err(Unread::Actions)?;
+        if let Some((table, last)) = leads_beyond(&list, numbers) {
+            return Err(Unread::Next(table, last));
+        }
         let prereqs = prereqs.expr().map(|expr| {
             let text = expr.to_string().into();
             (expr, text)
@@ -238,6 +244,26 @@ impl Reader {
         }
         Ok(template)
     }
+}
+
+/// The last table of a pipeline, if this one is behind it.
+fn beyond(numbers: &Numbers, pipeline: Pipeline, table: u8) -> Option<u8> {
+    let last = (numbers.stages(pipeline).len() as u8).saturating_sub(1);
+    (table > last).then_some(last)
+}
+
+/// The first table that actions lead to and that is behind the last of its pipeline, and that last one.
+fn leads_beyond(list: &[Action], numbers: &Numbers) -> Option<(u8, u8)> {
+    list.iter().find_map(|action| match action {
+        Action::Next(next) => {
+            let pipeline = match next.pipeline {
+                action::Pipeline::Ingress => Pipeline::Ingress,
+                action::Pipeline::Egress => Pipeline::Egress,
+            };
+            beyond(numbers, pipeline, next.table).map(|last| (next.table, last))
+        }
+        action => leads_beyond(action.nested()?, numbers),
+    })
 }
 
 fn key(row: &LogicalFlow, actions: &ReadActions) -> MatchKey {

@@ -1,7 +1,8 @@
 //! Which ports and datapaths concern this chassis: datapaths with a port that is bound here, and all that patch ports
 //! lead to from them.
 //!
-//! The invariant: [`Local::datapaths`] is what [`Local::reach`] finds from the ports that [`Local::note`] was told of.
+//! The invariant: after [`Local::settle`] the datapaths are what [`Local::reach`] finds from the ports that [`Local::note`]
+//! was told of.
 //! Whoever changes a binding notes that port and those inside it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -22,8 +23,8 @@ struct Contribution {
     peer: Option<Box<str>>,
     /// Whether another port may lead to it.
     is_peer: bool,
-    /// The port that it is inside of.
-    parent: Option<Box<str>>,
+    /// The port that it is inside of, and the VLAN that it has there.
+    parent: Option<(Box<str>, u16)>,
     /// Its key, if it is how the physical network of its datapath is reached from here.
     wire: Option<u16>,
 }
@@ -37,16 +38,91 @@ pub(super) struct Plug {
     pub tag: Option<u16>,
 }
 
+/// Types of ports that are a switch port, or inside one.
+const PLUGGED: [&str; 4] = ["", "localnet", "localport", "l2gateway"];
+/// Types of ports that lead on from datapath to datapath.
+const LEADING: [&str; 3] = ["patch", "l3gateway", "chassisredirect"];
+/// Types of ports that are not served here yet.
+const LATER: [&str; 4] = ["external", "remote", "virtual", "vtep"];
+
+/// Why a port is no switch port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unplugged<'a> {
+    /// Its type has none.
+    #[error("ports of type \"{0}\" are not switch ports; bind one without a type, or leave it unbound")]
+    Leading(&'a str),
+    /// Its type is one that is not served.
+    #[error("ports of type \"{0}\" are not served yet, so that it is not here; use one without a type")]
+    Later(&'a str),
+    /// Its type is none.
+    #[error("its type \"{0}\" is unknown, so that it is not here; correct it, or leave it empty")]
+    Unknown(&'a str),
+    /// Nobody could tell it from its parent.
+    #[error("it is inside \"{0}\" and has no tag, so that nothing finds it; give it one")]
+    NoTag(&'a str),
+    /// It names itself.
+    #[error("it is inside itself, so that nothing finds it; name the port of a guest as its parent")]
+    Itself,
+    /// It names a port that is not there.
+    #[error("it is inside \"{0}\", which is not there; add that port, or correct the name")]
+    NoParent(&'a str),
+    /// It names one that has nothing inside.
+    #[error("it is inside \"{0}\", which has a type or a parent itself; name the port of a guest")]
+    NoGuest(&'a str),
+}
+
+impl Unplugged<'_> {
+    /// Whether it is the row that is wrong, wherever the port is.
+    pub fn is_of_parent(&self) -> bool {
+        matches!(self, Self::NoTag(_) | Self::Itself | Self::NoParent(_) | Self::NoGuest(_))
+    }
+}
+
 /// The port that a port is inside of: a container's is that of its guest.
 pub(super) fn parent(port: &PortBinding) -> Option<&str> {
-    port.parent_port.as_deref().filter(|name| !name.is_empty())
+    port.parent_port.as_deref().filter(|name| !name.is_empty() && port.kind.is_empty())
+}
+
+/// The logical port that is to be bound where this one is to be here, and the VLAN of this one there.
+pub(super) fn socket<'a>(
+    port: &'a PortBinding,
+    store: &Store,
+) -> Result<(&'a str, Option<u16>), Unplugged<'a>> {
+    let kind = port.kind.as_str();
+    if !PLUGGED.contains(&kind) {
+        return Err(match kind {
+            kind if LEADING.contains(&kind) => Unplugged::Leading(kind),
+            kind if LATER.contains(&kind) => Unplugged::Later(kind),
+            kind => Unplugged::Unknown(kind),
+        });
+    }
+    let tag = port.tag.filter(|tag| *tag != 0);
+    let Some(parent) = parent(port) else {
+        let is_wire = matches!(kind, "localnet" | "l2gateway");
+        return Ok((&port.logical_port, tag.filter(|_| is_wire)));
+    };
+    if parent == port.logical_port {
+        return Err(Unplugged::Itself);
+    }
+    let tag = tag.ok_or(Unplugged::NoTag(parent))?;
+    let (_, outer) = store.port(parent).ok_or(Unplugged::NoParent(parent))?;
+    match outer.kind.is_empty() && self::parent(outer).is_none() {
+        true => Ok((parent, Some(tag))),
+        false => Err(Unplugged::NoGuest(parent)),
+    }
 }
 
 /// Whether a logical port is here, where these are bound: its own name, or its parent's under a VLAN.
-pub fn is_here(port: &PortBinding, is_bound: impl Fn(&str) -> bool) -> bool {
-    match parent(port) {
-        Some(parent) => port.tag.is_some_and(|tag| tag != 0) && is_bound(parent),
-        None => is_bound(&port.logical_port),
+pub fn is_here(port: &PortBinding, store: &Store, is_bound: impl Fn(&str) -> bool) -> bool {
+    socket(port, store).is_ok_and(|(name, _)| is_bound(name))
+}
+
+/// Why a switch port may not be this logical port.
+pub fn unfit(port: &PortBinding, store: &Store) -> Option<String> {
+    match socket(port, store) {
+        Ok((name, _)) if name == port.logical_port => None,
+        Ok((name, _)) => Some(format!("it is inside \"{name}\"; bind that one")),
+        Err(unplugged) => Some(unplugged.to_string()),
     }
 }
 
@@ -63,11 +139,18 @@ pub(super) struct Local {
     patches: HashMap<Uuid, BTreeSet<Box<str>>>,
     /// Ports inside others, by those.
     nested: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// The same by the VLAN that they have there.
+    tagged: HashMap<(Box<str>, u16), BTreeSet<Box<str>>>,
     /// Ports by which physical networks are reached from here, by datapath.
     wires: HashMap<Uuid, BTreeSet<Box<str>>>,
     /// Datapaths of which those changed.
     rewired: Vec<Uuid>,
     datapaths: HashSet<Uuid>,
+    /// Ports that lead somewhere, by the ports that they lead to.
+    leading: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Ports that came since the datapaths were found, and some that are no more.
+    came: Vec<Box<str>>,
+    /// Whether something went, so that they are to be found anew.
     is_stale: bool,
 }
 
@@ -83,18 +166,20 @@ fn take_out<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Box<str>>>, key: &K, na
 
 impl Bindings {
     /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN.
-    pub(super) fn plug(&self, port: &PortBinding) -> Option<Plug> {
-        let tag = port.tag.filter(|tag| *tag != 0);
-        if let Some(parent) = parent(port) {
-            return Some(Plug { number: *self.ports.get(parent)?, tag: Some(tag?) });
-        }
-        let is_wire = matches!(port.kind.as_str(), "localnet" | "l2gateway");
-        Some(Plug { number: *self.ports.get(&port.logical_port)?, tag: tag.filter(|_| is_wire) })
+    pub(super) fn plug(&self, port: &PortBinding, store: &Store) -> Option<Plug> {
+        let (name, tag) = socket(port, store).ok()?;
+        Some(Plug { number: *self.ports.get(name)?, tag })
     }
 
     /// Whether a logical port is here: bound, or inside one that is.
-    pub fn has(&self, port: &PortBinding) -> bool {
-        is_here(port, |name| self.ports.contains_key(name))
+    pub fn has(&self, port: &PortBinding, store: &Store) -> bool {
+        is_here(port, store, |name| self.ports.contains_key(name))
+    }
+
+    /// How many switch ports are logical ports of some row.
+    pub fn in_use(&self, store: &Store) -> usize {
+        let is_port = |name: &&String| store.port(name).is_some_and(|(_, row)| unfit(row, store).is_none());
+        self.ports.keys().filter(is_port).count()
     }
 }
 
@@ -127,8 +212,15 @@ impl Local {
     }
 
     /// See [`Bindings::plug`].
-    pub fn plug(&self, port: &PortBinding) -> Option<Plug> {
-        self.bindings.plug(port)
+    pub fn plug(&self, port: &PortBinding, store: &Store) -> Option<Plug> {
+        self.bindings.plug(port, store)
+    }
+
+    /// The port that has a VLAN inside a port: of several the one with the lowest uuid, whose flows prevail.
+    pub fn tagged<'a>(&self, parent: &str, tag: u16, store: &'a Store) -> Option<(Uuid, &'a PortBinding)> {
+        let names = self.tagged.get(&(parent.into(), tag))?;
+        let rows = names.iter().filter_map(|name| store.port(name));
+        rows.min_by_key(|(uuid, _)| *uuid).map(|(uuid, row)| (uuid, &**row))
     }
 
     /// The ports inside a port.
@@ -152,20 +244,20 @@ impl Local {
     }
 
     /// Whether a port is on this chassis: bound here, or a gateway that the rows place here.
-    pub fn is_resident(&self, port: &PortBinding) -> bool {
+    pub fn is_resident(&self, port: &PortBinding, store: &Store) -> bool {
         match port.kind.as_str() {
             "l3gateway" => {
                 port.options.get("l3gateway-chassis").is_some_and(|name| *name == self.bindings.chassis)
             }
             "chassisredirect" => self.chassis.is_some() && port.chassis == self.chassis,
-            _ => self.plug(port).is_some(),
+            _ => self.plug(port, store).is_some(),
         }
     }
 
     /// Whether flows that are only about a port are needed here.
-    pub fn is_related(&self, port: &PortBinding) -> bool {
+    pub fn is_related(&self, port: &PortBinding, store: &Store) -> bool {
         match port.kind.as_str() {
-            "" | "l2gateway" | "external" | "virtual" => self.plug(port).is_some(),
+            "" | "l2gateway" | "external" | "virtual" => self.plug(port, store).is_some(),
             _ => true,
         }
     }
@@ -190,18 +282,18 @@ impl Local {
     /// Notes a port as it is now, or that it is gone.
     pub fn note(&mut self, name: &str, store: &Store) {
         let contribution = store.port(name).map(|(_, port)| {
-            let is_gateway = port.kind == "l3gateway" && self.is_resident(port);
+            let is_gateway = port.kind == "l3gateway" && self.is_resident(port, store);
             let is_root = match port.kind.as_str() {
                 "patch" | "localnet" | "localport" => false,
-                "chassisredirect" => self.is_resident(port) || self.may_host(port, store),
-                _ => self.is_resident(port),
+                "chassisredirect" => self.is_resident(port, store) || self.may_host(port, store),
+                _ => self.is_resident(port, store),
             };
             let leads_on = port.kind == "patch" && !self.is_redirected(port, store) || is_gateway;
             let peer = port.options.get("peer").filter(|_| leads_on);
             let peer = peer.map(|peer| peer.as_str().into());
             let is_peer = port.options.contains_key("peer");
-            let parent = parent(port).map(Box::from);
-            let is_wire = port.kind == "localnet" && self.plug(port).is_some();
+            let parent = parent(port).map(|name| (name.into(), port.tag.unwrap_or(0)));
+            let is_wire = port.kind == "localnet" && self.plug(port, store).is_some();
             let wire = is_wire.then_some(port.tunnel_key);
             Contribution { datapath: port.datapath, is_root, peer, is_peer, parent, wire }
         });
@@ -218,12 +310,14 @@ impl Local {
                     self.is_stale = true;
                 }
             }
-            self.is_stale |= old.is_peer;
-            if let Some(patches) = self.patches.get_mut(&old.datapath) {
-                patches.remove(name);
+            self.is_stale |= old.is_peer || self.leading.contains_key(name);
+            if let Some(peer) = &old.peer {
+                take_out(&mut self.patches, &old.datapath, name);
+                take_out(&mut self.leading, peer, name);
             }
-            if let Some(parent) = &old.parent {
-                take_out(&mut self.nested, parent, name);
+            if let Some(place) = &old.parent {
+                take_out(&mut self.nested, &place.0, name);
+                take_out(&mut self.tagged, place, name);
             }
             if old.wire.is_some() {
                 take_out(&mut self.wires, &old.datapath, name);
@@ -232,17 +326,19 @@ impl Local {
         }
         if let Some(new) = contribution {
             if new.is_root {
-                let count = self.roots.entry(new.datapath).or_default();
-                *count += 1;
-                self.is_stale |= *count == 1;
+                *self.roots.entry(new.datapath).or_default() += 1;
             }
             // A port leads to its datapath from its peer, whether or not it leads on.
-            self.is_stale |= new.is_peer;
-            if new.peer.is_some() {
-                self.patches.entry(new.datapath).or_default().insert(name.into());
+            if new.is_root || new.is_peer || self.leading.contains_key(name) {
+                self.came.push(name.into());
             }
-            if let Some(parent) = &new.parent {
-                self.nested.entry(parent.clone()).or_default().insert(name.into());
+            if let Some(peer) = &new.peer {
+                self.patches.entry(new.datapath).or_default().insert(name.into());
+                self.leading.entry(peer.clone()).or_default().insert(name.into());
+            }
+            if let Some(place) = &new.parent {
+                self.nested.entry(place.0.clone()).or_default().insert(name.into());
+                self.tagged.entry(place.clone()).or_default().insert(name.into());
             }
             if new.wire.is_some() {
                 self.wires.entry(new.datapath).or_default().insert(name.into());
@@ -257,33 +353,57 @@ impl Local {
         let gateway = port.options.get("chassis-redirect-port").and_then(|name| store.port(name));
         gateway.is_some_and(|(_, gateway)| {
             gateway.options.get("always-redirect").is_some_and(|text| text == "true")
-                && !self.is_resident(gateway)
+                && !self.is_resident(gateway, store)
         })
     }
 
     /// Brings the local datapaths up to date and says which ones came or went.
     pub fn settle(&mut self) -> Vec<Uuid> {
+        let came = std::mem::take(&mut self.came);
         if !std::mem::take(&mut self.is_stale) {
-            return Vec::new();
+            return self.grow(&came);
         }
-        let now = self.reach();
+        let mut now = HashSet::new();
+        self.reach(self.roots.keys().copied().collect(), &mut now);
         let changed = self.datapaths.symmetric_difference(&now).copied().collect();
         self.datapaths = now;
         changed
     }
 
-    fn reach(&self) -> HashSet<Uuid> {
-        let mut reached: HashSet<Uuid> = self.roots.keys().copied().collect();
-        let mut open: Vec<Uuid> = reached.iter().copied().collect();
-        while let Some(datapath) = open.pop() {
-            let patches = self.patches.get(&datapath).into_iter().flatten();
-            let peers = patches.filter_map(|name| self.ports.get(name)?.peer.as_ref());
-            for next in peers.filter_map(|peer| self.ports.get(peer)) {
-                if reached.insert(next.datapath) {
-                    open.push(next.datapath);
-                }
+    /// The datapaths that are needed because of ports that came.
+    fn grow(&mut self, came: &[Box<str>]) -> Vec<Uuid> {
+        let ports = came.iter().filter_map(|name| Some((name, self.ports.get(name)?)));
+        let mut open = Vec::new();
+        for (name, port) in ports {
+            let is_reached = |port: &Contribution| self.datapaths.contains(&port.datapath);
+            let mut leading = self.leading.get(name).into_iter().flatten();
+            if port.is_root || leading.any(|from| self.ports.get(from).is_some_and(is_reached)) {
+                open.push(port.datapath);
+            }
+            if is_reached(port) {
+                open.extend(
+                    port.peer.as_ref().and_then(|peer| self.ports.get(peer)).map(|peer| peer.datapath),
+                );
             }
         }
-        reached
+        let mut now = std::mem::take(&mut self.datapaths);
+        let came = self.reach(open, &mut now);
+        self.datapaths = now;
+        came
+    }
+
+    /// Adds datapaths and all that patch ports lead to from them, and gives those that were not there.
+    fn reach(&self, open: Vec<Uuid>, reached: &mut HashSet<Uuid>) -> Vec<Uuid> {
+        let mut found: Vec<Uuid> = open.into_iter().filter(|datapath| reached.insert(*datapath)).collect();
+        let mut at = 0;
+        while let Some(datapath) = found.get(at) {
+            at += 1;
+            let patches = self.patches.get(datapath).into_iter().flatten();
+            let peers = patches.filter_map(|name| self.ports.get(name)?.peer.as_ref());
+            let next = peers.filter_map(|peer| self.ports.get(peer)).map(|port| port.datapath);
+            let next: Vec<Uuid> = next.filter(|datapath| reached.insert(*datapath)).collect();
+            found.extend(next);
+        }
+        found
     }
 }

@@ -49,7 +49,7 @@ mod zones;
 
 pub use book::{Changes, LoweredFlow};
 pub use engine::{Lowering, Trouble};
-pub use local::is_here;
+pub use local::{is_here, unfit};
 pub use numbers::Numbers;
 pub use refused::{Refused, Why};
 pub use zones::Zones;

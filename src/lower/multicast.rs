@@ -29,13 +29,13 @@ impl Base<'_> {
             if let Some(parent) = parent(port) {
                 notes.refs.push(Ref::Port(parent.into()));
             }
-            let is_bound = self.local.plug(port).is_some();
+            let is_bound = self.local.plug(port, self.store).is_some();
             let zone = self.zones.get(&port.logical_port);
             bound.extend((zone != 0).then(|| load(PORT_ZONE, zone)));
             match port.kind.as_str() {
                 "patch" => patches.extend(copy),
                 "localport" if is_bound => patches.extend(copy),
-                "l3gateway" if self.local.is_resident(port) => bound.extend(copy),
+                "l3gateway" if self.local.is_resident(port, self.store) => bound.extend(copy),
                 "chassisredirect" | "l3gateway" | "localport" => {}
                 _ if is_bound => bound.extend(copy),
                 _ => {}

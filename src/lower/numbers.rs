@@ -1,6 +1,9 @@
 //! Numbers of tables, bits and registers: parameters, since they have moved in every second release of OVN. The
 //! default is OVN 23.03's.
 
+use std::ops::Range;
+
+use crate::logical::rows::Pipeline;
 use crate::packet::Field;
 
 /// The tables.
@@ -40,6 +43,16 @@ pub struct Numbers {
     pub in_port_security_nd: u8,
     /// Port security of what goes out.
     pub out_port_security: u8,
+}
+
+impl Numbers {
+    /// The tables of a pipeline: what is behind them belongs to the switch.
+    pub fn stages(&self, pipeline: Pipeline) -> Range<u8> {
+        match pipeline {
+            Pipeline::Ingress => self.ingress..self.output_init,
+            Pipeline::Egress => self.egress..self.save_inport,
+        }
+    }
 }
 
 impl Default for Numbers {

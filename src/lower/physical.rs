@@ -2,7 +2,7 @@
 //! by way of a physical network to a port of another chassis, and out to a switch port; and the flows that are there for everybody.
 
 use super::actions::{go_to, set};
-use super::local::{Local, Plug, parent};
+use super::local::{Local, Plug, Unplugged, parent, socket};
 use super::numbers::{
     DATAPATH, DNAT_ZONE, FLAGS, INPORT, LOGICAL_REGISTERS, Numbers, OUTPORT, PORT_ZONE, SNAT_ZONE, flag,
 };
@@ -95,11 +95,14 @@ impl Base<'_> {
         notes.refs.push(Ref::Port(port.logical_port.as_str().into()));
         notes.refs.push(Ref::Datapath(port.datapath));
         let mut flows = Vec::new();
+        self.place(port, notes);
         let Some(datapath) = self.local_key(port.datapath) else { return flows };
         match port.kind.as_str() {
             "patch" => self.hop(port, datapath, notes, &mut flows),
-            "l3gateway" if self.local.is_resident(port) => self.hop(port, datapath, notes, &mut flows),
-            "chassisredirect" if self.local.is_resident(port) => {
+            "l3gateway" if self.local.is_resident(port, self.store) => {
+                self.hop(port, datapath, notes, &mut flows)
+            }
+            "chassisredirect" if self.local.is_resident(port, self.store) => {
                 self.gateway(port, datapath, notes, &mut flows)
             }
             _ => self.plugged(port, datapath, notes, &mut flows),
@@ -107,16 +110,47 @@ impl Base<'_> {
         flows
     }
 
+    /// Says what is wrong with where a port is to be.
+    fn place(&self, port: &PortBinding, notes: &mut Notes) {
+        if let Some(parent) = parent(port) {
+            notes.refs.push(Ref::Port(parent.into()));
+        }
+        match socket(port, self.store) {
+            Err(unplugged) if unplugged.is_of_parent() => notes.say(unplugged.to_string()),
+            Err(Unplugged::Leading(_)) => {}
+            Err(unplugged) if self.local.has(port.datapath) => notes.say(unplugged.to_string()),
+            Ok((parent, Some(tag))) if parent != port.logical_port => {
+                notes.refs.push(Ref::Inside(parent.into(), tag));
+                let first = self.local.tagged(parent, tag, self.store).map(|(_, first)| first);
+                if let Some(first) = first.filter(|first| first.logical_port != port.logical_port) {
+                    let first = &first.logical_port;
+                    notes.say(format!(
+                        "it has tag {tag} inside \"{parent}\" as \"{first}\" has, to which its packets belong; \
+                         give it another tag"
+                    ));
+                }
+            }
+            Ok(_) if port.kind == "localnet" && self.local.plug(port, self.store).is_some() => {
+                notes.refs.push(Ref::Wire(port.datapath));
+                let first = self.local.wire(port.datapath);
+                if let Some(first) = first.filter(|first| *first != port.logical_port) {
+                    notes.say(format!(
+                        "its datapath reaches ports of other chassis by \"{first}\", the first of several that are \
+                         here; bind one of them"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// A port that is here, or may be reached by the physical network of its datapath.
     fn plugged(&self, port: &PortBinding, datapath: u32, notes: &mut Notes, flows: &mut Vec<Flow>) {
         let parent = parent(port);
-        notes.refs.extend(parent.map(|name| Ref::Port(name.into())));
-        if let Some(name) = parent
-            && port.tag.is_none_or(|tag| tag == 0)
-        {
-            return notes.say(format!("it is inside \"{name}\" and has no tag, so that nothing finds it"));
+        if socket(port, self.store).is_err_and(|unplugged| unplugged.is_of_parent()) {
+            return;
         }
-        let plug = self.local.plug(port);
+        let plug = self.local.plug(port, self.store);
         let mut wire = None;
         if plug.is_none_or(|plug| plug.tag.is_some()) {
             notes.refs.push(Ref::Wire(port.datapath));

@@ -12,9 +12,13 @@ use super::actions::{go_to, set};
 use super::numbers::{DATAPATH, FLAGS, INPORT, OUTPORT, flag};
 use super::physical::{Base, Flow, Notes};
 use crate::action::{Action, Subfield};
+use crate::logical::error::shortened;
 use crate::logical::rows::tables::PortBinding;
 use crate::packet::{Field, Mac};
 use crate::pipeline::Match;
+
+/// Entries that are named which count for nothing.
+const MAX_NAMED: usize = 8;
 
 const ETH_IPV4: u128 = 0x0800;
 const ETH_ARP: u128 = 0x0806;
@@ -233,16 +237,23 @@ impl Writer<'_> {
 impl Base<'_> {
     /// The flows of a port's security. A port without an entry has none, and what no flow speaks of is allowed.
     pub fn security(&self, port: &PortBinding, notes: &mut Notes) -> Vec<Flow> {
-        let is_bound = port.kind.is_empty() && self.local.plug(port).is_some();
+        let is_bound = port.kind.is_empty() && self.local.plug(port, self.store).is_some();
         let Some(datapath) = self.local_key(port.datapath).filter(|_| is_bound) else { return Vec::new() };
-        let mut entries: Vec<Allowed> = Vec::new();
+        let (mut entries, mut empty): (Vec<Allowed>, Vec<String>) = (Vec::new(), Vec::new());
         for entry in &port.port_security {
             match Allowed::parse(entry) {
                 Some(allowed) => entries.push(allowed),
-                None => notes.say(format!(
-                    "port security \"{entry}\" names no Ethernet address and counts for nothing"
-                )),
+                None => empty.push(format!("{:?}", shortened(entry))),
             }
+        }
+        if let [_, rest @ ..] = &empty[..] {
+            let (name, count) = if rest.is_empty() { ("names", "counts") } else { ("name", "count") };
+            let more = if empty.len() > MAX_NAMED { ", …" } else { "" };
+            empty.truncate(MAX_NAMED);
+            let entries = empty.join(", ");
+            notes.say(format!(
+                "port security {entries}{more} {name} no Ethernet address and {count} for nothing; begin with one"
+            ));
         }
         if entries.is_empty() {
             return Vec::new();

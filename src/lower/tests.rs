@@ -22,6 +22,7 @@ use crate::pipeline::objects::meter::MeterSpec;
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, Match, Tables};
 
+mod places;
 mod sets;
 
 const MATCHES: &[&str] = &[
@@ -63,7 +64,7 @@ const ACTIONS: &[&str] = &[
     "set_meter(100); next;",
     "no action",
 ];
-const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in"];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in", "un"];
 const ADDRESSES: &[&str] =
     &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what", "0xa000001", "10.0.0.3"];
 const CHASSIS: Uuid = Uuid(1 << 100);
@@ -129,16 +130,18 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
                 "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
                 "ln" => ("localnet", pairs(&[("network_name", "x"), ("vlan-passthru", "true")])),
+                "c" if is_here => ("virtual", Pairs::new()),
                 _ => ("", Pairs::new()),
             };
-            // One inside this port or that, or without a VLAN.
+            // Some inside this port or that, or where nothing can be, or without a VLAN.
             let parent = match logical_port.as_str() {
                 "in" if is_here => Some("a"),
                 "in" => Some("b"),
+                "un" => Some(["a", "c", "p1", "in", "un"][usize::from(tunnel_key - 1)]),
                 _ => None,
             };
             let parent_port = parent.map(str::to_owned);
-            let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key);
+            let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key / 2);
             row(PortBinding {
                 chassis: is_here.then_some(CHASSIS),
                 logical_port,
@@ -568,9 +571,13 @@ fn rows_that_say_nothing_are_named() {
         (
             Table::PortBinding,
             at(0),
-            "port security \"nobody 10.0.0.1\" names no Ethernet address and counts for nothing",
+            "port security \"nobody 10.0.0.1\" names no Ethernet address and counts for nothing; begin with one",
         ),
-        (Table::PortBinding, at(1), "it is inside \"a\" and has no tag, so that nothing finds it"),
+        (
+            Table::PortBinding,
+            at(1),
+            "it is inside \"a\" and has no tag, so that nothing finds it; give it one",
+        ),
         (Table::PortBinding, at(2), "its router has no port \"a\", so that nothing passes"),
     ];
     expected.sort();

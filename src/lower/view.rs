@@ -26,6 +26,8 @@ pub(super) enum Ref {
     Multicast(Uuid, Box<str>),
     /// Whether a datapath is here, its key and its zones.
     Datapath(Uuid),
+    /// Which ports have a VLAN inside a port.
+    Inside(Box<str>, u16),
     /// By which port the physical network of a datapath is reached.
     Wire(Uuid),
     /// A datapath by its key.
@@ -110,7 +112,8 @@ impl<'a> View<'a> {
     pub fn related_key(&self, name: &str) -> Option<u32> {
         self.refer(Ref::Port(name.into()));
         let port = self.port(name)?;
-        (port.datapath == self.datapath.uuid && self.local.is_related(&port)).then(|| port.tunnel_key.into())
+        (port.datapath == self.datapath.uuid && self.local.is_related(&port, self.store))
+            .then(|| port.tunnel_key.into())
     }
 }
 
@@ -151,6 +154,6 @@ impl Names for View<'_> {
 
     fn is_chassis_resident(&self, name: &str) -> bool {
         self.refer(Ref::Port(name.into()));
-        self.port(name).is_some_and(|port| self.local.is_resident(&port))
+        self.port(name).is_some_and(|port| self.local.is_resident(&port, self.store))
     }
 }

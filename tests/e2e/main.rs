@@ -17,6 +17,7 @@ mod guest;
 mod guest_checksums;
 mod operate;
 mod ovn;
+mod ovn_typed;
 mod policy;
 mod refuse;
 mod rewrite;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::forward::iperf_at;
 use crate::lab::{Drops, Host, Lab, SOON, Setup, Switch};
 
-const VM1: &str = "40:44:00:00:00:01";
-const VM2: &str = "40:44:00:00:00:02";
+pub const VM1: &str = "40:44:00:00:00:01";
+pub const VM2: &str = "40:44:00:00:00:02";
 
 fn rows(scenario: &str) -> String {
     format!("{}/tests/data/ovn/{scenario}", env!("CARGO_MANIFEST_DIR"))
@@ -34,7 +34,7 @@ fn start(lab: &Lab, one: &Host, two: &Host, dump: &str) -> Switch {
 }
 
 /// What machines say unasked (neighbours looked for again, groups joined) goes nowhere here.
-fn chatter() -> Drops {
+pub fn chatter() -> Drops {
     Drops::none().maybe("explicit")
 }
 
@@ -62,7 +62,7 @@ fn carries_tcp(one: &Host, two: &Host, to: IpAddr) {
 }
 
 /// Everything that goes through the router between the two, and what the router itself answers.
-fn routed(one: &Host, two: IpAddr, gateway: IpAddr, beyond: &str) {
+pub fn routed(one: &Host, two: IpAddr, gateway: IpAddr, beyond: &str) {
     let answer = ping(one, "64", two);
     assert!(answer.contains("ttl=63"), "one router there and one back: {answer}");
     one.pings(two, 20, 56);

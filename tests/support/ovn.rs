@@ -43,6 +43,7 @@ impl Chassis {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config { name: name.to_owned(), ..Config::default() };
         config.control.socket = dir.path().join("s.ctl");
+        config.ovn = millrace::config::Ovn::unkept();
         config.ports = ports
             .iter()
             .map(|(name, number)| PortSpec {

@@ -221,7 +221,7 @@ fn mac(text: String) -> Checked<Mac> {
 
 /// The name of a logical port.
 pub(in crate::config) fn iface_id(text: String) -> Checked<String> {
-    if text.is_empty() || text.len() > MAX_IFACE_ID || text.contains(|c: char| c.is_control()) {
+    if text.trim().is_empty() || text.len() > MAX_IFACE_ID || text.contains(|c: char| c.is_control()) {
         let wanted = "the name of a logical port; write it as `ovn-nbctl lsp-list` does, such as vm1";
         return Err(bad_text("iface_id", text, wanted));
     }

@@ -10,6 +10,7 @@ use crate::control::chassis::Extent;
 use crate::control::format::{columns, count, duration, link};
 use crate::control::switch::{State, Switch};
 use crate::datapath::{PortCounters, PortStatus, Totals};
+use crate::logical::nb::Table;
 
 #[derive(Serialize)]
 struct CommandList(Vec<ListedCommand>);
@@ -99,17 +100,40 @@ struct Networks {
     chassis: Option<String>,
     /// Whether the rows know a chassis of that name.
     known: bool,
-    /// Rows that are loaded.
+    /// What the rows are compiled of; none if they are loaded from a dump.
+    northbound: Option<Northbound>,
+    /// Southbound rows.
     rows: usize,
     /// Ports of the switch that are logical ports.
     bound: usize,
     /// Flows that rows became.
     flows: usize,
-    /// Rows that take no part, or not wholly.
+    /// Southbound rows that take no part, or not wholly.
     troubles: usize,
-    /// The first of them that somebody can mend.
+    /// Of those, such as use what this release does not have.
+    not_yet: usize,
+    /// The first of the others, which somebody can mend.
     #[serde(skip)]
     named: Vec<String>,
+}
+
+/// What rows are compiled of.
+#[derive(Serialize)]
+struct Northbound {
+    switches: usize,
+    routers: usize,
+    /// Rows that are not compiled, or not wholly.
+    troubles: usize,
+}
+
+impl Northbound {
+    fn of(state: &State) -> Option<Self> {
+        let northbound = &state.logical.northbound;
+        let rows = northbound.rows().snapshot();
+        let (switches, routers) = (rows.len(Table::LogicalSwitch), rows.len(Table::LogicalRouter));
+        let troubles = northbound.troubles().len();
+        (!state.logical.is_loaded).then_some(Self { switches, routers, troubles })
+    }
 }
 
 impl Networks {
@@ -119,9 +143,11 @@ impl Networks {
         let Extent { flows, bound, troubles } = state.extent();
         let chassis = logical.chassis.clone();
         let known = chassis.as_ref().is_some_and(|name| logical.rows.snapshot().chassis(name).is_some());
-        let of_rows = troubles.iter().filter(|trouble| trouble.is_of_row());
-        let named = of_rows.take(MAX_NAMED).map(ToString::to_string).collect();
-        let networks = Self { chassis, known, rows, bound, flows, troubles: troubles.len(), named };
+        let of_rows: Vec<_> = troubles.iter().filter(|trouble| trouble.is_of_row()).collect();
+        let named = of_rows.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+        let (not_yet, troubles) = (troubles.len() - of_rows.len(), troubles.len());
+        let northbound = Northbound::of(state);
+        let networks = Self { chassis, known, northbound, rows, bound, flows, troubles, not_yet, named };
         (rows > 0).then_some(networks)
     }
 }
@@ -135,19 +161,41 @@ impl fmt::Display for Networks {
             None => write!(f, "no chassis")?,
         }
         let counted = |number: usize, thing| count(number as u64, thing);
-        write!(f, ": {} loaded, ", counted(self.rows, "row"))?;
-        write!(f, "{} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
-        if self.troubles > 0 {
-            let rows = counted(self.troubles, "row");
-            write!(
+        match &self.northbound {
+            Some(Northbound { switches: 1, routers, .. }) => {
+                write!(f, ": 1 switch, {}", counted(*routers, "router"))
+            }
+            Some(Northbound { switches, routers, .. }) => {
+                write!(f, ": {switches} switches, {}", counted(*routers, "router"))
+            }
+            None => write!(f, ": {} loaded", counted(self.rows, "row")),
+        }?;
+        writeln!(f, ", {} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
+        if let Some(Northbound { troubles, .. }) = &self.northbound
+            && *troubles > 0
+        {
+            let rows = counted(*troubles, "row");
+            writeln!(f, "         {rows} not compiled, or not wholly; `millrace nbctl troubles` says why")?;
+        }
+        let to_mend = self.troubles - self.not_yet;
+        if to_mend > 0 {
+            let rows = counted(to_mend, "row");
+            writeln!(
                 f,
-                "\n         {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+                "         {rows} cannot be executed, or not wholly; `millrace sbctl troubles` says why"
             )?;
         }
         for row in &self.named {
-            write!(f, "\n         {row}")?;
+            writeln!(f, "         {row}")?;
         }
-        writeln!(f)
+        if self.not_yet > 0 {
+            let rows = counted(self.not_yet, "row");
+            writeln!(
+                f,
+                "         {rows} for what is not there yet; `millrace sbctl troubles` lists them too"
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ mod dpctl;
 mod flows;
 mod general;
 mod megaflow;
+mod nbctl;
 mod objects;
 mod ofproto;
 mod openflow;
@@ -25,6 +26,7 @@ mod pmd;
 mod ports;
 mod sbctl;
 mod trace;
+mod upload;
 mod workers;
 
 use std::fmt::Display;
@@ -40,6 +42,7 @@ use super::chassis::NotLowered;
 use super::flows::FlowRefusal;
 use super::jsonrpc::{self, Id, Param, Request};
 use super::logical::Waiting;
+use super::northbound::NorthboundError;
 use super::switch::{ERRAND, State, Switch};
 use crate::config::ConfigError;
 use crate::datapath::PortError;
@@ -132,6 +135,9 @@ pub enum CommandError {
     /// The packet path refuses.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The Northbound is not changed, or not wholly.
+    #[error(transparent)]
+    Northbound(#[from] NorthboundError),
     /// Rows did not become flows.
     #[error(transparent)]
     NotLowered(#[from] NotLowered),
@@ -220,6 +226,10 @@ static COMMANDS: &[Command] = &[
     Command { name: "list-commands", usage: "", min: 0, max: 0, run: Run::Now(general::list_commands), help: "list the commands" },
     Command { name: "megaflow/dump", usage: "[FLOW] [--names|--no-names]", min: 0, max: 3, run: Run::Later(megaflow::dump), help: "print the megaflows that lie within a match" },
     Command { name: "megaflow/flush", usage: "[FLOW]", min: 0, max: 1, run: Run::Later(megaflow::flush), help: "remove the megaflows that lie within a match" },
+    Command { name: "nbctl", usage: "[OPTION...] COMMAND [-- COMMAND]...", min: 1, max: MANY, run: Run::Later(nbctl::run), help: "do commands of ovn-nbctl, all or none" },
+    Command { name: "nbctl/dump", usage: "", min: 0, max: 0, run: Run::Later(nbctl::dump), help: "the Northbound as ovsdb-client dumps it in JSON" },
+    Command { name: "nbctl/load", usage: "[--part] TEXT", min: 1, max: 2, run: Run::Continued(nbctl::load), help: "put the rows of a dump in the place of all Northbound rows" },
+    Command { name: "nbctl/troubles", usage: "", min: 0, max: 0, run: Run::Now(nbctl::troubles), help: "Northbound rows that are not compiled, or not wholly, and why" },
     Command { name: "ofctl/add-flow", usage: "FLOW...", min: 1, max: MANY, run: Run::Later(flows::add_flow), help: "add flows, all or none" },
     Command { name: "ofctl/add-flows", usage: "TEXT", min: 1, max: 1, run: Run::Later(flows::add_flows), help: "do what the lines of a flow file say, all or nothing" },
     Command { name: "ofctl/add-group", usage: "GROUP", min: 1, max: 1, run: Run::Later(objects::add_group), help: "add a group" },
@@ -263,6 +273,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
     Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::show), help: "chassis, their tunnels and their ports" },
     Command { name: "sbctl/troubles", usage: "", min: 0, max: 0, run: Run::Later(sbctl::troubles), help: "rows that cannot be executed, or not wholly, and why" },
+    Command { name: "sbctl/unload", usage: "", min: 0, max: 0, run: Run::Later(sbctl::unload), help: "take out the Southbound rows that a dump brought" },
     Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },

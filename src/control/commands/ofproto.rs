@@ -17,7 +17,7 @@ use crate::control::walk::{Guide, Traveller, Way};
 use crate::packet::parse::{Stop, parse};
 use crate::packet::{Field, FlowKey, PacketMeta, PortNo};
 use crate::pipeline::syntax::{Mode, parse_flow};
-use crate::pipeline::{Flow, Snapshot};
+use crate::pipeline::{Flow, Match, Snapshot};
 
 /// Frames whose ways are told at a time.
 pub const MAX_FRAMES: usize = 64;
@@ -83,6 +83,7 @@ pub fn packets(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) ->
 pub fn live(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) -> Rendering {
     Box::pin(async move {
         let filter = filter(switch.state().datapath.ports(), args.first().map_or("", String::as_str))?;
+        arrives(&switch.state(), &filter)?;
         let Ok(turn) = Arc::clone(switch.live_turn()).try_acquire_owned() else {
             let sentence = "another live trace waits for its packet; try again when it is done";
             return Err(CommandError::Argument(sentence.to_owned()));
@@ -105,6 +106,19 @@ pub fn live(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) -> Re
         let packet = received(caught.in_port, &caught.data)?;
         walk(switch, vec![packet], Manner { names: true, logical: true }, form, gone).await
     })
+}
+
+/// Refuses to wait at a port that is not there.
+fn arrives(state: &State, filter: &Match) -> Result<(), CommandError> {
+    // Part of the bits may stand for several ports.
+    let is_asked = filter.mask.get(Field::InPort) & 0xffff == 0xffff;
+    let port = PortNo(filter.key.get(Field::InPort) as u16);
+    if is_asked && state.datapath.ports().get(port).is_none() {
+        return Err(CommandError::Argument(format!(
+            "there is no port {port} that a packet could come in by; `millrace port list` shows those there are"
+        )));
+    }
+    Ok(())
 }
 
 /// While it is there, a packet is looked for.

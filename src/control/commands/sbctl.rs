@@ -2,31 +2,22 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::upload::{self, Came};
 use super::{CommandError, Outcome, Pending, Session, done};
 use crate::control::chassis::Extent;
 use crate::control::learning::{MAX_LEARNED, OF_PORT};
-use crate::control::logical::{Logical, TooLate, Upload};
+use crate::control::logical::{Logical, Upload};
 use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
-use crate::logical::rows::dump::{self, MAX_DUMP, Unfit};
+use crate::logical::rows::dump::{self, Unfit};
 use crate::logical::rows::sbctl::{self, Style};
 use crate::logical::rows::{NoRows, Store, Table};
 
-#[derive(Serialize)]
-struct Received {
-    /// Bytes of the dump so far.
-    received: usize,
-}
-
-impl fmt::Display for Received {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
-    }
-}
+/// Bytes of a chassis's name.
+const MAX_CHASSIS: usize = 255;
 
 #[derive(Serialize)]
 struct Loaded {
@@ -49,8 +40,12 @@ struct Loaded {
     published: Published,
 }
 
+/// Why no dump is loaded.
+const COMPILED: &str = "the Southbound rows here are compiled of the Northbound; take its switches and routers out first \
+                        (`millrace nbctl ls-del`, `lr-del`), or load a dump of the Northbound with `millrace nbctl load`";
+
 /// So many of a thing.
-fn counted(number: usize, thing: &str) -> String {
+pub fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -90,15 +85,15 @@ impl fmt::Display for Loaded {
 
 /// Rows that take no part in forwarding, or not wholly.
 #[derive(Serialize)]
-struct Troubles(Vec<ShownTrouble>);
+pub struct Troubles(pub Vec<ShownTrouble>);
 
 #[derive(Serialize)]
-struct ShownTrouble {
-    table: &'static str,
+pub struct ShownTrouble {
+    pub table: &'static str,
     /// None for what no row is to blame for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uuid: Option<String>,
-    sentence: String,
+    pub uuid: Option<String>,
+    pub sentence: String,
 }
 
 impl fmt::Display for Troubles {
@@ -156,6 +151,12 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
     let mut text = None;
     for arg in args {
         if let Some(name) = arg.strip_prefix("--chassis=") {
+            if name.trim().is_empty() || name.len() > MAX_CHASSIS || name.contains(char::is_control) {
+                return refuse(format!(
+                    "\"{}\" is no name of a chassis; give the name that its row of Chassis has, such as hv1",
+                    shortened(name)
+                ));
+            }
             chassis = Some(name.to_owned());
         } else if arg == "--part" {
             part = true;
@@ -166,33 +167,11 @@ pub fn load(switch: Rc<Switch>, session: &mut Session, args: Vec<String>) -> Pen
             return refuse("sbctl/load takes one text; send it in parts with --part".to_owned());
         }
     }
-    let text = text.unwrap_or_default();
-    let mut upload = match session.upload.take() {
-        Ok(Some(upload)) => upload,
-        Err(TooLate) => {
-            return refuse(
-                "the dump was given up, since no part of it came for long; send it again".to_owned(),
-            );
-        }
-        Ok(None) => match Arc::clone(switch.load_turn()).try_acquire_owned() {
-            Ok(turn) => Upload { text: String::new(), turn },
-            Err(_) => {
-                return refuse("another client is loading a dump; try again when it is done".to_owned());
-            }
-        },
-    };
-    if upload.text.len() + text.len() > MAX_DUMP {
-        return refuse(format!(
-            "a dump may have at most {MAX_DUMP} bytes; leave out tables that a chassis does not read"
-        ));
+    match upload::receive(&switch, session, "sbctl/load", &text.unwrap_or_default(), part) {
+        Ok(Came::Part(received)) => Box::pin(async { done(received) }),
+        Ok(Came::Whole(upload)) => Box::pin(replace(switch, upload, chassis)),
+        Err(error) => Box::pin(async { Err(error) }),
     }
-    upload.text.push_str(&text);
-    if part {
-        let received = upload.text.len();
-        session.upload.put(upload);
-        return Box::pin(async move { done(Received { received }) });
-    }
-    Box::pin(replace(switch, upload, chassis))
 }
 
 fn refuse(sentence: String) -> Pending {
@@ -202,9 +181,12 @@ fn refuse(sentence: String) -> Pending {
 /// Puts the rows of a dump in the place of all rows. Reading a large dump, checking its rows and giving the old ones back
 /// takes seconds; that goes on elsewhere, and here is only the moment in which the new rows take their place.
 async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) -> Outcome {
+    if switch.state().logical.northbound.has_networks() {
+        return Err(CommandError::Argument(COMPILED.to_owned()));
+    }
     // The turn goes along, so that no other dump is read while this one is, even if the client leaves.
     let read = tokio::task::spawn_blocking(move || {
-        let Upload { text, turn } = upload;
+        let Upload { text, turn, .. } = upload;
         (dump::read_whole(&text), turn)
     });
     let (dump, turn) = read.await?;
@@ -216,7 +198,12 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     let prepared = prepared
         .map_err(|refusal| CommandError::Argument(format!("nothing is loaded: {}", Unfit(refusal))))?;
     let (changed, old) = {
+        let _turns = (switch.following_turn().await, switch.compiling_turn().await);
         let logical = &mut switch.state_mut().logical;
+        if logical.northbound.has_networks() {
+            return Err(CommandError::Argument(COMPILED.to_owned()));
+        }
+        logical.is_loaded = true;
         logical.chassis.clone_from(&chassis);
         (logical.rows.adopt(prepared), (draft, logical.forget()))
     };
@@ -230,6 +217,28 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
     let Extent { flows, bound, troubles } = state.extent();
     let troubles = troubles.len();
     done(Loaded { rows, tables, changed, chassis, chassis_known, lacks, bound, flows, troubles, published })
+}
+
+/// Takes out what a dump brought.
+pub fn unload(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        {
+            let _turns = (switch.following_turn().await, switch.compiling_turn().await);
+            let logical = &mut switch.state_mut().logical;
+            if !logical.is_loaded {
+                let sentence = "no dump is loaded; `millrace nbctl` changes what is compiled here";
+                return Err(CommandError::Argument(sentence.to_owned()));
+            }
+            let prepared = logical.rows.draft().replace([]);
+            // Without rows there is nothing that could be inconsistent.
+            if let Ok(prepared) = prepared {
+                logical.rows.adopt(prepared);
+            }
+            (logical.is_loaded, logical.chassis) = (false, None);
+            logical.forget();
+        }
+        done(switch.follow().await?)
+    })
 }
 
 pub fn show(rows: &Store, _: &[String]) -> Outcome {

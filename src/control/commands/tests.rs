@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::config::Ovn;
 use crate::control::switch::SILENCE;
 use crate::control::testing::{Handle, MemoryDatapath};
 use crate::datapath::{Continuation, PacketIn};
@@ -57,10 +58,16 @@ impl Bench {
 
 /// Runs a test on a switch with two workers and the ports p1 and p2.
 fn bench(test: impl AsyncFnOnce(Bench)) {
+    bench_with(&Ovn::unkept(), test);
+}
+
+/// The same with what a configuration says of logical networks, which begin as it says.
+fn bench_with(ovn: &Ovn, test: impl AsyncFnOnce(Bench)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let (path, handle) = MemoryDatapath::new(2);
-        let switch = Rc::new(Switch::new("br0", Box::new(path)));
+        let switch = Rc::new(Switch::new("br0", Box::new(path), ovn));
+        switch.start_northbound(ovn).await.unwrap();
         let mut bench = Bench { switch, handle, session: Session::default() };
         assert_eq!(bench.ok("port/add", &["p1", "type=memory", "n_rxq=2"]).await, "port 1\n");
         assert_eq!(bench.ok("port/add", &["p2", "type=memory", "mtu=9000"]).await, "port 2\n");
@@ -586,6 +593,7 @@ fn exit_stops() {
 mod binding;
 mod chassis;
 mod inspection;
+mod nbctl;
 mod objects;
 mod ofproto;
 mod rows;

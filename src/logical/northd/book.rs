@@ -3,8 +3,11 @@
 //!
 //! The invariant: a flow has a row exactly while some unit wants it somewhere. A row of several datapaths names a group
 //! of them, and groups of the same datapaths are one row.
+//!
+//! A group is named after the first of its flows and not after its datapaths. So where all of its flows get one more
+//! datapath, the group is another and none of the flows' rows is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -30,9 +33,14 @@ pub struct Use {
 
 struct Slot {
     flow: Arc<Flow>,
+    /// The name of its row.
+    row: Uuid,
     io_port: Option<Box<str>>,
     /// Datapaths of the Southbound with the number of units that want it there.
     datapaths: BTreeMap<Uuid, u32>,
+    spread: Spread,
+    /// The spread by which it stands in [`Book::spreads`].
+    entered: Option<Spread>,
     /// Northbound rows that it is made for, with the number of units that say so. The row names the first.
     hints: BTreeMap<Option<Uuid>, u32>,
     /// What its row says of datapaths, if it has one.
@@ -43,6 +51,35 @@ impl Slot {
     fn hint(&self) -> Option<Uuid> {
         self.hints.keys().flatten().next().copied()
     }
+}
+
+/// What tells a set of datapaths from another: their number and the sum of their names, which are random for all that
+/// anybody can do about it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+struct Spread {
+    count: usize,
+    sum: u128,
+}
+
+impl Spread {
+    fn add(&mut self, datapath: Uuid) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(datapath.0);
+    }
+
+    fn take(&mut self, datapath: Uuid) {
+        self.count -= 1;
+        self.sum = self.sum.wrapping_sub(datapath.0);
+    }
+}
+
+/// The flows of the same datapaths, of which there are several.
+#[derive(Default)]
+struct Together {
+    /// By the names of their rows.
+    flows: BTreeMap<Uuid, FlowId>,
+    /// The group that their rows name.
+    group: Option<GroupName>,
 }
 
 /// What a row says of its flow.
@@ -59,7 +96,7 @@ enum Place {
     Group(GroupName),
 }
 
-/// The name of a group follows from its members.
+/// The row of a group.
 type GroupName = Uuid;
 
 /// All flows.
@@ -68,8 +105,7 @@ pub struct Book {
     slots: Vec<Option<Slot>>,
     free: Vec<FlowId>,
     ids: HashMap<Arc<Flow>, FlowId, FixedState>,
-    /// Number of rows that name a group.
-    groups: HashMap<GroupName, usize, FixedState>,
+    spreads: HashMap<Spread, Together, FixedState>,
     touched: HashSet<FlowId, FixedState>,
 }
 
@@ -82,8 +118,11 @@ impl Book {
         let flow = Arc::new(wanted.flow);
         let slot = Slot {
             flow: Arc::clone(&flow),
+            row: southbound(Table::LogicalFlow, &*flow),
             io_port: wanted.note.io_port,
             datapaths: BTreeMap::new(),
+            spread: Spread::default(),
+            entered: None,
             hints: BTreeMap::new(),
             shown: None,
         };
@@ -107,7 +146,11 @@ impl Book {
     /// A unit wants a flow in a datapath.
     pub fn want(&mut self, wanted: Use) {
         if let Some(Some(slot)) = self.slots.get_mut(wanted.flow as usize) {
-            *slot.datapaths.entry(wanted.datapath).or_default() += 1;
+            let count = slot.datapaths.entry(wanted.datapath).or_default();
+            *count += 1;
+            if *count == 1 {
+                slot.spread.add(wanted.datapath);
+            }
             *slot.hints.entry(wanted.hint).or_default() += 1;
             self.touched.insert(wanted.flow);
         }
@@ -116,7 +159,9 @@ impl Book {
     /// It wants it no longer.
     pub fn release(&mut self, wanted: Use) {
         if let Some(Some(slot)) = self.slots.get_mut(wanted.flow as usize) {
-            count_down(&mut slot.datapaths, wanted.datapath);
+            if count_down(&mut slot.datapaths, wanted.datapath) {
+                slot.spread.take(wanted.datapath);
+            }
             count_down(&mut slot.hints, wanted.hint);
             self.touched.insert(wanted.flow);
         }
@@ -124,50 +169,22 @@ impl Book {
 
     /// Writes into a transaction what changed since the last time.
     pub fn finish(&mut self, rows: &mut Transaction) {
-        let mut touched: Vec<FlowId> = std::mem::take(&mut self.touched).into_iter().collect();
-        touched.sort_unstable();
-        let mut last_group: Option<(Vec<Uuid>, GroupName)> = None;
-        for id in touched {
+        let mut stale: Vec<FlowId> = std::mem::take(&mut self.touched).into_iter().collect();
+        let changed = self.sort(&stale);
+        stale.extend(self.name_groups(changed, rows));
+        for id in stale {
             let Some(Some(slot)) = self.slots.get_mut(id as usize) else { continue };
-            let members: Vec<Uuid> = slot.datapaths.keys().copied().collect();
-            let place = match *members {
-                [] => None,
-                [one] => Some(Place::One(one)),
-                // Flows of the same datapaths come one after the other.
-                _ => Some(Place::Group(match &last_group {
-                    Some((same, name)) if *same == members => *name,
-                    _ => {
-                        let name = names::group(&members);
-                        last_group = Some((members.clone(), name));
-                        name
-                    }
-                })),
+            let place = match slot.spread.count {
+                0 => None,
+                1 => slot.datapaths.keys().next().map(|one| Place::One(*one)),
+                _ => self.spreads.get(&slot.spread).and_then(|same| same.group).map(Place::Group),
             };
             let hint = slot.hint();
             let now = place.map(|place| Shown { place, hint });
-            let before = std::mem::replace(&mut slot.shown, now);
-            if before != now {
-                let uuid = southbound(Table::LogicalFlow, &*slot.flow);
+            if std::mem::replace(&mut slot.shown, now) != now {
                 match now {
-                    Some(shown) => rows.put(uuid, row(slot, shown)),
-                    None => rows.delete(Table::LogicalFlow, uuid),
-                }
-                if let Some(Shown { place: Place::Group(name), .. }) = now {
-                    let count = self.groups.entry(name).or_default();
-                    if *count == 0 {
-                        let datapaths: BTreeSet<Uuid> = members.into_iter().collect();
-                        rows.put(name, LogicalDpGroup { datapaths });
-                    }
-                    *count += 1;
-                }
-                if let Some(Shown { place: Place::Group(name), .. }) = before
-                    && let Some(count) = self.groups.get_mut(&name)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.groups.remove(&name);
-                        rows.delete(Table::LogicalDpGroup, name);
-                    }
+                    Some(shown) => rows.put(slot.row, row(slot, shown)),
+                    None => rows.delete(Table::LogicalFlow, slot.row),
                 }
             }
             if now.is_none()
@@ -178,15 +195,70 @@ impl Book {
             }
         }
     }
+
+    /// Brings flows to those of the same datapaths, and gives what that changes.
+    fn sort(&mut self, touched: &[FlowId]) -> HashSet<Spread, FixedState> {
+        let mut changed = HashSet::default();
+        for id in touched {
+            let Some(Some(slot)) = self.slots.get_mut(*id as usize) else { continue };
+            let now = Some(slot.spread).filter(|spread| spread.count > 1);
+            let before = std::mem::replace(&mut slot.entered, now);
+            if before == now {
+                continue;
+            }
+            if let Some(before) = before
+                && let Some(same) = self.spreads.get_mut(&before)
+            {
+                same.flows.remove(&slot.row);
+                changed.insert(before);
+            }
+            if let Some(now) = now {
+                self.spreads.entry(now).or_default().flows.insert(slot.row, *id);
+                changed.insert(now);
+            }
+        }
+        changed
+    }
+
+    /// Writes the groups of sets of datapaths whose flows changed, and gives the flows that name another one than before.
+    fn name_groups(&mut self, changed: HashSet<Spread, FixedState>, rows: &mut Transaction) -> Vec<FlowId> {
+        let (mut renamed, mut gone, mut named) = (Vec::new(), Vec::new(), HashSet::new());
+        for spread in changed {
+            let Some(same) = self.spreads.get_mut(&spread) else { continue };
+            let now = same.flows.first_key_value().map(|(first, id)| (names::group(*first), *id));
+            let before = std::mem::replace(&mut same.group, now.map(|(name, _)| name));
+            if before == same.group {
+                continue;
+            }
+            gone.extend(before);
+            match now {
+                Some((name, id)) => {
+                    renamed.extend(same.flows.values().copied());
+                    named.insert(name);
+                    let slot = self.slots.get(id as usize).and_then(Option::as_ref);
+                    let datapaths =
+                        slot.into_iter().flat_map(|slot| slot.datapaths.keys().copied()).collect();
+                    rows.put(name, LogicalDpGroup { datapaths });
+                }
+                None => _ = self.spreads.remove(&spread),
+            }
+        }
+        for name in gone.into_iter().filter(|name| !named.contains(name)) {
+            rows.delete(Table::LogicalDpGroup, name);
+        }
+        renamed
+    }
 }
 
-fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
-        }
+/// Whether that was the last.
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) -> bool {
+    let Some(count) = counts.get_mut(&key) else { return false };
+    *count -= 1;
+    let is_last = *count == 0;
+    if is_last {
+        counts.remove(&key);
     }
+    is_last
 }
 
 fn row(slot: &Slot, shown: Shown) -> LogicalFlow {

@@ -85,7 +85,8 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Without rows: the first update must be the delta from no rows to all of them. The keys are those of before.
+    /// Without rows: the first update must be the delta from no rows to all of them. The keys are those of before, or
+    /// [remembered](Keys::remembering).
     pub fn new(keys: Keys) -> Self {
         Self { keys, ..Self::default() }
     }
@@ -140,6 +141,7 @@ impl Compiler {
         self.join_again(&delta.after, &mut rows);
         let mut transaction = rows.finish(&mut self.keys, new, southbound);
         self.book.get_mut().finish(&mut transaction);
+        self.keys.forget_the_absent();
         transaction
     }
 

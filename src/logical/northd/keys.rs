@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::logical::rows::Uuid;
+use crate::logical::rows::{AnyRow, Delta, Store, Table, Uuid};
 
 /// The highest key of a datapath.
 const DATAPATHS: u32 = (1 << 24) - 1;
@@ -66,6 +66,14 @@ impl Space {
         }
     }
 
+    /// A row has the key again that it had before, unless there is a better claim to it.
+    fn take_back(&mut self, row: Uuid, key: u32) {
+        if !self.keys.contains_key(&row) && !self.holders.contains_key(&key) {
+            self.keys.insert(row, key);
+            self.holders.insert(key, row);
+        }
+    }
+
     /// The key of a row, which it gets if it has none.
     fn give(&mut self, row: Uuid, choose: fn(&BTreeMap<u32, Uuid>) -> Option<u32>) -> Option<u32> {
         if let Some(key) = self.keys.get(&row) {
@@ -106,13 +114,46 @@ pub struct Keys {
     ports: BTreeMap<Uuid, Space>,
     datapath_of: HashMap<Uuid, Uuid>,
     changed: BTreeSet<Uuid>,
+    /// What rows had before the start, until they are there again.
+    remembered: BTreeMap<Uuid, u32>,
+}
+
+/// The keys that a change of Southbound rows gives, and none for those that are free again: what is to be kept for
+/// [`Keys::remembering`].
+pub fn given(delta: &Delta) -> Vec<(Uuid, Option<u32>)> {
+    let key = |store: &Store, table, uuid| match store.row(table, uuid)? {
+        AnyRow::DatapathBinding(row) => Some(row.tunnel_key),
+        AnyRow::PortBinding(row) => Some(row.tunnel_key.into()),
+        _ => None,
+    };
+    let is_keyed = |table| matches!(table, Table::DatapathBinding | Table::PortBinding);
+    let changes = delta.changes.iter().filter(|change| is_keyed(change.table));
+    let keys = changes.filter_map(|change| {
+        let after = key(&delta.after, change.table, change.uuid);
+        (after != key(&delta.before, change.table, change.uuid)).then_some((change.uuid, after))
+    });
+    keys.collect()
 }
 
 impl Keys {
+    /// The keys that rows had before; others get them only where those are gone. All rows are to ask before any is given
+    /// one.
+    pub fn remembering(remembered: BTreeMap<Uuid, u32>) -> Self {
+        Self { remembered, ..Self::default() }
+    }
+
+    /// Who has not asked by now has no right to what it had.
+    pub fn forget_the_absent(&mut self) {
+        self.remembered.clear();
+    }
+
     /// A datapath asks for a key, or for none in particular.
     pub fn ask_for_datapath(&mut self, row: Uuid, key: Option<u32>) {
         let key = key.filter(|key| (1..=DATAPATHS).contains(key));
         self.datapaths.ask(row, key, &mut self.changed);
+        if let Some(key) = self.remembered.remove(&row) {
+            self.datapaths.take_back(row, key);
+        }
     }
 
     /// A port asks for a key in its datapath, or for none in particular.
@@ -122,7 +163,11 @@ impl Keys {
         }
         self.datapath_of.insert(row, datapath);
         let key = key.map(u32::from).filter(|key| (1..=PORTS).contains(key));
-        self.ports.entry(datapath).or_default().ask(row, key, &mut self.changed);
+        let space = self.ports.entry(datapath).or_default();
+        space.ask(row, key, &mut self.changed);
+        if let Some(key) = self.remembered.remove(&row) {
+            space.take_back(row, key);
+        }
     }
 
     /// The rows of others that got another key, or have none any more, since this was asked last.
@@ -229,6 +274,17 @@ mod tests {
         keys.ask_for_port(b, Uuid(8), None);
         keys.ask_for_port(a, datapath, Some(1));
         assert_eq!((keys.of_port(b), keys.of_port(a)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn who_had_a_key_has_it_again() {
+        let mut keys = Keys::remembering([(Uuid(1), 3), (Uuid(2), 1), (Uuid(3), 7), (Uuid(4), 2)].into());
+        keys.ask_for_port(Uuid(5), Uuid(9), Some(2));
+        for row in [1, 2, 4, 6] {
+            keys.ask_for_port(Uuid(row), Uuid(9), None);
+        }
+        keys.forget_the_absent();
+        assert_eq!([6, 1, 2, 4, 5].map(|row| keys.of_port(Uuid(row))), [4, 3, 1, 5, 2].map(Some));
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub enum Source {
     Facing(Box<str>),
     /// Which port groups a switch port is in.
     Groups(Uuid),
+    /// Which ports are in a share of a port group, by its number.
+    Share(Uuid, u16),
 }
 
 type NodeId = u32;
@@ -120,6 +122,10 @@ struct Node {
     /// The update in which it became what it is.
     changed: u64,
     is_doubtful: bool,
+    /// Rows that it was computed from are not what they were.
+    is_touched: bool,
+    /// Values that it was computed from and that may be others now.
+    doubts: SmallVec<[NodeId; 2]>,
     /// It is being looked at just now.
     is_open: bool,
 }
@@ -129,7 +135,7 @@ enum Doubts {
     Nothing,
     /// It was never computed.
     Everything,
-    These(SmallVec<[Asked; 4]>),
+    These(SmallVec<[NodeId; 2]>),
 }
 
 /// What was computed. See the [module](self).
@@ -139,8 +145,8 @@ pub struct Memory {
     nodes: Vec<Option<Node>>,
     free: Vec<NodeId>,
     ids: HashMap<Key, NodeId, foldhash::fast::FixedState>,
-    asking: HashMap<Asked, HashSet<NodeId, foldhash::fast::FixedState>, foldhash::fast::FixedState>,
-    touched: HashSet<Source, foldhash::fast::FixedState>,
+    /// Who asked for what, in order: most is asked by few.
+    asking: HashMap<Asked, SmallVec<[NodeId; 4]>, foldhash::fast::FixedState>,
     doubtful: Vec<NodeId>,
 }
 
@@ -148,13 +154,15 @@ impl Memory {
     /// Begins an update: these sources are not what they were.
     pub fn begin(&mut self, touched: impl IntoIterator<Item = Source>) {
         self.now += 1;
-        self.touched = touched.into_iter().collect();
-        let mut open: Vec<Asked> = self.touched.iter().cloned().map(Asked::Source).collect();
+        let mut open: Vec<Asked> = touched.into_iter().map(Asked::Source).collect();
         while let Some(asked) = open.pop() {
             for id in self.asking.get(&asked).into_iter().flatten() {
-                if let Some(Some(node)) = self.nodes.get_mut(*id as usize)
-                    && !node.is_doubtful
-                {
+                let Some(Some(node)) = self.nodes.get_mut(*id as usize) else { continue };
+                match asked {
+                    Asked::Source(_) => node.is_touched = true,
+                    Asked::Value(other) => node.doubts.push(other),
+                }
+                if !node.is_doubtful {
                     node.is_doubtful = true;
                     self.doubtful.push(*id);
                     open.push(Asked::Value(*id));
@@ -180,7 +188,6 @@ impl Memory {
                 self.forget(id);
             }
         }
-        self.touched.clear();
     }
 
     /// Forgets the value of a query about something that is gone.
@@ -207,6 +214,8 @@ impl Memory {
             verified: 0,
             changed: 0,
             is_doubtful: false,
+            is_touched: false,
+            doubts: SmallVec::new(),
             is_open: false,
         };
         let id = match self.free.pop() {
@@ -236,7 +245,8 @@ impl Memory {
         Some(match (node.verified, node.is_doubtful) {
             (0, _) => Doubts::Everything,
             (_, false) => Doubts::Nothing,
-            (_, true) => Doubts::These(node.asked.clone()),
+            (_, true) if node.is_touched => Doubts::Everything,
+            (_, true) => Doubts::These(std::mem::take(&mut node.doubts)),
         })
     }
 
@@ -247,7 +257,8 @@ impl Memory {
     fn confirm(&mut self, id: NodeId) {
         let now = self.now;
         if let Some(node) = self.node_mut(id) {
-            (node.verified, node.is_doubtful, node.is_open) = (now, false, false);
+            (node.verified, node.is_doubtful, node.is_touched, node.is_open) = (now, false, false, false);
+            node.doubts.clear();
         }
     }
 
@@ -257,11 +268,33 @@ impl Memory {
         if node.verified == 0 || !(node.is_same)(&node.value, &value) {
             (node.value, node.changed) = (value, now);
         }
-        let before = std::mem::replace(&mut node.asked, asked.clone());
+        let before = std::mem::take(&mut node.asked);
         self.confirm(id);
-        self.unlink(id, &before);
-        for asked in asked {
-            self.asking.entry(asked).or_default().insert(id);
+        self.relink(id, &before, &asked);
+        if let Some(node) = self.node_mut(id) {
+            node.asked = asked;
+        }
+    }
+
+    /// A value asked for these, and asks for those now: much of both is mostly the same, in the same order.
+    fn relink(&mut self, id: NodeId, before: &[Asked], now: &[Asked]) {
+        let same = before.iter().zip(now).take_while(|(old, new)| old == new).count();
+        let (old, new) = (before.get(same..).unwrap_or_default(), now.get(same..).unwrap_or_default());
+        let same = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+        let old = old.get(..old.len() - same).unwrap_or_default();
+        let new = new.get(..new.len() - same).unwrap_or_default();
+        if !old.is_empty() {
+            let kept: HashSet<&Asked, foldhash::fast::FixedState> = now.iter().collect();
+            self.unlink(id, old.iter().filter(|asked| !kept.contains(asked)));
+        }
+        for asked in new {
+            let asking = match self.asking.get_mut(asked) {
+                Some(asking) => asking,
+                None => self.asking.entry(asked.clone()).or_default(),
+            };
+            if let Err(place) = asking.binary_search(&id) {
+                asking.insert(place, id);
+            }
         }
     }
 
@@ -273,10 +306,12 @@ impl Memory {
         self.nodes.get_mut(id as usize)?.as_mut()
     }
 
-    fn unlink(&mut self, id: NodeId, asked: &[Asked]) {
+    fn unlink<'a>(&mut self, id: NodeId, asked: impl Iterator<Item = &'a Asked>) {
         for asked in asked {
             if let Some(asking) = self.asking.get_mut(asked) {
-                asking.remove(&id);
+                if let Ok(place) = asking.binary_search(&id) {
+                    asking.remove(place);
+                }
                 if asking.is_empty() {
                     self.asking.remove(asked);
                 }
@@ -287,7 +322,7 @@ impl Memory {
     fn forget(&mut self, id: NodeId) {
         // Whoever asked for it is doubtful too, and finds it gone.
         if let Some(node) = self.nodes.get_mut(id as usize).and_then(Option::take) {
-            self.unlink(id, &node.asked);
+            self.unlink(id, node.asked.iter());
             self.ids.remove(&node.key);
             self.free.push(id);
         }
@@ -341,12 +376,9 @@ impl<'a> View<'a> {
         let is_other = match doubts {
             Doubts::Nothing => false,
             Doubts::Everything => true,
-            Doubts::These(asked) => asked.iter().any(|asked| match asked {
-                Asked::Source(source) => self.memory.borrow().touched.contains(source),
-                Asked::Value(other) => {
-                    self.settle(*other);
-                    self.memory.borrow().changed_now(*other)
-                }
+            Doubts::These(others) => others.iter().any(|other| {
+                self.settle(*other);
+                self.memory.borrow().changed_now(*other)
             }),
         };
         if !is_other {

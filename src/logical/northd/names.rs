@@ -21,9 +21,9 @@ pub fn datapath(northbound: Uuid) -> Uuid {
     southbound(Table::DatapathBinding, northbound)
 }
 
-/// The row of a group of datapaths.
-pub fn group(members: &[Uuid]) -> Uuid {
-    southbound(Table::LogicalDpGroup, members)
+/// The row of a group of datapaths, by the first of the flows that are in all of them and in no other.
+pub fn group(first: Uuid) -> Uuid {
+    southbound(Table::LogicalDpGroup, first)
 }
 
 /// The row of a switch or router port.

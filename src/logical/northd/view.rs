@@ -126,12 +126,25 @@ impl<'a> View<'a> {
         store.switch_ports_facing(router_port).map(|(uuid, _)| uuid).collect()
     }
 
+    /// The ports in a share of a port group, in their order. A group may have very many ports, of which one comes or goes.
+    pub fn share_of_group(&self, group: Uuid, share: u16) -> impl Iterator<Item = Uuid> + 'a {
+        let group = self.noting(Source::Share(group, share)).get::<PortGroup>(group);
+        let first = u128::from(share) << (u128::BITS - SHARE_BITS);
+        let range = Uuid(first)..=Uuid(first | u128::MAX >> SHARE_BITS);
+        group.into_iter().flat_map(move |group| group.ports.range(range.clone()).copied())
+    }
+
     /// The port groups that a switch port is in.
     pub fn groups_of_port(&self, port: Uuid) -> Vec<Uuid> {
         let store = self.noting(Source::Groups(port));
         store.groups_of_port(port).map(|(uuid, _)| uuid).collect()
     }
 }
+
+/// Bits of the name of a port that say in which share of a port group it is.
+const SHARE_BITS: u32 = 7;
+/// Shares of a port group.
+pub const SHARES: u16 = 1 << SHARE_BITS;
 
 /// The questions whose answers may be other ones.
 pub(super) fn sources(delta: &Delta) -> Vec<Source> {
@@ -167,9 +180,8 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
             sources.extend(old.into_iter().chain(new).map(|name| Source::Facing(name.into())));
         }
         for own in OWNED.iter().filter(|own| own.owner == table) {
-            let of = |row: Option<&AnyRow>| row.and_then(own.column).cloned();
             let before_this = sources.len();
-            differences(of(before), of(after), |owned| {
+            differences(before.and_then(own.column), after.and_then(own.column), |owned| {
                 sources.push(Source::Parents(own.target, owned));
                 let both = [&delta.before, &delta.after].map(|store| classes_of(store, own.target, owned));
                 sources.extend(both.into_iter().flatten().map(|class| Source::Class(uuid, class)));
@@ -185,11 +197,10 @@ pub(super) fn sources(delta: &Delta) -> Vec<Source> {
             }
         }
         classes_changed(delta, table, uuid, &mut sources);
-        let members = |row: Option<&AnyRow>| match row {
-            Some(AnyRow::PortGroup(row)) => Some(row.ports.clone()),
-            _ => None,
-        };
-        differences(members(before), members(after), |uuid| sources.push(Source::Groups(uuid)));
+        differences(before.and_then(members), after.and_then(members), |port| {
+            let share = (port.0 >> (u128::BITS - SHARE_BITS)) as u16;
+            sources.extend([Source::Groups(port), Source::Share(uuid, share)]);
+        });
     }
     sources
 }
@@ -210,9 +221,18 @@ fn classes_of(store: &Store, table: Table, uuid: Uuid) -> Classes {
     store.row(table, uuid).map(|row| classes(uuid, row)).unwrap_or_default()
 }
 
-fn differences(before: Option<BTreeSet<Uuid>>, after: Option<BTreeSet<Uuid>>, tell: impl FnMut(Uuid)) {
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-    before.symmetric_difference(&after).copied().for_each(tell);
+fn differences(before: Option<&BTreeSet<Uuid>>, after: Option<&BTreeSet<Uuid>>, tell: impl FnMut(Uuid)) {
+    let none = BTreeSet::new();
+    let (before, after) = (before.unwrap_or(&none), after.unwrap_or(&none));
+    before.symmetric_difference(after).copied().for_each(tell);
+}
+
+/// The ports of a port group.
+fn members(row: &AnyRow) -> Option<&BTreeSet<Uuid>> {
+    match row {
+        AnyRow::PortGroup(row) => Some(&row.ports),
+        _ => None,
+    }
 }
 
 /// The name by which a row is asked for.

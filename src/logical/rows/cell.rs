@@ -29,7 +29,7 @@ pub enum BadValue {
     #[error("it has {0} characters and may have {1}; make it shorter")]
     Length(usize, usize),
     /// None of the words that are allowed.
-    #[error("\"{0}\" is not allowed; write one of {1}")]
+    #[error("\"{word}\" is not allowed; write one of {1}", word = shortened(.0))]
     Word(String, String),
 }
 

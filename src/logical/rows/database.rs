@@ -57,6 +57,7 @@ pub struct Database<S: Schema> {
 }
 
 /// A snapshot to prepare other rows on.
+#[derive(Clone)]
 pub struct Draft<S: Schema> {
     base: Store<S>,
     version: u64,
@@ -84,9 +85,25 @@ impl<S: Schema> Draft<S> {
         Ok(Prepared { next, touched, version: self.version })
     }
 
+    /// The rows as they were when it was made.
+    pub fn rows(&self) -> &Store<S> {
+        &self.base
+    }
+
     /// The rows to be changed one after the other, by whoever wants to see what was done so far.
     pub fn edit(&self) -> Edit<S> {
         Edit::on(&self.base)
+    }
+
+    /// Does all the work of a transaction but entering it.
+    pub fn change(&self, transaction: Transaction<S>) -> Result<Changed<S>, Refusal> {
+        let (next, touched) = self.base.apply(transaction)?;
+        Ok(Changed { next, touched, version: self.version })
+    }
+
+    /// What a change that was finished on this draft will change.
+    pub fn delta(&self, changed: &Changed<S>) -> Delta<S> {
+        Delta::between(changed.touched.iter().copied(), &self.base, &changed.next)
     }
 
     /// Does all the work of what was done on [`edit`](Self::edit) but entering it.
@@ -96,7 +113,19 @@ impl<S: Schema> Draft<S> {
     }
 }
 
+/// A replacement as a change like others, which is to be done again if there was a commit since its draft was made.
+impl<S: Schema> From<Prepared<S>> for Changed<S> {
+    fn from(Prepared { next, touched, version }: Prepared<S>) -> Self {
+        Self { next, touched, version }
+    }
+}
+
 impl<S: Schema> Changed<S> {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// The rows as they will be.
     pub fn after(&self) -> &Store<S> {
         &self.next
@@ -224,8 +253,15 @@ impl<S: Schema> Cursor<S> {
         };
         let before = std::mem::replace(&mut self.seen, database.now.clone());
         self.commits = database.commits;
+        Delta::between(names, &before, &database.now)
+    }
+}
+
+impl<S: Schema> Delta<S> {
+    /// The rows of these names in which two snapshots differ. The names are in order and each comes once.
+    fn between(names: impl IntoIterator<Item = (S, Uuid)>, before: &Store<S>, after: &Store<S>) -> Self {
         let changes = names.into_iter().filter_map(|(table, uuid)| {
-            let what = match (before.row(table, uuid), database.now.row(table, uuid)) {
+            let what = match (before.row(table, uuid), after.row(table, uuid)) {
                 (None, None) => return None,
                 (None, Some(_)) => What::Inserted,
                 (Some(_), None) => What::Deleted,
@@ -239,7 +275,7 @@ impl<S: Schema> Cursor<S> {
             };
             Some(Change { table, uuid, what })
         });
-        Delta { changes: changes.collect(), before, after: database.now.clone() }
+        Self { changes: changes.collect(), before: before.clone(), after: after.clone() }
     }
 }
 

@@ -128,7 +128,7 @@ impl<S: Schema> Edit<S> {
         // What was done and undone is not looked at.
         let store = &self.store;
         self.before.retain(|(table, uuid), old| store.row(*table, *uuid) != old.as_ref());
-        self.collect_garbage();
+        self.collect_garbage()?;
         self.drop_weak()?;
         for ((table, uuid), old) in &self.before {
             self.check(*table, *uuid, old.as_ref())?;
@@ -147,17 +147,22 @@ impl<S: Schema> Edit<S> {
     }
 
     /// Removes rows of tables that are no roots and that no strong reference names, and what only those named.
-    fn collect_garbage(&mut self) {
+    fn collect_garbage(&mut self) -> Result<(), Refusal> {
         let mut candidates: BTreeSet<(S, Uuid)> = self.before.keys().chain(&self.orphans).copied().collect();
         while let Some((table, uuid)) = candidates.pop_first() {
             if table.def().root || self.store.parents(table, uuid).next().is_some() {
                 continue;
             }
             if let Some(row) = self.store.row(table, uuid) {
+                // Nobody will see what was put, but it must be what it could have been.
+                if self.before.contains_key(&(table, uuid)) {
+                    check_values(table, uuid, row)?;
+                }
                 candidates.extend(named::<S>(row, Strength::Strong).map(|(_, target)| target));
                 self.set(table, uuid, None);
             }
         }
+        Ok(())
     }
 
     /// Drops weak references to rows that are not there.
@@ -209,15 +214,7 @@ impl<S: Schema> Edit<S> {
                 None => Ok(()),
             };
         };
-        for (at, column) in def.columns.iter().enumerate() {
-            let datum = row.get(at).unwrap_or(Datum::Set(Vec::new()));
-            column.check(&datum).map_err(|cause| Refusal::Value {
-                table: def.name,
-                uuid,
-                column: column.name,
-                cause,
-            })?;
-        }
+        check_values(table, uuid, row)?;
         // A row that was named before and is gone is found by its own check.
         let is_missing = |(table, uuid): &(S, Uuid)| self.store.row(*table, *uuid).is_none();
         let mut added = only_first::<S>(Some(row), old, Strength::Strong).into_iter();
@@ -238,6 +235,21 @@ impl<S: Schema> Edit<S> {
             None => Ok(()),
         }
     }
+}
+
+/// Looks whether the values of a row keep the rules of their columns.
+fn check_values<S: Schema>(table: S, uuid: Uuid, row: &S::AnyRow) -> Result<(), Refusal> {
+    let def = table.def();
+    for (at, column) in def.columns.iter().enumerate() {
+        let datum = row.get(at).unwrap_or(Datum::Set(Vec::new()));
+        column.check(&datum).map_err(|cause| Refusal::Value {
+            table: def.name,
+            uuid,
+            column: column.name,
+            cause,
+        })?;
+    }
+    Ok(())
 }
 
 /// What remains of a value if only some identifiers stay.

@@ -52,6 +52,35 @@ fn named<S: Schema>(row: &S::AnyRow, strong: bool) -> Vec<(usize, S, Uuid)> {
     out
 }
 
+/// Whether the values of a row keep the rules of their columns.
+fn keeps_rules<S: Schema>(table: S, row: &S::AnyRow) -> bool {
+    table.def().columns.iter().enumerate().all(|(at, column)| {
+        let datum = row.get(at).unwrap();
+        match column.rule {
+            Rule::Range(least, most) => datum.keys().all(|atom| match atom {
+                Atom::Integer(number) => *number >= least && *number <= most,
+                _ => false,
+            }),
+            Rule::Words(words) => datum.keys().all(|atom| match atom {
+                Atom::Text(word) => words.contains(&word.as_str()),
+                _ => false,
+            }),
+            Rule::Length(most) => datum.keys().all(|atom| match atom {
+                Atom::Text(text) => text.chars().count() <= most,
+                _ => false,
+            }),
+            Rule::Amounts(words, least, most) => {
+                let known = |atom: &Atom| words.iter().any(|word| *atom == Atom::Text((*word).to_owned()));
+                let amount =
+                    |atom: &Atom| matches!(atom, Atom::Integer(number) if (least..=most).contains(number));
+                datum.keys().all(known) && datum.values().all(amount)
+            }
+            Rule::StrongSome(_) | Rule::Some => !datum.is_empty(),
+            _ => true,
+        }
+    })
+}
+
 /// The rows after a transaction, none if it is to be refused.
 pub fn apply<S: Schema>(rows: &Rows<S>, ops: &[Op<S>]) -> Option<Rows<S>> {
     let mut next = rows.clone();
@@ -60,6 +89,13 @@ pub fn apply<S: Schema>(rows: &Rows<S>, ops: &[Op<S>]) -> Option<Rows<S>> {
             Some(row) => next.insert((*table, *uuid), row.clone()),
             None => next.remove(&(*table, *uuid)),
         };
+    }
+    // What is put is looked at even if nothing keeps it.
+    for (table, uuid, _) in ops {
+        let row = next.get(&(*table, *uuid));
+        if row != rows.get(&(*table, *uuid)) && row.is_some_and(|row| !keeps_rules(*table, row)) {
+            return None;
+        }
     }
     loop {
         let needed: BTreeSet<(S, Uuid)> = next
@@ -90,33 +126,8 @@ pub fn apply<S: Schema>(rows: &Rows<S>, ops: &[Op<S>]) -> Option<Rows<S>> {
     }
     for ((table, uuid), row) in &next {
         let def = table.def();
-        for (at, column) in def.columns.iter().enumerate() {
-            let datum = row.get(at).unwrap();
-            let keeps = match column.rule {
-                Rule::Range(least, most) => datum.keys().all(|atom| match atom {
-                    Atom::Integer(number) => *number >= least && *number <= most,
-                    _ => false,
-                }),
-                Rule::Words(words) => datum.keys().all(|atom| match atom {
-                    Atom::Text(word) => words.contains(&word.as_str()),
-                    _ => false,
-                }),
-                Rule::Length(most) => datum.keys().all(|atom| match atom {
-                    Atom::Text(text) => text.chars().count() <= most,
-                    _ => false,
-                }),
-                Rule::Amounts(words, least, most) => {
-                    let known =
-                        |atom: &Atom| words.iter().any(|word| *atom == Atom::Text((*word).to_owned()));
-                    let amount = |atom: &Atom| (least..=most).any(|number| *atom == Atom::Integer(number));
-                    datum.keys().all(known) && datum.values().all(amount)
-                }
-                Rule::StrongSome(_) | Rule::Some => !datum.is_empty(),
-                _ => true,
-            };
-            if !keeps {
-                return None;
-            }
+        if !keeps_rules(*table, row) {
+            return None;
         }
         if named::<S>(row, true).iter().any(|(_, table, uuid)| !names.contains(&(*table, *uuid))) {
             return None;

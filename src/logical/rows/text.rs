@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 
 use super::datum::{Arity, Atom, AtomKind, Datum, Kind};
 use super::uuid::{BadUuid, Uuid};
+use crate::logical::error::shortened;
 
 /// Why a text is not a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
     /// Not a number.
-    #[error("\"{0}\" is not an integer; write a decimal number")]
+    #[error("\"{word}\" is not an integer; write a decimal number", word = shortened(.0))]
     Integer(String),
     /// Not a truth value.
-    #[error("\"{0}\" is not a Boolean; write true or false")]
+    #[error("\"{word}\" is not a Boolean; write true or false", word = shortened(.0))]
     Boolean(String),
     /// Not an identifier.
     #[error(transparent)]
@@ -28,7 +29,7 @@ pub enum BadText {
     )]
     Empty,
     /// Quotes that do not end, or wrong escapes in them.
-    #[error("{0} is not a string in quotes; end it with a quote and escape as JSON does")]
+    #[error("{word} is not a string in quotes; end it with a quote and escape as JSON does", word = shortened(.0))]
     Quotes(String),
     /// Nothing behind a backslash.
     #[error("\"{0}\" ends in a backslash, which belongs before another character; write two for one")]
@@ -40,13 +41,13 @@ pub enum BadText {
     #[error("there is a '{0}' where a value is needed; put quotes around a string that has it: \"…\"")]
     Delimiter(char),
     /// Something else than expected.
-    #[error("'{0}' is missing {place}", place = if .1.is_empty() { "at the end".to_owned() } else { format!("before \"{}\"", .1) })]
+    #[error("'{0}' is missing {place}", place = if .1.is_empty() { "at the end".to_owned() } else { format!("before \"{}\"", shortened(.1)) })]
     Missing(char, String),
     /// Text behind the end.
-    #[error("\"{0}\" follows where the value has ended")]
+    #[error("\"{word}\" follows where the value has ended; leave it out", word = shortened(.0))]
     Trailing(String),
     /// Something twice.
-    #[error("\"{0}\" is there twice")]
+    #[error("\"{word}\" is there twice; leave one out", word = shortened(.0))]
     Twice(String),
 }
 

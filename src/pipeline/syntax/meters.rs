@@ -67,7 +67,16 @@ fn parse_bands(list: Piece<'_>, has_burst: bool) -> Result<Vec<BandSpec>, Syntax
         let Some((_, band)) = bands.last_mut() else {
             return Err(SyntaxError::missing(item.whole, "the type of the band is", "type=drop before it"));
         };
-        let value = || number(item.required(&format!("{name}=NUMBER"))?, name, 32).map(|value| value as u32);
+        let value = || {
+            let piece = item.required(&format!("{name}=NUMBER"))?;
+            match number(piece, name, 32)? as u32 {
+                0 => Err(SyntaxError::refused(
+                    piece,
+                    format!("{name} is 0, so that nothing passes; give at least 1"),
+                )),
+                value => Ok(value),
+            }
+        };
         match name {
             "rate" => band.rate = value()?,
             "burst_size" if has_burst => band.burst = value()?,

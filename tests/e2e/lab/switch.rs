@@ -25,6 +25,8 @@ pub struct Setup {
     hugepages: &'static str,
     memory_mb: u32,
     file_prefix: bool,
+    /// Keys of `[ovn]`.
+    ovn: Vec<(&'static str, String)>,
     ports: Vec<(String, String)>,
     flows: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl Setup {
             hugepages: "off",
             memory_mb: 256,
             file_prefix: false,
+            ovn: vec![("state", String::new())],
             ports: Vec::new(),
             flows: Vec::new(),
         }
@@ -94,6 +97,13 @@ impl Setup {
         self
     }
 
+    /// A key of `[ovn]`; without this, logical networks are not kept.
+    pub fn ovn(mut self, key: &'static str, value: &str) -> Self {
+        self.ovn.retain(|(other, _)| *other != key);
+        self.ovn.push((key, value.to_owned()));
+        self
+    }
+
     /// With run-time files under a prefix of its own, for other DPDK processes to find.
     pub fn file_prefix(mut self) -> Self {
         self.file_prefix = true;
@@ -101,7 +111,11 @@ impl Setup {
     }
 
     fn toml(&self, socket: &str, prefix: &str) -> String {
-        let mut text = format!("[control]\nsocket = \"{socket}\"\n");
+        let mut text = "[ovn]\n".to_owned();
+        for (key, value) in &self.ovn {
+            writeln!(text, "{key} = {value:?}").expect("write to memory");
+        }
+        writeln!(text, "[control]\nsocket = \"{socket}\"").expect("write to memory");
         if let Some(cores) = &self.control_cores {
             writeln!(text, "cores = {cores}").expect("write to memory");
         }
@@ -371,6 +385,15 @@ impl Switch {
     pub fn end_by_command(mut self) {
         self.ok(&["exit"]);
         self.gone();
+    }
+
+    /// Ends it without asking it.
+    pub fn kill(mut self) {
+        self.process.0.kill().expect("send SIGKILL");
+        self.process.0.wait().expect("wait for millraced");
+        // A successor on the same socket would take it over.
+        let _ = fs::remove_file(&self.socket);
+        self.ended = true;
     }
 
     fn gone(&mut self) {

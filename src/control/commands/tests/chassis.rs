@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::action::intent::{Intent, Neighbour};
+use crate::control::chassis;
 use crate::control::learning::{self, MAX_LEARNED, OF_PORT};
 use crate::datapath::Told;
-use crate::logical::rows::tables::{MacBinding, StaticMacBinding};
+use crate::logical::rows::tables::{LogicalFlow, MacBinding, StaticMacBinding};
 use crate::logical::rows::{Transaction, Uuid};
 use crate::packet::{Mac, PortNo};
 
@@ -27,13 +28,13 @@ impl Bench {
     }
 
     /// What workers tell.
-    fn tell(&self, intents: impl IntoIterator<Item = Intent>) {
+    pub fn tell(&self, intents: impl IntoIterator<Item = Intent>) {
         let told = intents.into_iter().map(|intent| Told { intent, in_port: PortNo(1), data: Vec::new() });
         self.handle.borrow_mut().intents.extend(told);
     }
 
     /// Asks for so many rows until they are there; what was printed of them.
-    async fn rows_of(&mut self, table: &str, columns: &str, count: usize) -> Vec<String> {
+    pub async fn rows_of(&mut self, table: &str, columns: &str, count: usize) -> Vec<String> {
         let columns = format!("--columns={columns}");
         let mut last = Vec::new();
         for _ in 0..600 {
@@ -83,6 +84,62 @@ fn a_bound_port_is_claimed_and_up() {
         assert_eq!(bench.flows(), with_one);
         let flow = bench.ok("ofctl/dump-flows", &["--no-names", "table=65"]).await;
         assert!(flow.contains("actions=output:9"), "{flow}");
+    });
+}
+
+#[test]
+fn a_chassis_has_a_name_and_so_has_a_logical_port() {
+    bench(async |mut bench| {
+        let long = format!("--chassis={}", "x".repeat(10_000));
+        for bad in ["--chassis=", "--chassis=  ", "--chassis=a\nb", &long] {
+            let refused = bench.refused("sbctl/load", &[bad, &rows()]).await;
+            assert!(refused.contains("is no name of a chassis; give the name"), "{refused}");
+            assert!(refused.len() < 300, "{refused}");
+        }
+        assert_eq!(bench.ok("sbctl/list", &["Port_Binding"]).await, "", "nothing was loaded");
+        for blank in ["iface_id= ", "iface_id=\t"] {
+            let refused = bench.refused("port/set", &["p1", blank]).await;
+            assert!(refused.contains("the name of a logical port"), "{refused}");
+        }
+    });
+}
+
+#[test]
+fn what_is_no_port_is_not_counted_as_bound() {
+    bench(async |mut bench| {
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        bench.ok("port/set", &["p2", "iface_id=net1-router1"]).await;
+        let loaded = bench.json("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        assert_eq!(loaded["bound"], 1);
+        let troubles = bench.ok("sbctl/troubles", &[]).await;
+        let expected =
+            "is port 2 here, but ports of type \"patch\" are not switch ports; bind one without a type";
+        assert!(troubles.contains(expected), "{troubles}");
+        assert_eq!((bench.claim("vm1").await, bench.claim("net1-router1").await), (up(true), up(false)));
+    });
+}
+
+/// With a port a whole network may come: it does on another thread, so that others are served meanwhile.
+#[test]
+fn a_port_that_may_bring_much_is_followed_elsewhere() {
+    bench(async |mut bench| {
+        bench.ok("sbctl/load", &["--chassis=hv1", &rows()]).await;
+        let mut many = Transaction::new();
+        for n in 0..5000u128 {
+            many.put(Uuid(1 << 90 | n), LogicalFlow { priority: n as u16, ..LogicalFlow::default() });
+        }
+        bench.switch.state_mut().logical.rows.commit(many).unwrap();
+        bench.switch.follow().await.unwrap();
+        let before = bench.switch.state().logical.busy;
+        bench.switch.state_mut().logical.lower = |following, delta, rebound| {
+            if !rebound.ports.is_empty() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            chassis::lower(following, delta, rebound)
+        };
+        bench.ok("port/set", &["p1", "iface_id=vm1"]).await;
+        assert!(bench.switch.state().logical.busy - before < Duration::from_secs(1));
+        assert_eq!(bench.claim("vm1").await, up(true));
     });
 }
 
@@ -154,7 +211,7 @@ fn a_silent_worker_does_not_hold_up_a_claim_for_ever() {
     });
 }
 
-fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
+pub fn neighbour(ip: &str, port: u32, mac: u64) -> Intent {
     let ip: std::net::IpAddr = ip.parse().unwrap();
     let ip = match ip {
         std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),

@@ -281,6 +281,8 @@ fn a_live_trace_waits_for_its_packet() {
         // A client that leaves takes its filter along, and two do not look at a time.
         let turn = Arc::clone(bench.switch.live_turn()).try_acquire_owned().unwrap();
         assert!(bench.refused("trace/live", &[]).await.starts_with("another live trace waits"));
+        let refused = bench.refused("trace/live", &["in_port=999,icmp"]).await;
+        assert!(refused.starts_with("there is no port 999 that a packet could come in by"), "{refused}");
         drop(turn);
         let gone = bench.session.gone();
         let leaves = async {

@@ -112,7 +112,7 @@ fn answers_about_rows_are_made_on_other_threads() {
     assert_eq!(aside.len(), 5);
     assert_eq!(
         others.iter().map(|command| command.name).collect::<Vec<_>>(),
-        ["sbctl/load", "sbctl/troubles"]
+        ["sbctl/load", "sbctl/troubles", "sbctl/unload"]
     );
 }
 

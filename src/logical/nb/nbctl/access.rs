@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::context::{Call, Context, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{Acl, LogicalSwitch, PortGroup};
 use crate::logical::rows::tables::Pairs;
@@ -52,7 +53,8 @@ impl Owner {
                     Err(NbctlError::missing("switch or port group", name, mend))
                 }
                 (Some(_), Some(_)) => Err(NbctlError::Ambiguous(format!(
-                    "\"{name}\" is a switch and a port group; write --type=switch or --type=port-group"
+                    "\"{}\" is a switch and a port group; write --type=switch or --type=port-group",
+                    shortened(name)
                 ))),
             },
         }
@@ -131,8 +133,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         if call.has("--may-exist") {
             return Ok(());
         }
-        let mend = format!("at {}; delete it first, or write --may-exist before the command", call.arg(0));
-        return Err(NbctlError::exists("a rule with priority and match", call.arg(3), &mend));
+        let mend = "delete it first, or write --may-exist before the command";
+        return Err(NbctlError::exists("a rule with priority and match", call.arg(3), mend));
     }
     let rule = context.insert(rule);
     owner.change(context, |rules| _ = rules.insert(rule));

@@ -6,6 +6,7 @@ use super::address::{Endpoint, Network};
 use super::context::{Call, Context, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{LoadBalancer, LoadBalancerGroup, LogicalRouter, LogicalSwitch, Table};
 use crate::logical::rows::tables::Pairs;
@@ -127,8 +128,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
     let known = if call.has("--add-duplicate") { None } else { context.balancer_if(name)? };
     if let Some((uuid, row)) = known {
         if row.vips.contains_key(&service.vip) && !call.has("--may-exist") {
-            let mend = format!("at load balancer {name}; write --may-exist before the command");
-            return Err(NbctlError::exists("virtual address", &service.vip, &mend));
+            let mend = "write --may-exist before the command to change its backends";
+            return Err(NbctlError::exists("virtual address", &service.vip, mend));
         }
         context.edit.update(uuid, |row: &mut LoadBalancer| {
             row.vips.insert(service.vip, service.backends);
@@ -255,8 +256,7 @@ impl Owner {
         let (uuid, (mut balancers, _)) = self.find(context, call)?;
         let (balancer, _) = context.balancer(call.arg(1))?;
         if !balancers.insert(balancer) {
-            let mend = format!("at {}; write --may-exist before the command", call.arg(0));
-            let exists = NbctlError::exists("load balancer", call.arg(1), &mend);
+            let exists = NbctlError::has_already(call.arg(0), "load balancer", call.arg(1));
             return if call.has("--may-exist") { Ok(()) } else { Err(exists) };
         }
         self.set(context, uuid, balancers);
@@ -268,7 +268,7 @@ impl Owner {
         if let Some(name) = call.arg_if(1) {
             let (balancer, _) = context.balancer(name)?;
             if !balancers.remove(&balancer) {
-                let what = format!("load balancer at {} of the name", call.arg(0));
+                let what = format!("load balancer at {} of the name", shortened(call.arg(0)));
                 let missing = NbctlError::missing(&what, name, "ls-lb-list and lr-lb-list show them");
                 return if call.has("--if-exists") { Ok(()) } else { Err(missing) };
             }

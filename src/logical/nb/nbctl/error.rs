@@ -47,9 +47,23 @@ impl NbctlError {
         NbctlError::Missing(format!("there is no {what} \"{}\"; {mend}", shortened(written)))
     }
 
+    /// What a port was in is gone in the same line, and the port not yet.
+    pub fn owner_gone(owner: &str, port: &str) -> Self {
+        let port = shortened(port);
+        let mend = "delete nothing that is used behind it";
+        NbctlError::Missing(format!("the {owner} of port \"{port}\" was deleted before; {mend}"))
+    }
+
     /// There is a row of that name.
     pub fn exists(what: &str, written: &str, mend: &str) -> Self {
         NbctlError::Exists(format!("{what} \"{}\" exists already; {mend}", shortened(written)))
+    }
+
+    /// It is there already, where it would be put.
+    pub fn has_already(owner: &str, what: &str, written: &str) -> Self {
+        let (owner, written) = (shortened(owner), shortened(written));
+        let mend = "write --may-exist before the command";
+        NbctlError::Exists(format!("{owner} has {what} \"{written}\" already; {mend}"))
     }
 
     /// A value that cannot be.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::error::NbctlError;
+use crate::logical::error::shortened;
 use crate::logical::nb::tables::{
     AddressSet, Copp, DhcpOptions, ForwardingGroup, HaChassisGroup, LoadBalancer, LogicalRouter,
     LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Mirror, PortGroup, Table,
@@ -27,7 +28,8 @@ fn only<'a, R: 'a>(
 ) -> Result<Option<Found<R>>, NbctlError> {
     match (named.next(), named.next()) {
         (Some(_), Some(_)) => {
-            let sentence = format!("several {what} are named \"{written}\"; give the UUID of one");
+            let sentence =
+                format!("several {what} are named \"{}\"; give the UUID of one", shortened(written));
             Err(NbctlError::Ambiguous(sentence))
         }
         (found, _) => Ok(found.map(|(uuid, row)| (uuid, Arc::clone(row)))),
@@ -95,11 +97,7 @@ impl Context {
 
     /// The switch of a port.
     pub fn switch_of(&self, port: Uuid, name: &str) -> Result<Found<LogicalSwitch>, NbctlError> {
-        let missing = || {
-            let sentence =
-                format!("the switch of port \"{name}\" was deleted before; delete nothing that is used");
-            NbctlError::Missing(sentence)
-        };
+        let missing = || NbctlError::owner_gone("switch", name);
         own(self.rows().switch_of(port)).ok_or_else(missing)
     }
 
@@ -116,11 +114,7 @@ impl Context {
 
     /// The router of a port.
     pub fn router_of(&self, port: Uuid, name: &str) -> Result<Found<LogicalRouter>, NbctlError> {
-        let missing = || {
-            let sentence =
-                format!("the router of port \"{name}\" was deleted before; delete nothing that is used");
-            NbctlError::Missing(sentence)
-        };
+        let missing = || NbctlError::owner_gone("router", name);
         own(self.rows().router_of(port)).ok_or_else(missing)
     }
 

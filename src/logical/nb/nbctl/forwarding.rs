@@ -5,6 +5,7 @@ use super::context::{Call, Context, MANY, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::find::Found;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{ForwardingGroup, LogicalSwitch, Table};
 
@@ -30,7 +31,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         let (uuid, _) = context.switch_port(port)?;
         let (_, other) = context.switch_of(uuid, port)?;
         if other.name != switch_name {
-            let mend = format!("is a port of switch {}, not of {switch_name}; give ports of one", other.name);
+            let (own, wanted) = (shortened(&other.name), shortened(switch_name));
+            let mend = format!("is a port of switch {own}, not of {wanted}; give ports of one");
             return Err(NbctlError::value(port, &mend));
         }
     }

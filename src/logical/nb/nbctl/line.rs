@@ -6,7 +6,7 @@
 use super::context::Syntax;
 use super::error::NbctlError;
 use super::{address, commands};
-use crate::logical::error::shortened;
+use crate::logical::error::{nearest, shortened};
 use crate::logical::rows::dbctl::{self, DbctlError};
 use crate::logical::rows::sbctl::Style;
 
@@ -69,6 +69,7 @@ const GLOBAL: &[(&str, Takes)] = &[
     ("--no-headings", Takes::Nothing),
     ("--no-wait", Takes::Nothing),
     ("--oneline", Takes::Nothing),
+    ("--print-wait-time", Takes::Nothing),
     ("--timeout", Takes::Value),
     ("--wait", Takes::Value),
 ];
@@ -85,18 +86,24 @@ const WITHOUT_SERVER: &[&str] = &[
     "--detach",
     "--leader-only",
     "--log-file",
+    "--max-column-width",
     "--monitor",
+    "--no-chdir",
     "--no-leader-only",
+    "--no-self-confinement",
     "--no-shuffle-remotes",
     "--no-syslog",
+    "--overwrite-pidfile",
     "--pidfile",
     "--pretty",
-    "--print-wait-time",
     "--private-key",
     "--shuffle-remotes",
+    "--ssl-ciphers",
+    "--ssl-protocols",
     "--syslog-method",
     "--syslog-target",
     "--unixctl",
+    "--user",
     "--verbose",
 ];
 
@@ -122,6 +129,10 @@ fn usage(sentence: String) -> NbctlError {
 impl Line {
     /// Reads a command line, without the name of the program.
     pub fn parse(words: &[String]) -> Result<Self, NbctlError> {
+        // No database can hold it.
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err(usage("there is a null character in a word; leave it out".to_owned()));
+        }
         let mut options = Options::default();
         let mut first = Vec::new();
         let mut rest = words;
@@ -259,11 +270,8 @@ impl Command {
 }
 
 fn unknown(name: &str) -> NbctlError {
-    let near = |command: &&Syntax| strsim::normalized_damerau_levenshtein(command.form.name, name);
-    let nearest = commands().max_by(|a, b| near(a).total_cmp(&near(b)));
-    let meant = nearest.filter(|command| near(command) > 0.6);
-    let mend = match meant {
-        Some(command) => format!("did you mean {}?", command.form.name),
+    let mend = match nearest(name, commands().map(|command| command.form.name)) {
+        Some((_, meant)) => format!("did you mean {meant}?"),
         None => "ovn-nbctl(8) lists them".to_owned(),
     };
     usage(format!("there is no command \"{}\"; {mend}", shortened(name)))

@@ -90,6 +90,21 @@ fn commands() -> impl Iterator<Item = &'static Syntax> {
     ALL.iter()
 }
 
+/// All commands with their options and arguments, a line each.
+pub fn usage() -> String {
+    let mut text = String::new();
+    for command in commands() {
+        let options = command.form.options.iter().map(|option| match option.strip_suffix(['=', '?']) {
+            Some(name) => format!("[{name}=VALUE] "),
+            None => format!("[{option}] "),
+        });
+        text +=
+            format!("  {}{} {}", options.collect::<String>(), command.form.name, command.usage).trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 /// What came of a command line.
 pub struct Done {
     /// The rows with all that was done.
@@ -109,9 +124,9 @@ impl Line {
     /// Runs all commands. The edit is used up, so that nothing remains of it if one of them fails.
     pub fn run(&self, edit: Edit) -> Result<Done, NbctlError> {
         let mut context = Context::new(edit);
-        // Before the commands, which may change it.
-        if self.writes() {
-            global(&mut context);
+        let is_sync = self.commands.iter().any(|command| command.syntax.form.name == "sync");
+        if (self.writes() || is_sync) && context.rows().global().is_none() {
+            context.edit.insert(NbGlobal::default());
         }
         let mut printed = String::new();
         let mut tables = 0;
@@ -134,31 +149,21 @@ impl Line {
                 printed.push_str(&text);
             }
         }
-        if self.writes() || context.is_sync {
-            self.count(&mut context);
-        }
+        self.count(&mut context);
         let (edit, created) = context.into_parts()?;
         Ok(Done { edit, created, printed })
     }
 
-    /// Sees to the row that concerns the whole database, and gives the configuration the next number if it will be waited
-    /// for.
+    /// Gives the configuration the next number if it will be waited for.
     fn count(&self, context: &mut Context) {
-        let is_next =
-            self.options.wait != Wait::None && (context.is_sync || !context.edit.transaction().is_empty());
-        let uuid = global(context);
-        if is_next {
+        let changes = context.is_sync || !context.edit.transaction().is_empty();
+        if self.options.wait == Wait::None || !changes {
+            return;
+        }
+        if let Some(uuid) = context.rows().global().map(|(uuid, _)| uuid) {
             context.edit.update(uuid, |row: &mut NbGlobal| {
                 row.nb_cfg = row.nb_cfg.checked_add(1).unwrap_or(1);
             });
         }
-    }
-}
-
-/// The row that concerns the whole database, which is made if there is none.
-fn global(context: &mut Context) -> Uuid {
-    match context.rows().global() {
-        Some((uuid, _)) => uuid,
-        None => context.edit.insert(NbGlobal::default()),
     }
 }

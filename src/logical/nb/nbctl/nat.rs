@@ -4,6 +4,7 @@ use super::address::{self, Network};
 use super::context::{Call, Context, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{LogicalRouter, LogicalRouterPort, Nat};
 use crate::logical::rows::tables::Pairs;
@@ -145,7 +146,7 @@ impl Gateways {
             if count > 1 && port.is_none() {
                 return Err(NbctlError::Usage(format!(
                     "router {} has several gateway ports, and none has {} in its networks; write --gateway-port=PORT",
-                    call.arg(0),
+                    shortened(call.arg(0)),
                     external_ip.normal()
                 )));
             }
@@ -153,7 +154,7 @@ impl Gateways {
         };
         let (uuid, row) = context.router_port(name)?;
         if !router.ports.contains(&uuid) {
-            let mend = format!("is no port of router {}; lrp-list shows its ports", call.arg(0));
+            let mend = format!("is no port of router {}; lrp-list shows its ports", shortened(call.arg(0)));
             return Err(NbctlError::value(name, &mend));
         }
         if !is_gateway(&row) {
@@ -211,7 +212,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
             if is_key {
                 let key = if wanted.is_snat() { &logical } else { &external };
                 let what = format!("{} of", wanted.kind);
-                return Err(NbctlError::exists(&what, key, "with another address; delete it first"));
+                return Err(NbctlError::exists(&what, key, "it has another address, so delete it first"));
             }
         }
         let is_both = [wanted.kind, &nat.kind].contains(&"dnat_and_snat");
@@ -220,7 +221,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
             if may_exist {
                 return Ok(());
             }
-            let mend = "and a stateless translation shares its address with none; choose another";
+            let mend = "a stateless one shares its address with no other, so choose another";
             return Err(NbctlError::exists("a translation of", &external, mend));
         }
     }
@@ -270,7 +271,7 @@ fn delete(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
                 gone.retain(|(_, nat)| own_ip(nat, kind) == ip && nat.gateway_port == Some(port));
                 gone.truncate(1);
                 if gone.is_empty() && !call.has("--if-exists") {
-                    let what = format!("{kind} at {port_name} of");
+                    let what = format!("{kind} at {} of", shortened(port_name));
                     return Err(NbctlError::missing(&what, written, "lr-nat-list shows the translations"));
                 }
             }

@@ -40,8 +40,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         if call.has("--may-exist") {
             return Ok(());
         }
-        let mend = format!("at {}; delete it first, or write --may-exist before the command", call.arg(0));
-        return Err(NbctlError::exists("a policy with priority and match", matches, &mend));
+        let mend = "delete it first, or write --may-exist before the command";
+        return Err(NbctlError::exists("a policy with priority and match", matches, mend));
     }
     let nexthops = if is_reroute { next_hops(call.arg(4))? } else { BTreeSet::new() };
     let mut options = Pairs::new();

@@ -67,8 +67,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         if call.has("--may-exist") {
             return Ok(());
         }
-        let mend = format!("at {}; delete it first, or write --may-exist before the command", call.arg(0));
-        return Err(NbctlError::exists("a rule with priority and match", call.arg(3), &mend));
+        let mend = "delete it first, or write --may-exist before the command";
+        return Err(NbctlError::exists("a rule with priority and match", call.arg(3), mend));
     }
     let rule = context.insert(rule);
     context.edit.update(switch, |row: &mut LogicalSwitch| _ = row.qos_rules.insert(rule));

@@ -164,8 +164,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
             if may_exist {
                 return Ok(());
             }
-            let mend = "with this next hop; write --may-exist before the command";
-            return Err(NbctlError::exists("route for ECMP", &wanted.prefix, mend));
+            let mend = "write --may-exist before the command, or another next hop";
+            return Err(NbctlError::exists("route by this next hop for", &wanted.prefix, mend));
         }
         // What was learned from another zone is no obstacle.
         if !route.external_ids.contains_key("ic-learned-route") {
@@ -179,8 +179,7 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         }
     }
     if wanted.find(&routes, Some(DISCARD)).is_some() {
-        let mend = "that discards packets; delete it first";
-        return Err(NbctlError::exists("route for", &wanted.prefix, mend));
+        return Err(NbctlError::exists("discarding route for", &wanted.prefix, "delete it first"));
     }
     let session = wanted.watched(context, call, session)?;
     let mut route = Route { route_table: wanted.table.to_owned(), ..Route::default() };

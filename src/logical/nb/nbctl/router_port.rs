@@ -7,6 +7,7 @@ use super::address::{self, Network};
 use super::context::{Call, Context, MANY, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::tables::{GatewayChassis, LogicalRouter, LogicalRouterPort, Table};
 use crate::logical::nb::{Store, Uuid};
 
@@ -52,7 +53,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         let (other, router_row) = context.router_of(port, name)?;
         if other != router {
             let router = if router_row.name.is_empty() { other.to_string() } else { router_row.name.clone() };
-            let mend = format!("but in router {router}; delete it there, or choose another name");
+            let mend =
+                format!("it is in router {}, so delete it there, or choose another name", shortened(&router));
             return Err(NbctlError::exists("port", name, &mend));
         }
         return same(name, &row, mac, networks, settings);
@@ -82,7 +84,7 @@ fn same(
     settings: &[String],
 ) -> Result<(), NbctlError> {
     let different = |is: &str| {
-        let mend = format!("but with another {is}; delete it first, or say the same");
+        let mend = format!("it has another {is}, so delete it first, or say the same");
         Err(NbctlError::exists("port", name, &mend))
     };
     if address::mac(mac) != address::mac(&row.mac) {
@@ -161,7 +163,7 @@ fn redirect_type(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlErro
 }
 
 /// The chassis that may host a port, the preferred one first.
-pub fn by_priority(rows: &Store, port: &LogicalRouterPort) -> Vec<GatewayChassis> {
+fn by_priority(rows: &Store, port: &LogicalRouterPort) -> Vec<GatewayChassis> {
     let chassis = port.gateway_chassis.iter().filter_map(|uuid| rows.get::<GatewayChassis>(*uuid));
     let mut chassis: Vec<GatewayChassis> = chassis.map(|row| GatewayChassis::clone(row)).collect();
     chassis.sort_by_cached_key(|row| Reverse((row.priority, row.name.clone())));

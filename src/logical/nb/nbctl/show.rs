@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::context::{Call, Context, Syntax, reads};
 use super::error::NbctlError;
-use super::router_port::by_priority;
-use crate::logical::nb::tables::{LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Nat};
+use crate::logical::nb::tables::{
+    GatewayChassis, LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Nat,
+};
 use crate::logical::nb::{Store, Uuid};
 use crate::logical::rows::tables::Pairs;
 
@@ -84,8 +85,10 @@ fn show_router(out: &mut String, rows: &Store, uuid: Uuid, row: &LogicalRouter) 
             line!(out, "        route-table: {table}");
         }
         if !port.gateway_chassis.is_empty() {
-            let chassis = by_priority(rows, port).into_iter().map(|row| row.chassis_name);
-            line!(out, "        gateway chassis: [{}]", chassis.collect::<Vec<_>>().join(" "));
+            // In no order that would mean anything; lrp-get-gateway-chassis has that of their priorities.
+            let chassis = port.gateway_chassis.iter().filter_map(|uuid| rows.get::<GatewayChassis>(*uuid));
+            let names: Vec<&str> = chassis.map(|row| row.chassis_name.as_str()).collect();
+            line!(out, "        gateway chassis: [{}]", names.join(" "));
         }
     }
     for (uuid, nat) in row.nat.iter().filter_map(|nat| Some((nat, rows.get::<Nat>(*nat)?))) {

@@ -4,6 +4,7 @@ use super::address::{self, Network};
 use super::context::{Call, Context, MANY, Syntax, reads, writes};
 use super::error::NbctlError;
 use super::set;
+use crate::logical::error::shortened;
 use crate::logical::nb::Uuid;
 use crate::logical::nb::tables::{LogicalSwitch, LogicalSwitchPort, Table};
 
@@ -49,7 +50,8 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
         let (other, switch_row) = context.switch_of(uuid, name)?;
         if other != switch {
             let switch = if switch_row.name.is_empty() { other.to_string() } else { switch_row.name.clone() };
-            let mend = format!("but in switch {switch}; delete it there, or choose another name");
+            let mend =
+                format!("it is in switch {}, so delete it there, or choose another name", shortened(&switch));
             return Err(NbctlError::exists("port", name, &mend));
         }
         return same_parent(name, &row, parent);
@@ -68,14 +70,16 @@ fn add(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlError> {
 /// Whether a port that may exist has the parent and the tag that it would be given.
 fn same_parent(name: &str, row: &LogicalSwitchPort, wanted: Option<(&str, u16)>) -> Result<(), NbctlError> {
     let different = |is: String| {
-        let mend = format!("but {is}; delete it first, or say the same");
+        let mend = format!("it {is}, so delete it first, or say the same");
         Err(NbctlError::exists("port", name, &mend))
     };
     match (wanted, &row.parent_name, row.tag_request) {
         (None, None, _) => Ok(()),
-        (None, Some(parent), _) => different(format!("has parent {parent}")),
+        (None, Some(parent), _) => different(format!("has parent {}", shortened(parent))),
         (Some(_), None, _) => different("has no parent".to_owned()),
-        (Some((wanted, _)), Some(parent), _) if wanted != parent => different(format!("has parent {parent}")),
+        (Some((wanted, _)), Some(parent), _) if wanted != parent => {
+            different(format!("has parent {}", shortened(parent)))
+        }
         (Some(_), _, None) => different("has no tag request".to_owned()),
         (Some((_, wanted)), _, Some(tag)) if wanted != tag => different(format!("requests tag {tag}")),
         _ => Ok(()),
@@ -125,7 +129,8 @@ fn set_addresses(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlErro
             ));
         }
         if let Some((taken, other)) = taken(context, &switch, port, written) {
-            let mend = format!("is already an address of port {other} of the same switch; choose another");
+            let mend =
+                format!("is an address of port {} of the same switch; choose another", shortened(&other));
             return Err(NbctlError::value(&taken.normal(), &mend));
         }
     }
@@ -185,7 +190,8 @@ fn dhcp_options(
     match read(&row.cidr) {
         Some(_) => Ok(Some(uuid)),
         None => {
-            let mend = format!("are DHCP options for {}, which is not {kind}; give others", row.cidr);
+            let mend =
+                format!("are DHCP options for {}, which is not {kind}; give others", shortened(&row.cidr));
             Err(NbctlError::value(written, &mend))
         }
     }
@@ -207,8 +213,7 @@ fn attach_mirror(context: &mut Context, call: &Call<'_>) -> Result<(), NbctlErro
     let (_, row) = context.switch_port(call.arg(0))?;
     let (mirror, _) = context.mirror(call.arg(1))?;
     if row.mirror_rules.contains(&mirror) && !call.has("--may-exist") {
-        let mend = format!("at port {}; write --may-exist before the command", row.name);
-        return Err(NbctlError::exists("mirror", call.arg(1), &mend));
+        return Err(NbctlError::has_already(&row.name, "mirror", call.arg(1)));
     }
     change(context, call, |row| _ = row.mirror_rules.insert(mirror))
 }

@@ -1,32 +1,13 @@
 //! Which rules a switch has, its own and those of groups that ports of it are in, and what they ask of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::logical::nb::Table;
-use crate::logical::nb::tables::{Acl, LogicalSwitch, LogicalSwitchPort, PortGroup};
+use crate::logical::nb::tables::{Acl, LogicalSwitch, PortGroup};
 use crate::logical::northd::facts::switch::Balances;
 use crate::logical::northd::memory::{Of, Query, View};
+use crate::logical::northd::view::SHARES;
 use crate::logical::rows::Uuid;
-
-/// Of a port group: the names of its ports by their switches.
-pub struct Members;
-
-impl Query for Members {
-    type Value = BTreeMap<Uuid, BTreeSet<String>>;
-
-    fn compute(view: &View<'_>, of: &Of) -> Self::Value {
-        let mut members = Self::Value::new();
-        let Some(group) = view.columns::<PortGroup>(of.uuid(), &["ports"]) else { return members };
-        for port in &group.ports {
-            if let Some(switch) = view.switch_of(*port)
-                && let Some(row) = view.columns::<LogicalSwitchPort>(*port, &["name"])
-            {
-                members.entry(switch).or_default().insert(row.name.clone());
-            }
-        }
-        members
-    }
-}
 
 /// Of a port group: the switches that have a port in it.
 pub struct Switches;
@@ -35,7 +16,20 @@ impl Query for Switches {
     type Value = BTreeSet<Uuid>;
 
     fn compute(view: &View<'_>, of: &Of) -> Self::Value {
-        view.ask::<Members>(of.uuid()).keys().copied().collect()
+        let shares = (0..SHARES).map(|share| view.ask::<ShareSwitches>(Of::Numbered(of.uuid(), share)));
+        shares.flat_map(|share| share.iter().copied().collect::<Vec<_>>()).collect()
+    }
+}
+
+/// Of a share of a port group: the same.
+struct ShareSwitches;
+
+impl Query for ShareSwitches {
+    type Value = BTreeSet<Uuid>;
+
+    fn compute(view: &View<'_>, of: &Of) -> Self::Value {
+        let ports = view.share_of_group(of.uuid(), of.number());
+        ports.filter_map(|port| view.switch_of(port)).collect()
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) const UNITS: &[Kind] = &[
     Kind::of::<router_missing::Translation>(Table::Nat),
     Kind::of::<global::Monitor>(Table::NbGlobal),
     Kind::of::<global::Settings>(Table::NbGlobal),
-    Kind::of::<port_group::Ports>(Table::PortGroup),
+    Kind::of::<port_group::OfSwitch>(Table::LogicalSwitch),
     Kind::of::<port_group::Sets>(Table::PortGroup),
     Kind::of::<switch_qos::Rule>(Table::Qos),
     Kind::of::<router_binding::Neighbour>(Table::StaticMacBinding),

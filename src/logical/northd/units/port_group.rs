@@ -1,28 +1,36 @@
 //! Port groups: of each a row in every switch that has ports of it, and the addresses of all its ports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::logical::nb;
-use crate::logical::nb::tables::LogicalSwitchPort;
+use crate::logical::nb::tables::{LogicalSwitch, LogicalSwitchPort};
 use crate::logical::northd::compiler::Unit;
 use crate::logical::northd::facts::addresses::Addresses;
-use crate::logical::northd::facts::switch_acls::Members;
 use crate::logical::northd::facts::switch_ports::is_dynamic;
 use crate::logical::northd::memory::{Of, Query, View};
 use crate::logical::northd::names;
 use crate::logical::northd::output::Output;
+use crate::logical::northd::view::SHARES;
 use crate::logical::rows::tables::{AddressSet, PortGroup};
 use crate::logical::rows::{Table, Uuid};
 
-/// The rows of its ports.
-pub struct Ports;
+/// The rows of the groups that ports of a switch are in.
+pub struct OfSwitch;
 
-impl Unit for Ports {
-    fn compile(view: &View<'_>, uuid: Uuid, output: &mut Output) {
-        let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { return };
-        for (switch, ports) in view.ask::<Members>(uuid).iter() {
-            let row = PortGroup { name: names::port_group(*switch, &group.name), ports: ports.clone() };
-            output.row(names::southbound(Table::PortGroup, (uuid, switch)), row);
+impl Unit for OfSwitch {
+    fn compile(view: &View<'_>, switch: Uuid, output: &mut Output) {
+        let mut members: BTreeMap<Uuid, BTreeSet<String>> = BTreeMap::new();
+        for port in view.owned::<LogicalSwitch>(switch, nb::Table::LogicalSwitchPort) {
+            for group in view.groups_of_port(port) {
+                if let Some(row) = view.columns::<LogicalSwitchPort>(port, &["name"]) {
+                    members.entry(group).or_default().insert(row.name.clone());
+                }
+            }
+        }
+        for (uuid, ports) in members {
+            let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { continue };
+            let row = PortGroup { name: names::port_group(switch, &group.name), ports };
+            output.row(names::southbound(Table::PortGroup, (uuid, &switch)), row);
         }
     }
 }
@@ -32,19 +40,38 @@ pub struct Sets;
 
 impl Unit for Sets {
     fn compile(view: &View<'_>, uuid: Uuid, output: &mut Output) {
-        let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name", "ports"]) else { return };
-        let [mut ipv4, mut ipv6] = [BTreeSet::new(), BTreeSet::new()];
-        for port in &group.ports {
-            let behind = view.ask::<Behind>(*port);
-            ipv4.extend(behind.ipv4.iter().cloned());
-            ipv6.extend(behind.ipv6.iter().cloned());
-        }
-        for (family, addresses) in [("ip4", ipv4), ("ip6", ipv6)] {
+        let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { return };
+        let shares: Vec<_> =
+            (0..SHARES).map(|share| view.ask::<ShareBehind>(Of::Numbered(uuid, share))).collect();
+        let families: [(&str, fn(&Behind) -> &Vec<String>); 2] =
+            [("ip4", |behind| &behind.ipv4), ("ip6", |behind| &behind.ipv6)];
+        for (family, of) in families {
             let name = format!("{}_{family}", group.name);
             if view.address_set(&name).is_none() {
+                let mut all: Vec<&String> = shares.iter().flat_map(|share| of(share)).collect();
+                all.sort_unstable();
+                all.dedup();
+                let addresses = all.into_iter().cloned().collect();
                 output.row(names::southbound(Table::AddressSet, &*name), AddressSet { addresses, name });
             }
         }
+    }
+}
+
+/// Of a share of a port group: the IP addresses behind its ports.
+struct ShareBehind;
+
+impl Query for ShareBehind {
+    type Value = Behind;
+
+    fn compute(view: &View<'_>, of: &Of) -> Behind {
+        let mut all = Behind::default();
+        for port in view.share_of_group(of.uuid(), of.number()) {
+            let behind = view.ask::<Behind>(port);
+            all.ipv4.extend(behind.ipv4.iter().cloned());
+            all.ipv6.extend(behind.ipv6.iter().cloned());
+        }
+        all
     }
 }
 

@@ -40,6 +40,7 @@ use super::sbctl::{self, Listing, SbctlError, Style, Values};
 use super::schema::Schema;
 use super::text::BadText;
 use super::uuid::Uuid;
+use crate::logical::error::shortened;
 
 pub use call::{Call, Symbols, Syntax, split};
 pub use change::{add, clear, create, destroy, remove, set};
@@ -95,7 +96,10 @@ pub enum DbctlError {
     #[error("{0} does not contain a column _uuid that could be changed; a row keeps its name")]
     Name(&'static str),
     /// An assignment that is none.
-    #[error("{0}: there is no \"=\" followed by a value; write COLUMN=VALUE or COLUMN:KEY=VALUE")]
+    #[error(
+        "{word}: there is no \"=\" followed by a value; write COLUMN=VALUE or COLUMN:KEY=VALUE",
+        word = shortened(.0)
+    )]
     NoAssignment(String),
     /// A text that is no value of the column's type.
     #[error("column {column}: {cause}")]
@@ -114,7 +118,7 @@ pub enum DbctlError {
         cause: BadValue,
     },
     /// Nothing where something is needed.
-    #[error("column {column}: {word} is no value; name one at least")]
+    #[error("column {column}: {word} is no value; name one at least", word = shortened(word))]
     Nothing {
         /// Name of the column.
         column: &'static str,
@@ -149,13 +153,16 @@ pub enum DbctlError {
     #[error("row id \"{0}\" does not begin with \"@\"; write such as --id=@new")]
     NotAName(String),
     /// A name that two rows get.
-    #[error("row id \"{0}\" is given to two rows; give each a name of its own")]
+    #[error("row id \"{name}\" is given to two rows; give each a name of its own", name = shortened(.0))]
     NameTwice(String),
     /// A name that is given to a row that was there before, behind its use.
-    #[error("row id \"{0}\" is used before `get` says what it is; put that command first")]
+    #[error("row id \"{name}\" is used before `get` says what it is; put that command first", name = shortened(.0))]
     NameLate(String),
     /// A name that no row has.
-    #[error("row id \"{0}\" is used but given to no row; add such as `-- --id={0} create …`")]
+    #[error(
+        "row id \"{name}\" is used but given to no row; add such as `-- --id={name} create …`",
+        name = shortened(.0)
+    )]
     NoName(String),
     /// An identifier that is taken.
     #[error("table {0} has or had a row {1}; choose another UUID for the new one")]

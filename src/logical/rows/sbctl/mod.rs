@@ -21,6 +21,7 @@ use super::store::Store;
 use super::tables::Table;
 use super::text::{self, BadText};
 use super::uuid::Uuid;
+use crate::logical::error::shortened;
 use condition::Condition;
 pub use lflow::{LflowList, lflow_list};
 
@@ -32,16 +33,16 @@ pub use table::{Data, Format, Listing, Style};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbctlError {
     /// No table of that name.
-    #[error("unknown table \"{0}\"; the tables are {1}")]
+    #[error("unknown table \"{name}\"; the tables are {1}", name = shortened(.0))]
     NoTable(String, String),
     /// A name that is short for several tables.
-    #[error("multiple table names match \"{0}\": {1}; write more of one")]
+    #[error("multiple table names match \"{name}\": {1}; write more of one", name = shortened(.0))]
     Tables(String, String),
     /// No column of that name.
-    #[error("{0} does not contain a column whose name matches \"{1}\"; its columns are {2}")]
+    #[error("{0} does not contain a column whose name matches \"{name}\"; its columns are {2}", name = shortened(.1))]
     NoColumn(&'static str, String, String),
     /// A name that is short for several columns.
-    #[error("{0} contains more than one column whose name matches \"{1}\": {2}; write more of one")]
+    #[error("{0} contains more than one column whose name matches \"{name}\": {2}; write more of one", name = shortened(.1))]
     Columns(&'static str, String, String),
     /// A list of columns without one.
     #[error("must specify at least one column name; write such as --columns=_uuid,external_ids")]
@@ -50,10 +51,10 @@ pub enum SbctlError {
     #[error("{0} columns are too many; name {1} at most")]
     TooManyColumns(usize, usize),
     /// No such row.
-    #[error("no row \"{1}\" in table {0}; `list {0}` shows the rows")]
+    #[error("no row \"{name}\" in table {0}; `list {0}` shows the rows", name = shortened(.1))]
     NoRow(&'static str, String),
     /// A name that several rows have.
-    #[error("multiple rows in {0} match \"{1}\"; give the UUID of one")]
+    #[error("multiple rows in {0} match \"{name}\"; give the UUID of one", name = shortened(.1))]
     Rows(&'static str, String),
     /// The beginning of several identifiers.
     #[error("{0} contains 2 or more rows whose UUIDs begin with {1}: at least {2} and {3}; give more of one")]
@@ -63,7 +64,8 @@ pub enum SbctlError {
     NotAMap(&'static str),
     /// A key that the map has not.
     #[error(
-        "no key \"{key}\" in {table} record \"{record}\" column {column}; --if-exists makes it an empty line"
+        "no key \"{key}\" in {table} record \"{record}\" column {column}; --if-exists makes it an empty line",
+        key = shortened(key), record = shortened(record)
     )]
     NoKey {
         /// The key as it was written.
@@ -76,28 +78,31 @@ pub enum SbctlError {
         column: &'static str,
     },
     /// A word without a name of a column.
-    #[error("{0}: missing column name; write such as external_ids or external_ids:name")]
+    #[error("{word}: missing column name; write such as external_ids or external_ids:name", word = shortened(.0))]
     NoName(String),
     /// A condition without an operator or a value.
-    #[error("{0}: argument does not end in {1} followed by a value")]
+    #[error("{word}: argument does not end in {1} followed by a value", word = shortened(.0))]
     NoOperator(String, String),
     /// Text behind a column's name.
-    #[error("{0}: trailing garbage \"{1}\" in argument; end it behind the name of the column or the key")]
+    #[error(
+        "{word}: trailing garbage \"{rest}\" in argument; end it behind the name of the column or the key",
+        word = shortened(.0), rest = shortened(.1)
+    )]
     Garbage(String, String),
     /// A value that cannot be read.
-    #[error("{0}: {1}")]
+    #[error("{word}: {1}", word = shortened(.0))]
     Value(String, BadText),
     /// A value that the column cannot have.
-    #[error("{0}: {1}")]
+    #[error("{word}: {1}", word = shortened(.0))]
     Impossible(String, BadValue),
     /// Something that is no identifier of a flow.
-    #[error("{0} is not a UUID or the beginning of a UUID, nor a datapath")]
+    #[error("{word} is not a UUID or the beginning of a UUID, nor a datapath", word = shortened(.0))]
     NotAFlow(String),
     /// No such format.
-    #[error("unknown output format \"{0}\"; write list, table, csv or json")]
+    #[error("unknown output format \"{word}\"; write list, table, csv or json", word = shortened(.0))]
     Format(String),
     /// No such form of data.
-    #[error("unknown data format \"{0}\"; write string, bare or json")]
+    #[error("unknown data format \"{word}\"; write string, bare or json", word = shortened(.0))]
     Data(String),
 }
 

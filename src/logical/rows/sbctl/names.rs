@@ -138,6 +138,8 @@ pub fn columns<S: Schema>(table: S, written: Option<&str>) -> Result<Vec<ColumnN
 
 /// Fewest characters of an identifier that stand for it.
 const FEWEST_DIGITS: usize = 4;
+/// Characters of a whole one.
+const UUID_LENGTH: usize = 36;
 
 /// Whether a word means a name: it is the name, or the beginning of one that is an identifier, as it is written.
 fn is_meant_by(name: &str, written: &str) -> bool {
@@ -197,8 +199,9 @@ fn by_name<'a, S: Schema>(
     written: &str,
 ) -> Result<Option<(Uuid, &'a S::AnyRow)>, SbctlError> {
     let Some(at) = table.column(column) else { return Ok(None) };
-    // A name that can be no beginning of an identifier means only itself, so an index tells.
-    let is_plain = !written.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    // A name that can be no beginning of an identifier, or all of one, means only itself, so an index tells.
+    let is_plain =
+        written.len() >= UUID_LENGTH || !written.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
     let unique = table.def().unique.iter().position(|columns| matches!(columns, [only] if only == column));
     if let (None, true, Some(index)) = (key, is_plain, unique) {
         let found = store.rows_by_unique(table, index, vec![Atom::Text(written.to_owned())]);

@@ -209,8 +209,14 @@ fn mistakes_in_meters_are_explained_and_pointed_at() {
             "a meter counts either in kbps or in pktps; leave one out",
         ),
         ("meter=6,kbps,bands=rate=5", "rate=5", "the type of the band is missing; write type=drop before it"),
+        ("meter=6,kbps,bands=type=drop,rate=0", "0", "rate is 0, so that nothing passes; give at least 1"),
         (
-            "meter=6,kbps,bands=type=drop,rate=0",
+            "meter=6,kbps,burst,bands=type=drop,rate=5,burst_size=0",
+            "0",
+            "burst_size is 0, so that nothing passes; give at least 1",
+        ),
+        (
+            "meter=6,kbps,bands=type=drop",
             "type=drop",
             "the rate of the band is missing; write rate=NUMBER, at least 1",
         ),

@@ -1,0 +1,187 @@
+//! The Northbound: logical networks as administrators write them, kept on disk and compiled to Southbound rows.
+//!
+//! The invariants:
+//! - A change is compiled, kept and entered, in this order, and wholly or not at all; it is answered for once packets
+//!   meet it. So what was answered for is there after a crash, and what is there can be compiled.
+//! - Changes take turns with whatever else changes Southbound rows: nobody claims a port ([`Switch::following_turn`]) or
+//!   learns a neighbour ([`Switch::compiling_turn`]) while rows are compiled that say so.
+//! - Southbound rows come from here or from a dump, not from both.
+//!
+//! `change` is the way of a change, `start` what is read when the switch starts, `back` what the Northbound is told of
+//! what became of it.
+
+mod back;
+mod change;
+mod start;
+
+pub use start::check;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::chassis::NotLowered;
+use super::switch::Published;
+use crate::config::Ovn;
+#[cfg(doc)]
+use crate::control::switch::Switch;
+use crate::logical::journal::{Journal, JournalError};
+use crate::logical::nb;
+use crate::logical::nb::nbctl::{BadScript, NbctlError};
+use crate::logical::northd::Compiler;
+use crate::logical::rows::{self, Uuid};
+
+/// See the module.
+pub struct Northbound {
+    rows: nb::Database,
+    /// None while it works elsewhere, and after it went further than the rows; then it begins anew.
+    compiler: Option<Box<Compiler>>,
+    /// None until something is to be kept, and while it is written.
+    journal: Option<Journal<nb::Table>>,
+    /// How far the Northbound was told of the Southbound rows.
+    told: rows::Cursor,
+    settings: Settings,
+}
+
+/// What the configuration says of it.
+struct Settings {
+    /// The name of this chassis.
+    system_id: String,
+    hostname: String,
+    encap_ip: IpAddr,
+    /// None if nothing is kept.
+    folder: Option<PathBuf>,
+}
+
+/// Why the Northbound was not changed, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum NorthboundError {
+    /// A command is refused.
+    #[error(transparent)]
+    Command(#[from] NbctlError),
+    /// The rows would not be consistent.
+    #[error("nothing is changed: {0}")]
+    Refusal(nb::Refusal),
+    /// Somebody else's rows.
+    #[error(
+        "the Southbound rows here were loaded from a dump; take them out with `millrace sbctl unload` before the \
+         Northbound is changed"
+    )]
+    Loaded,
+    /// Not kept.
+    #[error("nothing is changed: {0}")]
+    Journal(#[from] JournalError),
+    /// Rows that are there already.
+    #[error(
+        "nothing is changed: folder {folder} holds a Northbound that was not there when the switch started; start the \
+         switch again to use it, or move it away",
+        folder = .0.display()
+    )]
+    Meanwhile(PathBuf),
+    /// Not compiled.
+    #[error("nothing is changed: it cannot be compiled, since {0}")]
+    Uncompiled(rows::Refusal),
+    /// Not in force.
+    #[error(transparent)]
+    NotLowered(#[from] NotLowered),
+    /// A thread broke down.
+    #[error("it could not be done: {0}; please report this")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// Why the switch cannot start with the Northbound that it has, or is to have.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What was kept.
+    #[error("the Northbound: {0}")]
+    Northbound(#[from] NorthboundError),
+    /// The topology cannot be read.
+    #[error("cannot read the topology {path}: {source}; check `topology` in `[ovn]`", path = .path.display())]
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not a file of commands.
+    #[error("topology {path}: {source}", path = .path.display())]
+    Script {
+        /// Its path.
+        path: PathBuf,
+        /// What and where.
+        source: BadScript,
+    },
+    /// It is refused.
+    #[error("topology {path}: {source}", path = .path.display())]
+    Topology {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: NorthboundError,
+    },
+}
+
+/// What came of a command line.
+pub struct Done {
+    /// What it prints.
+    pub printed: String,
+    /// Rows that it changed.
+    pub changed: usize,
+    /// When that was in force; none if nothing was to be.
+    pub published: Option<Published>,
+    /// The new number of the configuration, if it got one.
+    pub waited: Option<Waited>,
+}
+
+/// How long a configuration took.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited {
+    /// Its number.
+    pub nb_cfg: i64,
+    /// Milliseconds until it was taken up,
+    pub taken_up: i64,
+    /// compiled,
+    pub compiled: i64,
+    /// and in force.
+    pub in_force: i64,
+}
+
+impl Northbound {
+    /// Without rows.
+    pub fn new(config: &Ovn) -> Self {
+        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hostname = hostname.trim().to_owned();
+        let system_id = config.system_id.clone().unwrap_or_else(|| match &*hostname {
+            "" => "millrace".to_owned(),
+            name => name.to_owned(),
+        });
+        let (encap_ip, folder) = (config.encap_ip, config.state.clone());
+        Self {
+            rows: nb::Database::default(),
+            compiler: Some(Box::default()),
+            journal: None,
+            told: rows::Database::default().subscribe(),
+            settings: Settings { system_id, hostname, encap_ip, folder },
+        }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &nb::Database {
+        &self.rows
+    }
+
+    /// Whether there are logical networks.
+    pub fn has_networks(&self) -> bool {
+        let rows = self.rows.snapshot();
+        [nb::Table::LogicalSwitch, nb::Table::LogicalRouter].iter().any(|table| rows.len(*table) > 0)
+    }
+
+    /// Rows that are not compiled, or not wholly, with a sentence each.
+    pub fn troubles(&self) -> Vec<(nb::Table, Uuid, String)> {
+        let compiler = self.compiler.iter();
+        let troubles = compiler.flat_map(|compiler| compiler.troubles());
+        let mut troubles: Vec<_> =
+            troubles.map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
+        troubles.sort();
+        troubles
+    }
+}
