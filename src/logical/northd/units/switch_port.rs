@@ -7,6 +7,7 @@ use crate::logical::nb::tables::LogicalSwitchPort;
 use crate::logical::northd::compiler::Unit;
 use crate::logical::northd::facts::addresses::Addresses;
 use crate::logical::northd::facts::options::{Globals, flag, quoted};
+use crate::logical::northd::facts::switch_ports::is_dynamic;
 use crate::logical::northd::memory::View;
 use crate::logical::northd::output::{Output, Wanted, flow};
 use crate::logical::northd::stage::Stage;
