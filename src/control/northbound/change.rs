@@ -130,8 +130,11 @@ impl Switch {
             (compiled, changed)
         };
         let is_large = is_anew || changed.rows().nth(STRETCH).is_some();
-        let (compiled, changed) =
-            if is_large { tokio::task::spawn_blocking(move || compile(changed)).await? } else { compile(changed) };
+        let (compiled, changed) = if is_large {
+            tokio::task::spawn_blocking(move || compile(changed)).await?
+        } else {
+            compile(changed)
+        };
         // From here on the compiler knows of a change that may not take place: it is given back at the end.
         let Compiled { compiler, southbound, keys, created } = compiled;
         let southbound = southbound.map_err(NorthboundError::Uncompiled)?;

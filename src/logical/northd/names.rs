@@ -61,6 +61,11 @@ mod tests {
     fn names_stay() {
         let nb = Uuid(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
         let names = [datapath(nb), port(nb), redirect_port(nb)].map(|name| name.to_string());
-        assert_eq!(names, ["", "", ""]);
+        let expected = [
+            "c5693888-fa65-8267-8f0a-6f330cef86ec",
+            "c35d3c85-f36a-856f-983f-70abfa163f43",
+            "4c92ee34-c71a-8dad-92af-0dfeea02d23b",
+        ];
+        assert_eq!(names, expected);
     }
 }

@@ -234,3 +234,62 @@ fn the_topologies_that_come_along_are_compiled_whole() {
         });
     }
 }
+
+#[test]
+fn what_was_compiled_before_a_dump_is_compiled_again_after_it() {
+    bench(async |mut bench| {
+        bench.nbctl("create Address_Set name=as1 addresses=10.0.0.1").await;
+        bench.ok("sbctl/load", &["--chassis=hv1", &chassis::rows()]).await;
+        bench.ok("sbctl/unload", &[]).await;
+        bench.nbctl("ls-add s -- acl-add s to-lport 1 ip4.src==$as1 drop").await;
+        let sets = bench.ok("sbctl/list", &["--bare", "--columns=name", "Address_Set"]).await;
+        assert!(sets.lines().any(|name| name == "as1") && sets.contains("svc_monitor_mac"), "{sets}");
+        assert_eq!(bench.ok("sbctl/list", &["--bare", "--columns=nb_cfg", "SB_Global"]).await, "0\n");
+    });
+}
+
+#[test]
+fn a_router_goes_with_what_was_learned_at_ports_that_had_other_names() {
+    bench(async |mut bench| {
+        bench.seed().await;
+        let learning = tokio::task::spawn_local(learning::learn(Rc::clone(&bench.switch)));
+        bench.tell([chassis::neighbour("192.168.1.99", 2, 0x0200_0000_0099)]);
+        bench.rows_of("MAC_Binding", "ip", 1).await;
+        bench.nbctl("set Logical_Router_Port router1-net2 name=other").await;
+        bench.nbctl("lr-del router1").await;
+        bench.rows_of("MAC_Binding", "ip", 0).await;
+        learning.abort();
+    });
+}
+
+#[test]
+fn who_is_up_is_not_for_commands_to_say() {
+    bench(async |mut bench| {
+        bench.seed().await;
+        bench.ok("port/set", &["p2", "iface_id="]).await;
+        bench.nbctl("set Logical_Switch_Port vm1 up=false -- set Logical_Switch_Port vm2 up=true").await;
+        assert_eq!(bench.nbctl("get Logical_Switch_Port vm1 up").await, "true\n");
+        assert_eq!(bench.nbctl("get Logical_Switch_Port vm2 up").await, "false\n");
+        let dumped = bench.ok("nbctl/dump", &[]).await;
+        bench.ok("port/set", &["p1", "iface_id="]).await;
+        bench.ok("nbctl/load", &[&dumped]).await;
+        assert_eq!(bench.nbctl("get Logical_Switch_Port vm1 up").await, "false\n");
+        assert_eq!(bench.nbctl("get Logical_Switch_Port net1-router1 up").await, "true\n");
+    });
+}
+
+#[test]
+fn what_is_not_compiled_is_named() {
+    bench(async |mut bench| {
+        bench.seed().await;
+        assert_eq!(bench.ok("nbctl/troubles", &[]).await, "");
+        bench.nbctl("acl-add network1 to-lport 1 ip4 allow-related").await;
+        bench.nbctl("lsp-set-addresses vm2 dynamic").await;
+        bench.nbctl("lr-nat-add router1 snat 1.1.1.1 192.168.0.0/24").await;
+        let troubles = bench.ok("nbctl/troubles", &[]).await;
+        for part in ["(allow-related)", "dynamic addresses", "NAT "] {
+            assert!(troubles.contains(part), "{part}: {troubles}");
+        }
+        assert!(bench.ok("show", &[]).await.contains("3 rows not compiled, or not wholly"));
+    });
+}
