@@ -77,7 +77,7 @@ pub enum NorthboundError {
     Loaded,
     /// Not kept.
     #[error("nothing is changed: {0}")]
-    Journal(#[from] JournalError),
+    Journal(Box<JournalError>),
     /// Rows that are there already.
     #[error(
         "nothing is changed: folder {folder} holds a Northbound that was not there when the switch started; start the \
@@ -103,6 +103,12 @@ pub enum NorthboundError {
     /// A thread broke down.
     #[error("it could not be done: {0}; please report this")]
     Broken(#[from] tokio::task::JoinError),
+}
+
+impl From<JournalError> for NorthboundError {
+    fn from(error: JournalError) -> Self {
+        NorthboundError::Journal(Box::new(error))
+    }
 }
 
 /// Why the switch cannot start with the Northbound that it has, or is to have.
