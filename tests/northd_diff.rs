@@ -27,11 +27,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::{env, fs, thread};
 
+use millrace::logical::nb;
 use millrace::logical::nb::nbctl::{Done, Line, Wait};
 use millrace::logical::northd::{Compiler, Keys};
 use millrace::logical::rows::tables::{Chassis, Encap};
 use millrace::logical::rows::{AnyRow, Database, Store, Table, Transaction, Uuid, dump};
-use millrace::logical::nb;
 use northd_diff::rows::lines;
 
 /// Most lines of a difference that are shown.
@@ -68,7 +68,10 @@ impl Network {
     fn compile(&mut self, created: &[Uuid]) -> Result<(), String> {
         let delta = self.cursor.poll(&self.northbound);
         let rows = self.compiler.update(&delta, created, self.southbound.snapshot());
-        self.southbound.commit(rows).map(drop).map_err(|error| format!("what is compiled is refused: {error}"))
+        self.southbound
+            .commit(rows)
+            .map(drop)
+            .map_err(|error| format!("what is compiled is refused: {error}"))
     }
 
     fn chassis(&mut self, what: &str, name: &str) {

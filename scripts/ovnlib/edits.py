@@ -532,7 +532,9 @@ class Editor:
             # What lr-route-add would refuse, or write otherwise.
             route = [f'ip_prefix="{self.one("10.60.0.7/24", "10.61.0.0/255.255.0.0", "fd60::/64", "x")}"']
             route += [f'nexthop="{self.one(hop, "99.0.0.1", "", "y")}"']
-            route += ["options:origin=connected"] if self.chance(0.3) else []
+            if self.chance(0.3):
+                # Where routes of a group differ in this, the first of them decides.
+                route = ['ip_prefix="10.62.0.7/24"', route[1], "options:origin=connected"]
             route += [f'output_port="{router.ports[0].name}"'] if router.ports and self.chance(0.3) else []
             self.do([["--id=@r", "create", "Logical_Router_Static_Route", *route], ["add", "Logical_Router", router.name, "static_routes", "@r"]])
         elif self.run(*options, "lr-route-add", router.name, prefix, hop, *port):

@@ -30,7 +30,9 @@ const LEFT_OUT: &[Table] = &[
 pub fn lines(store: &Store) -> Vec<String> {
     let mut lines = flows(store);
     for table in Table::ALL.iter().filter(|table| !LEFT_OUT.contains(table)) {
-        lines.extend(store.rows(*table).map(|(_, row)| format!("{} {}", table.def().name, row_text(store, row))));
+        lines.extend(
+            store.rows(*table).map(|(_, row)| format!("{} {}", table.def().name, row_text(store, row))),
+        );
     }
     lines.sort();
     lines

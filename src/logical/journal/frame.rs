@@ -8,17 +8,16 @@ use crate::packet::checksum::crc32c::Crc32c;
 /// Bytes before those of a record: their number, their checksum, and the checksum of these two, 32 bits each.
 const HEADER: usize = 12;
 
-/// A record with what stands before it.
-pub fn frame(payload: &str) -> Vec<u8> {
+/// A record with what stands before it; none if it is too long.
+pub fn frame(payload: &str) -> Option<Vec<u8>> {
     let payload = payload.as_bytes();
-    // A record is of rows that fit into memory twice; the reader of dumps takes far less.
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let length = u32::try_from(payload.len()).ok()?;
     let mut out = Vec::with_capacity(HEADER + payload.len());
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&checksum(payload));
     out.extend_from_slice(&checksum(&out));
     out.extend_from_slice(payload);
-    out
+    Some(out)
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 4] {

@@ -5,10 +5,13 @@
 //! disk before the transaction is acknowledged. When the records become long beside the rows that they lead to, a
 //! [checkpoint](Journal::checkpoint) writes the rows as the first record of a new file, which takes the place of the old
 //! one by a rename. A record that a crash cut short at the end of the file is cut off; one that is damaged with others
-//! behind it is no crash's work, and the file is refused.
+//! behind it is no crash's work, and the file is refused. Where the disk refuses something, all is as before: what was
+//! begun is taken away again, and if that is refused too, nothing more is kept.
 //!
-//! `record` is what a record says, `frame` how it is told from damage, this module the file and its folder.
+//! `record` is what a record says, `frame` how it is told from damage, `disk` what is asked of the disk, this module the
+//! file and its folder.
 
+mod disk;
 mod frame;
 mod record;
 #[cfg(test)]
@@ -16,7 +19,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +41,9 @@ pub enum JournalError {
     /// The operating system refuses something.
     #[error("cannot {0} {path}: {2}", path = .1.display())]
     Io(&'static str, PathBuf, io::Error),
+    /// More than a record can hold.
+    #[error("a record of {0} bytes is too long for a journal; change less at once")]
+    Long(usize),
     /// Another process has the folder.
     #[error("folder {path} is in use by another switch; stop that one, or use another folder", path = .0.display())]
     Locked(PathBuf),
@@ -126,6 +132,8 @@ pub struct Journal<S: Schema> {
     created: Vec<Uuid>,
     keys: BTreeMap<Uuid, u32>,
     is_broken: bool,
+    /// Bytes of the file from which on another checkpoint is tried, after one that failed.
+    again: u64,
     schema: PhantomData<S>,
 }
 
@@ -146,7 +154,7 @@ impl<S: Schema> Journal<S> {
             let path = path.to_owned();
             move |error| JournalError::Io(what, path, error)
         };
-        fs::create_dir_all(folder).map_err(io("create folder", folder))?;
+        disk::create_folders(folder).map_err(io("create folder", folder))?;
         let lock_path = folder.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io("open", &lock_path))?;
@@ -156,18 +164,16 @@ impl<S: Schema> Journal<S> {
         })?;
         let path = Self::path_in(folder);
         if !path.try_exists().map_err(io("look for", &path))? {
-            let frame = frame::frame(&Record::<S>::of_all(&Store::default(), &[], &BTreeMap::new()));
-            let made = write_new::<S>(&path, &frame).and_then(|_| put_in_place(folder, &path));
-            made.map_err(io("create", &path))?;
-            // The folder may be new too.
-            folder.parent().map_or(Ok(()), sync_folder).map_err(io("write folder", folder))?;
+            let frame = framed(&Record::<S>::of_all(&Store::default(), &[], &BTreeMap::new()))?;
+            let made = write_new::<S>(&path, &frame).and_then(|_| put_in_place(&path));
+            made.and_then(|()| disk::sync_folder(folder)).map_err(io("create", &path))?;
         }
         let bytes = fs::read(&path).map_err(io("read", &path))?;
         let recovered = recover::<S>(&path, &bytes)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
+        let file = disk::append(&path).map_err(io("open", &path))?;
         let length = bytes.len() as u64 - recovered.found.cut;
         if recovered.found.cut > 0 {
-            file.set_len(length).and_then(|()| file.sync_all()).map_err(io("cut the end off", &path))?;
+            disk::cut(&file, length).map_err(io("cut the end off", &path))?;
         }
         let found = recovered.found;
         let journal = Self {
@@ -180,6 +186,7 @@ impl<S: Schema> Journal<S> {
             created: found.created.clone(),
             keys: found.keys.clone(),
             is_broken: false,
+            again: 0,
             schema: PhantomData,
         };
         Ok((journal, found))
@@ -194,12 +201,11 @@ impl<S: Schema> Journal<S> {
         if self.is_broken {
             return Err(JournalError::Broken(self.path.clone()));
         }
-        let frame = frame::frame(&Record::<S>::of_change(rows, beside));
-        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
+        let frame = framed(&Record::<S>::of_change(rows, beside))?;
+        let written = disk::write(&mut self.file, &frame).and_then(|()| disk::sync_data(&self.file));
         if let Err(error) = written {
             // Part of it may be there. If that goes, all is as before, unless the disk does not say what it has.
-            let is_back = self.file.set_len(self.length).and_then(|()| self.file.sync_all()).is_ok();
-            self.is_broken = !is_back;
+            self.is_broken = disk::cut(&self.file, self.length).is_err();
             return Err(JournalError::Io("write", self.path.clone(), error));
         }
         self.length += frame.len() as u64;
@@ -215,7 +221,7 @@ impl<S: Schema> Journal<S> {
 
     /// Whether the records have become long beside the rows.
     pub fn wants_checkpoint(&self) -> bool {
-        self.length - self.base > self.base + SLACK
+        self.length - self.base > self.base + SLACK && self.length >= self.again
     }
 
     /// Tunnel keys, as they were told.
@@ -228,23 +234,32 @@ impl<S: Schema> Journal<S> {
         self.length
     }
 
-    /// Writes all rows anew, in one record. They must be what the records so far lead to.
+    /// Writes all rows anew, in one record. They must be what the records so far lead to. If it fails, what was kept is
+    /// kept, and this is not wanted again before the file is longer.
     pub fn checkpoint(&mut self, rows: &Store<S>) -> Result<(), JournalError> {
         if self.is_broken {
             return Err(JournalError::Broken(self.path.clone()));
         }
+        self.again = self.length + SLACK;
         retain_present(rows, &mut self.created);
-        let frame = frame::frame(&Record::<S>::of_all(rows, &self.created, &self.keys));
+        let frame = framed(&Record::<S>::of_all(rows, &self.created, &self.keys))?;
         let error = |error| JournalError::Io("write", self.path.clone(), error);
         let length = write_new::<S>(&self.path, &frame).map_err(error)?;
-        // From here on the old file may have no name any more, and what is appended to it would be lost.
+        put_in_place(&self.path).map_err(error)?;
+        // The old file has no name any more, or after a crash the new one has none: what is appended to either could be
+        // lost.
         self.is_broken = true;
-        put_in_place(&self.folder, &self.path).map_err(error)?;
-        self.file = OpenOptions::new().append(true).open(&self.path).map_err(error)?;
+        disk::sync_folder(&self.folder).map_err(error)?;
+        self.file = disk::append(&self.path).map_err(error)?;
         self.is_broken = false;
-        (self.length, self.base) = (length, length);
+        (self.length, self.base, self.again) = (length, length, 0);
         Ok(())
     }
+}
+
+/// A record with what stands before it.
+fn framed(record: &str) -> Result<Vec<u8>, JournalError> {
+    frame::frame(record).ok_or(JournalError::Long(record.len()))
 }
 
 /// What is before the first record.
@@ -259,23 +274,30 @@ fn new_path(path: &Path) -> PathBuf {
 
 /// Writes a file with one record, and gives its length.
 fn write_new<S: Schema>(path: &Path, frame: &[u8]) -> io::Result<u64> {
-    let mut file = File::create(new_path(path))?;
-    file.write_all(preamble::<S>().as_bytes())?;
-    file.write_all(frame)?;
-    file.sync_all()?;
+    let new = new_path(path);
+    let written = disk::create(&new).and_then(|mut file| {
+        disk::write(&mut file, preamble::<S>().as_bytes())?;
+        disk::write(&mut file, frame)?;
+        disk::sync_all(&file)
+    });
+    // What is there of it would only take room.
+    or_gone(written, &new)?;
     Ok(preamble::<S>().len() as u64 + frame.len() as u64)
 }
 
 /// Puts it in its place, whether there is another or none.
-fn put_in_place(folder: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(new_path(path), path)?;
-    sync_folder(folder)
+fn put_in_place(path: &Path) -> io::Result<()> {
+    let new = new_path(path);
+    or_gone(disk::rename(&new, path), &new)
 }
 
-/// Sees to it that the names in a folder are on the disk.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
+/// What was done to a file, which is deleted if that failed.
+fn or_gone(done: io::Result<()>, path: &Path) -> io::Result<()> {
+    if done.is_err() {
+        // Not more than could be done before.
+        let _ = disk::remove(path);
+    }
+    done
 }
 
 /// Keeps the rows that there are.

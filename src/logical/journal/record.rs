@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Beside;
 use crate::logical::rows::datum::{Atom, Datum};
-use crate::logical::rows::dump::{BadDump, read_of};
+use crate::logical::rows::dump::{BadDump, read_own};
 use crate::logical::rows::schema::{Schema, Untyped};
 use crate::logical::rows::store::Store;
 use crate::logical::rows::text;
@@ -113,7 +113,7 @@ impl<S: Schema> Record<S> {
                 gone.push((*table, parse(uuid)?));
             }
         }
-        let rows = if tables.is_empty() { Vec::new() } else { read_of::<S>(tables)?.rows };
+        let rows = if tables.is_empty() { Vec::new() } else { read_own::<S>(tables)?.rows };
         Ok(Self { head, gone, rows })
     }
 }

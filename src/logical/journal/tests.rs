@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rstest::rstest;
 
+use super::disk::fault;
 use super::*;
 use crate::logical::nb::nbctl::Line;
 use crate::logical::nb::{Edit, Table};
@@ -225,10 +226,111 @@ fn other_files_are_refused(#[case] text: &str, #[case] part: &str) {
 #[case("{}\n[]", "byte 34 cannot be read")]
 fn whole_records_that_mean_nothing_are_refused(#[case] payload: &str, #[case] part: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = [preamble::<Table>().into_bytes(), frame::frame(payload)].concat();
+    let bytes = [preamble::<Table>().into_bytes(), frame::frame(payload).unwrap()].concat();
     fs::write(path(folder.path()), bytes).unwrap();
     let Err(error) = Nb::open(folder.path()) else { panic!() };
     assert!(error.to_string().contains(part), "{error}");
+}
+
+/// What a step of a history asks for.
+const STEPS: &[&str] =
+    &["ls-add a -- lsp-add a p", "checkpoint", "ls-add b", "ls-del a", "checkpoint", "ls-add c"];
+
+/// Goes through the steps while the disk fails as planned, and gives the states that a file may lead to: the last one that
+/// was acknowledged, and those that were not told to be kept behind it.
+fn through_faults(folder: &Path, good: usize, bad: usize) -> (Vec<State>, bool) {
+    let (mut journal, found) = Nb::open(folder).unwrap();
+    let mut database = found.database;
+    let mut may_be = vec![State { rows: Rows::new(), created: Vec::new(), keys: BTreeMap::new() }];
+    fault::plan(good, bad);
+    for step in STEPS {
+        if *step == "checkpoint" {
+            let _ = journal.checkpoint(database.snapshot());
+            continue;
+        }
+        let line = Line::parse(&shell_words(step)).unwrap();
+        let draft = database.draft();
+        // What it is about may not have been kept.
+        let Ok(done) = line.run(draft.edit()) else { continue };
+        let changed = draft.finish(done.edit).unwrap();
+        let keys: Vec<_> = done.created.iter().map(|uuid| (*uuid, Some(7))).collect();
+        let kept = journal.append(changed.rows(), Beside { created: &done.created, keys: &keys });
+        let mut now = State { rows: rows_of(changed.after()).into_iter().collect(), ..may_be[0].clone() };
+        now.created.extend(&done.created);
+        retain_present(changed.after(), &mut now.created);
+        now.keys.extend(keys.iter().filter_map(|(uuid, key)| Some((*uuid, (*key)?))));
+        match kept {
+            Ok(()) => {
+                may_be = vec![now];
+                database.accept(changed).unwrap();
+            }
+            Err(error) => {
+                assert!(
+                    error.to_string().contains("cannot write") || matches!(error, JournalError::Broken(_))
+                );
+                may_be.push(now);
+            }
+        }
+    }
+    (may_be, fault::end())
+}
+
+#[rstest]
+#[case::once(1)]
+#[case::twice(2)]
+#[case::until_a_crash(usize::MAX)]
+fn a_disk_that_fails_at_any_step_loses_nothing(#[case] bad: usize) {
+    let mut failed = 0;
+    for good in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Nb::open(folder.path()).unwrap());
+        let (may_be, has_failed) = through_faults(folder.path(), good, bad);
+        let (_, found) = Nb::open(folder.path()).unwrap();
+        let state = state(&found);
+        assert!(may_be.contains(&state), "step {good}: {state:#?} is none of {may_be:#?}");
+        if !has_failed {
+            // Nothing is left beside the file and its lock.
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed > 20, "{failed} steps");
+}
+
+#[test]
+fn a_folder_that_is_made_at_any_step_can_be_opened_later() {
+    for good in 0.. {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("a/b");
+        fault::plan(good, usize::MAX);
+        let opened = Nb::open(&folder).is_ok();
+        assert_ne!(fault::end(), opened, "step {good}");
+        let (_, found) = Nb::open(&folder).unwrap();
+        assert_eq!(found.database.snapshot().len(Table::LogicalSwitch), 0);
+        if opened {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_fails_is_wanted_again_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, found) = Nb::open(folder.path()).unwrap();
+    let mut database = found.database;
+    let long = "x".repeat(SLACK as usize / 2);
+    let line =
+        |number: usize| format!("--may-exist ls-add s -- set Logical_Switch s other_config:a={number}{long}");
+    (0..6).for_each(|number| keep(&mut journal, &mut database, &line(number)));
+    assert!(journal.wants_checkpoint());
+    fault::plan(1, 1);
+    assert!(journal.checkpoint(database.snapshot()).is_err() && fault::end());
+    assert!(!journal.wants_checkpoint());
+    (6..9).for_each(|number| keep(&mut journal, &mut database, &line(number)));
+    assert!(journal.wants_checkpoint());
+    journal.checkpoint(database.snapshot()).unwrap();
+    assert!(!journal.wants_checkpoint());
 }
 
 proptest! {

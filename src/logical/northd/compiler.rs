@@ -78,6 +78,8 @@ pub struct Compiler {
     keys: Keys,
     /// What units made, by their kind and row.
     made: HashMap<(usize, Uuid), Arc<Made>, FixedState>,
+    /// Ports that the update made a row for, by their Northbound row and the table of that, with the row.
+    appeared: Vec<(nb::Table, Uuid, Uuid)>,
     /// Number of units that the last update looked at.
     looked_at: usize,
 }
@@ -136,6 +138,7 @@ impl Compiler {
             }
         }
         self.memory.get_mut().end();
+        self.join_again(&delta.after, &mut rows);
         let mut transaction = rows.finish(&mut self.keys, new, southbound);
         self.book.get_mut().finish(&mut transaction);
         self.keys.forget_the_absent();
@@ -159,6 +162,28 @@ impl Compiler {
         let book = self.book.get_mut();
         now.flows.iter().for_each(|wanted| book.want(*wanted));
         before.flows.iter().for_each(|wanted| book.release(*wanted));
+        let kind = UNITS.get(unit.0).map(|kind| kind.table);
+        let had = |port: &Uuid| before.rows.iter().any(|(uuid, _)| uuid == port);
+        for (port, row) in now.rows.iter().filter(|(port, _)| !had(port)) {
+            if let (AnyRow::PortBinding(_), Some(table)) = (row, kind) {
+                self.appeared.push((table, unit.1, *port));
+            }
+        }
         rows.change(&before.rows, &now.rows);
+    }
+    /// Puts the groups of ports that a new port is in. Their rows lost it if it was gone while they named it, as one is
+    /// whose name a router port has.
+    fn join_again(&mut self, northbound: &nb::Store, rows: &mut Rows) {
+        for (table, row, port) in std::mem::take(&mut self.appeared) {
+            for (owner_table, owner) in northbound.parents(table, row) {
+                let kinds = UNITS.iter().enumerate().filter(|(_, kind)| kind.table == owner_table);
+                let made = kinds.filter_map(|(number, _)| self.made.get(&(number, owner)));
+                for (uuid, made) in made.flat_map(|made| &made.rows) {
+                    if matches!(made, AnyRow::MulticastGroup(group) if group.ports.contains(&port)) {
+                        rows.put(*uuid, made);
+                    }
+                }
+            }
+        }
     }
 }

@@ -288,6 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn who_inherits_a_key() {
+        let mut keys = Keys::default();
+        let [a, b, c] = [1, 2, 3].map(Uuid);
+        for row in [a, b, c] {
+            keys.ask_for_port(row, Uuid(9), None);
+        }
+        assert_eq!([a, b].map(|row| keys.of_port(row)), [Some(1), Some(2)]);
+        keys.release_port(a);
+        keys.inherit(c, 1);
+        // Who has one keeps it, and what somebody has is not given away.
+        keys.inherit(b, 1);
+        keys.ask_for_port(a, Uuid(9), None);
+        keys.inherit(a, 2);
+        assert_eq!([a, b, c].map(|row| keys.of_port(row)), [Some(3), Some(2), Some(1)]);
+    }
+
+    #[test]
     fn the_last_key() {
         let mut keys = Keys::default();
         keys.ask_for_port(Uuid(1), Uuid(9), Some(PORTS as u16));

@@ -36,6 +36,11 @@ impl Rows {
         self.put.extend(changed.map(|(name, row)| (name, row.clone())));
     }
 
+    /// Puts a row, whether it changed or not.
+    pub fn put(&mut self, uuid: Uuid, row: &AnyRow) {
+        self.put.entry((row.table(), uuid)).or_insert_with(|| row.clone());
+    }
+
     /// The transaction that does it. Datapaths and ports get their keys in the order of `new`, others after them.
     pub fn finish(self, keys: &mut Keys, new: &[Uuid], southbound: &Store) -> Transaction {
         let Self { mut put, deleted } = self;
@@ -134,8 +139,7 @@ fn give_keys(put: &mut BTreeMap<(Table, Uuid), AnyRow>, new: &[Uuid], keys: &mut
     let created = |name: fn(Uuid) -> Uuid| new.iter().map(move |row| name(*row));
     let first = changed.into_iter().chain(created(names::datapath)).chain(created(names::port));
     // The instance of a port on the chassis that hosts it comes behind the port.
-    let is_second =
-        |row: &AnyRow| matches!(row, AnyRow::PortBinding(row) if row.kind == "chassisredirect");
+    let is_second = |row: &AnyRow| matches!(row, AnyRow::PortBinding(row) if row.kind == "chassisredirect");
     let (second, others): (Vec<_>, Vec<_>) = put.iter().partition(|(_, row)| is_second(row));
     let others = others.into_iter().chain(second).map(|((_, uuid), _)| *uuid);
     let all: Vec<Uuid> = first.chain(others).collect();

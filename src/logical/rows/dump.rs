@@ -153,6 +153,11 @@ pub fn read_of<S: Schema>(text: &str) -> Result<Dump<S>, BadDump> {
     read_within(text, MAX_MEMORY)
 }
 
+/// The same of a text that we wrote of rows that were there, so that it may take as much memory as they took.
+pub(in crate::logical) fn read_own<S: Schema>(text: &str) -> Result<Dump<S>, BadDump> {
+    read_within(text, usize::MAX)
+}
+
 fn read_within<S: Schema>(text: &str, memory: usize) -> Result<Dump<S>, BadDump> {
     if text.starts_with('\u{feff}') {
         return Err(BadDump::Mark);

@@ -212,13 +212,16 @@ fn show_says_what_the_switch_is_of_logical_networks() {
             [
                 format!("logical  chassis hv2: {rows} rows loaded, 2 ports bound, {flows} flows"),
                 format!(
-                    "         {troubles} rows cannot be executed, or not wholly; `millrace sbctl troubles` says why"
+                    "         {troubles} rows for what is not there yet; `millrace sbctl troubles` lists them too"
                 )
             ]
         );
         assert_eq!(
             bench.json("show", &[]).await["logical"],
-            json!({"chassis": "hv2", "known": true, "rows": rows, "bound": 2, "flows": flows, "troubles": troubles})
+            json!({
+                "chassis": "hv2", "known": true, "northbound": null, "rows": rows, "bound": 2, "flows": flows,
+                "troubles": troubles, "not_yet": troubles
+            })
         );
         bench.ok("sbctl/load", &["--chassis=hv9", &real()]).await;
         let shown = section(bench.ok("show", &[]).await);

@@ -33,8 +33,6 @@ pub struct Options {
     pub oneline: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
-    /// Whether it is printed how long was waited.
-    pub print_wait_time: bool,
     /// How rows are printed.
     pub style: Style,
 }
@@ -131,6 +129,10 @@ fn usage(sentence: String) -> NbctlError {
 impl Line {
     /// Reads a command line, without the name of the program.
     pub fn parse(words: &[String]) -> Result<Self, NbctlError> {
+        // No database can hold it.
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err(usage("there is a null character in a word; leave it out".to_owned()));
+        }
         let mut options = Options::default();
         let mut first = Vec::new();
         let mut rest = words;
@@ -218,7 +220,6 @@ impl Options {
             "--dry-run" => self.dry_run = true,
             "--oneline" => self.oneline = true,
             "--no-wait" => self.wait = Wait::None,
-            "--print-wait-time" => self.print_wait_time = true,
             "--wait" => {
                 self.wait = match value {
                     "none" => Wait::None,

@@ -444,3 +444,16 @@ fn sentences(#[case] line: &str, #[case] part: &str) {
     let error = run(&mut Database::default(), line).unwrap_err();
     assert!(error.contains(part), "{error}");
 }
+
+#[test]
+fn the_row_of_settings_is_there_before_it_is_first_asked_for() {
+    let mut database = Database::default();
+    run(&mut database, r"set NB_Global . options:a\:b=c").unwrap();
+    run(&mut database, "ls-add s").unwrap();
+    let rows: Vec<_> = database.snapshot().iter::<NbGlobal>().collect();
+    assert_eq!((rows.len(), &*rows[0].1.options["a:b"]), (1, "c"));
+    // Reading makes none.
+    let mut database = Database::default();
+    run(&mut database, "list NB_Global").unwrap();
+    assert!(database.snapshot().is_empty());
+}

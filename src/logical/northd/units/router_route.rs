@@ -11,7 +11,7 @@ use crate::logical::northd::facts::addresses::Ipv6Network;
 use crate::logical::northd::facts::options::Globals;
 use crate::logical::northd::facts::router::{Port, meter, port, router};
 use crate::logical::northd::facts::router_route::{
-    Prefix, Route, Sharing, Way, is_ipv4, sharing, static_route, table_number,
+    Prefix, Route, Sharing, Way, sharing, static_route, table_number,
 };
 use crate::logical::northd::memory::View;
 use crate::logical::northd::output::{Output, flow};
@@ -166,7 +166,7 @@ fn member(view: &View<'_>, row: Uuid, route: &Route, sharing: &Sharing, output: 
         return output.trouble("a route that discards packets has others for the same packets beside it");
     };
     let Some(port) = port(view, *out) else { return };
-    let actions = format!("{}next;", leave(&port, address, &route.next_hop, is_ipv4(&route.next_hop)));
+    let actions = format!("{}next;", leave(&port, address, &route.next_hop, route.prefix.is_ipv4()));
     let stage = Stage::RouterInIpRoutingEcmp;
     output.add(flow(route.router, stage, 100, chosen(group, place), actions).hint(row));
 }

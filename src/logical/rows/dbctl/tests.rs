@@ -214,6 +214,27 @@ fn the_southbound_rows_can_be_changed_too() {
     assert_eq!(edit.rows().datapath("network1").unwrap().1.external_ids["x"], "y");
 }
 
+#[test]
+fn a_backslash_takes_away_the_meaning_of_a_character() {
+    let token = |text| text::token(text).map(|(word, rest)| (word.into_owned(), rest.to_owned()));
+    for (text, word, rest) in [
+        ("a:b=c", "a", ":b=c"),
+        (r"a\:b=c", "a:b", "=c"),
+        (r"a\\b\ c d", r"a\b c", " d"),
+        (r#""a:\"b":c"#, r#""a:\"b""#, ":c"),
+        (r#"a"b:c"d"#, r#"a"b:c"d"#, ""),
+        (r#"\"a"#, r#""a"#, ""),
+        ("", "", ""),
+    ] {
+        assert_eq!(token(text), Ok((word.to_owned(), rest.to_owned())), "{text}");
+    }
+    assert_eq!(
+        token(r"a\").unwrap_err().to_string(),
+        r#""a\" ends in a backslash, which belongs before another character; write two for one"#
+    );
+    assert!(token(r#""a\""#).is_err());
+}
+
 proptest! {
     /// Any words on any row: nobody panics, and what is done keeps the rules.
     #[test]
