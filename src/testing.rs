@@ -13,6 +13,7 @@ use crate::logical::lex::{Kind as TokenKind, Lexer};
 use crate::logical::microflow::Microflow;
 use crate::logical::names::{AddressSet, FixedNames, PortGroup};
 use crate::logical::nb;
+use crate::logical::nb::nbctl::Line;
 use crate::logical::rows::database::Database;
 use crate::logical::rows::transaction::Transaction;
 use crate::logical::rows::{self, dump};
@@ -169,6 +170,46 @@ fn fuzz_dump_of<S: rows::Schema>(text: &str) {
         }
         Err(refusal) => assert!(!refusal.to_string().is_empty() && database.snapshot().is_empty()),
     }
+}
+
+pub use crate::logical::journal::testing::fuzz_journal;
+
+/// Most lines of an input that are run.
+const LINES: usize = 200;
+
+/// Any text as lines of ovn-nbctl on one database: nothing panics, a refusal is a short sentence that means nothing to a
+/// terminal and leaves the rows as they are, and whatever rows there are can be written down and read again.
+pub fn fuzz_nbctl(bytes: &[u8]) {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_told = |sentence: String| {
+        assert!(!sentence.is_empty() && sentence.len() < 2000 && !sentence.contains(char::is_control));
+    };
+    let mut database = Database::<nb::Table>::default();
+    let _ = Line::script(text).map_err(|bad| is_told(bad.to_string()));
+    for text in text.lines().take(LINES) {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        let readings = [Line::script(text).map_err(|bad| bad.cause), Line::parse(&words)];
+        for line in readings {
+            let done = line.and_then(|line| line.run(database.draft().edit()));
+            let done = match done {
+                Ok(done) => done,
+                Err(error) => {
+                    is_told(error.to_string());
+                    continue;
+                }
+            };
+            let draft = database.draft();
+            match draft.finish(done.edit) {
+                Ok(changed) => _ = database.accept(changed),
+                Err(refusal) => is_told(refusal.to_string()),
+            }
+        }
+    }
+    let written = dump::write(database.snapshot()).to_string();
+    let again = dump::read_of::<nb::Table>(&written).expect("what was written is read").rows;
+    let mut copy = Database::<nb::Table>::default();
+    copy.commit(Transaction::replacing(copy.snapshot(), again)).expect("the rows are consistent");
+    assert_eq!(dump::write(copy.snapshot()).to_string(), written);
 }
 
 /// Any text as a match and as a microflow: nothing panics, errors point inside the text, what is read is printed so

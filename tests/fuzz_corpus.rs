@@ -64,3 +64,13 @@ fn reply() {
 fn lower() {
     run("lower", millrace::testing::fuzz_lower);
 }
+
+#[test]
+fn nbctl() {
+    run("nbctl", millrace::testing::fuzz_nbctl);
+}
+
+#[test]
+fn journal() {
+    run("journal", millrace::testing::fuzz_journal);
+}

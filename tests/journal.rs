@@ -1,6 +1,7 @@
 //! A process that changes rows is killed again and again. What it was told to be kept is there afterwards, and of what it
 //! was not told nothing is there by halves.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,6 +14,8 @@ use millrace::logical::nb::{Database, Table};
 
 /// What tells a process of this test that it is the one to be killed, and its folder.
 const FOLDER: &str = "MILLRACE_TEST_JOURNAL";
+/// The same for the one whose disk is full.
+const FULL: &str = "MILLRACE_TEST_JOURNAL_FULL";
 /// Switches that there are at most.
 const ALIVE: usize = 5;
 const PORTS: usize = 3;
@@ -87,6 +90,59 @@ fn child() {
             journal.checkpoint(database.snapshot()).unwrap();
         }
     }
+}
+
+/// Changes rows until the disk takes no more, tries once more, and then again with less.
+#[test]
+fn child_on_a_full_disk() {
+    let Some(folder) = std::env::var_os(FULL) else { return };
+    let (mut journal, found) = Journal::<Table>::open(Path::new(&folder)).unwrap();
+    let mut database = found.database;
+    let mut refused = 0;
+    let mut out = std::io::stdout();
+    for number in 0.. {
+        let long = if refused < 2 { "x".repeat(500) } else { String::new() };
+        let draft = database.draft();
+        let done =
+            Line::parse(&words(&format!("ls-add s{number}{long}"))).unwrap().run(draft.edit()).unwrap();
+        let changed = draft.finish(done.edit).unwrap();
+        match journal.append(changed.rows(), Beside::default()) {
+            Ok(()) => out.write_all(format!("kept s{number}{long}\n").as_bytes()).unwrap(),
+            Err(error) => {
+                out.write_all(format!("refused: {error}\n").as_bytes()).unwrap();
+                refused += 1;
+                // All rows in one record are shorter than a record of each, or there is no room for them either.
+                let _ = journal.checkpoint(database.snapshot());
+                if refused == 4 {
+                    return;
+                }
+                continue;
+            }
+        }
+        database.accept(changed).unwrap();
+    }
+}
+
+/// A limit on the length of files is as good as a disk that is full.
+#[test]
+fn a_full_disk_is_told_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact child_on_a_full_disk --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .env(FULL, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{said}");
+    // The runner writes in front of the first line.
+    let kept: BTreeSet<&str> = said.lines().filter_map(|line| Some(line.split_once("kept ")?.1)).collect();
+    assert!(said.matches("refused: cannot write").count() == 4, "{said}");
+    assert!(kept.len() > 20 && kept.iter().any(|name| name.len() < 20), "{said}");
+    let (_, found) = Journal::<Table>::open(folder.path()).unwrap();
+    let rows = found.database.snapshot();
+    let there: BTreeSet<&str> = rows.iter::<LogicalSwitch>().map(|(_, row)| &*row.name).collect();
+    assert_eq!(there, kept);
 }
 
 #[test]

@@ -146,6 +146,7 @@ impl Session<'_, '_> {
                 SbctlCommand::Load { file, chassis } => {
                     return self.load(&arguments.options, &file, chassis);
                 }
+                SbctlCommand::Unload => Request::bare("sbctl/unload"),
                 SbctlCommand::Read(command) => sbctl::request(arguments.options, command)?,
             },
             Command::Nbctl(arguments) => return self.nbctl(arguments),

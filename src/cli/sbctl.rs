@@ -56,6 +56,8 @@ pub(super) enum SbctlCommand {
         #[arg(long, value_name = "NAME")]
         chassis: Option<String>,
     },
+    /// Take out the rows that a dump brought
+    Unload,
     #[command(flatten)]
     Read(ReadCommand),
 }

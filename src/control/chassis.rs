@@ -97,8 +97,12 @@ impl Switch {
         let settled = began.elapsed();
         let up = self.state_mut().ups();
         let is_told = self.commit(up);
+        let mut published = published;
         if self.tell_northbound(&published).await || is_told {
-            self.step().await?;
+            let after = self.step().await?;
+            if after > generation {
+                published = self.settle(after).await;
+            }
         }
         tracing::debug!(?changed, ?claimed, ?settled, up = ?began.elapsed(), "rows and ports followed");
         Ok(published)

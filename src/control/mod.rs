@@ -125,6 +125,7 @@ pub fn run(
         result
     });
     switch.state_mut().datapath.shutdown();
+    switch.state_mut().logical.northbound.close();
     drop(socket);
     result
 }

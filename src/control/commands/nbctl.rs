@@ -1,7 +1,6 @@
 //! The Northbound, in the words of `ovn-nbctl`.
 
 use std::fmt;
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use serde::Serialize;
 
 use super::sbctl::{ShownTrouble, Troubles, counted};
 use super::upload::{self, Came};
-use super::{CommandError, Outcome, Pending, Session, done};
+use super::{CommandError, Form, Gone, Outcome, Pending, Rendering, Session, done};
 use crate::control::logical::Upload;
 use crate::control::northbound::{Done, NorthboundError, Waited};
 use crate::control::switch::{Published, Switch};
@@ -49,43 +48,45 @@ impl fmt::Display for Answered {
 }
 
 /// `nbctl [OPTION...] COMMAND [-- COMMAND]...`
-pub fn run(switch: Rc<Switch>, words: Vec<String>) -> Pending {
+pub fn run(switch: Rc<Switch>, words: Vec<String>, form: Form, _: Gone) -> Rendering {
     Box::pin(async move {
-        let line = Line::parse(&words).map_err(NorthboundError::from)?;
-        let seconds = line.options.timeout;
+        let mut line = Line::parse(&words).map_err(NorthboundError::from)?;
+        let (seconds, is_told) = (line.options.timeout, line.options.print_wait_time);
         if !line.writes() {
-            // What only reads is done aside, since it may take long, and without waiting for its turn.
+            // What only reads is done and written aside, since it may take long, and without waiting for its turn.
             let draft = switch.state().logical.northbound.rows().draft();
-            let read = move || (line.run(draft.edit()), line);
-            let (read, again) = tokio::task::spawn_blocking(read).await?;
-            let read = read.map_err(NorthboundError::from)?;
-            if read.edit.transaction().is_empty() {
+            let read = move || {
+                let read = line.run(draft.edit()).map_err(NorthboundError::from)?;
+                if !read.edit.transaction().is_empty() {
+                    return Ok(Err(line));
+                }
                 let printed = read.printed;
-                return done(Answered { printed, changed: 0, published: None, nb_cfg: None, waited: None });
-            }
-            return in_time(change(switch, again), seconds).await;
+                let answer = Answered { printed, changed: 0, published: None, nb_cfg: None, waited: None };
+                Ok::<_, CommandError>(Ok(form.write(&answer)?))
+            };
+            line = match tokio::task::spawn_blocking(read).await?? {
+                Ok(answer) => return Ok(answer),
+                // `sync`, which gives the configuration a number.
+                Err(line) => line,
+            };
         }
-        in_time(change(switch, line), seconds).await
+        let Done { printed, changed, published, waited } = in_time(switch, line, seconds).await?;
+        let nb_cfg = waited.map(|waited| waited.nb_cfg);
+        let waited = waited.filter(|_| is_told);
+        form.write(&Answered { printed, changed, published, nb_cfg, waited })
     })
 }
 
 /// Waits no longer than so many seconds. What goes on then comes to its end without anybody who waits.
-async fn in_time(change: impl Future<Output = Outcome> + 'static, seconds: Option<u32>) -> Outcome {
-    let Some(seconds) = seconds else { return change.await };
-    let task = tokio::task::spawn_local(change);
+async fn in_time(switch: Rc<Switch>, line: Line, seconds: Option<u32>) -> Result<Done, CommandError> {
+    let Some(seconds) = seconds else { return Ok(switch.nbctl(line).await?) };
+    let task = tokio::task::spawn_local(async move { switch.nbctl(line).await });
     match tokio::time::timeout(Duration::from_secs(seconds.into()), task).await {
-        Ok(outcome) => outcome?,
+        Ok(done) => Ok(done??),
         Err(_) => Err(CommandError::Argument(format!(
             "it was not done within {seconds} s, and may be yet; look at the rows, or wait longer with --timeout="
         ))),
     }
-}
-
-async fn change(switch: Rc<Switch>, line: Line) -> Outcome {
-    let Done { printed, changed, published, waited } = switch.nbctl(&line).await?;
-    let nb_cfg = waited.map(|waited| waited.nb_cfg);
-    let waited = waited.filter(|_| line.options.print_wait_time);
-    done(Answered { printed, changed, published, nb_cfg, waited })
 }
 
 /// The rows as a dump.
@@ -99,10 +100,10 @@ impl fmt::Display for Dumped {
 }
 
 /// `nbctl/dump`
-pub fn dump(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+pub fn dump(switch: Rc<Switch>, _: Vec<String>, form: Form, _: Gone) -> Rendering {
     Box::pin(async move {
         let rows = switch.state().logical.northbound.rows().snapshot().clone();
-        done(tokio::task::spawn_blocking(move || Dumped(dump::write(&rows).to_string())).await?)
+        tokio::task::spawn_blocking(move || form.write(&Dumped(dump::write(&rows).to_string()))).await?
     })
 }
 
@@ -163,12 +164,16 @@ async fn replace(switch: Rc<Switch>, upload: Upload) -> Outcome {
 }
 
 /// `nbctl/troubles`
-pub fn troubles(switch: &Switch, _: &[String]) -> Outcome {
-    let troubles = switch.state().logical.northbound.troubles();
-    let shown = troubles.into_iter().map(|(table, uuid, sentence)| ShownTrouble {
-        table: table.def().name,
-        uuid: Some(uuid.to_string()),
-        sentence,
-    });
-    done(Troubles(shown.collect()))
+pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        // Rows that are being compiled have their troubles afterwards.
+        let _turn = switch.following_turn().await;
+        let troubles = switch.state().logical.northbound.troubles();
+        let shown = troubles.into_iter().map(|(table, uuid, sentence)| ShownTrouble {
+            table: table.def().name,
+            uuid: Some(uuid.to_string()),
+            sentence,
+        });
+        done(Troubles(shown.collect()))
+    })
 }

@@ -205,7 +205,9 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
         }
         logical.is_loaded = true;
         logical.chassis.clone_from(&chassis);
-        (logical.rows.adopt(prepared), (draft, logical.forget()))
+        let changed = logical.rows.adopt(prepared);
+        let compiled = logical.northbound.let_go(&logical.rows);
+        (changed, (draft, logical.forget(), compiled))
     };
     tokio::task::spawn_blocking(move || drop(old));
     drop(turn);
@@ -235,7 +237,8 @@ pub fn unload(switch: Rc<Switch>, _: Vec<String>) -> Pending {
                 logical.rows.adopt(prepared);
             }
             (logical.is_loaded, logical.chassis) = (false, None);
-            logical.forget();
+            let old = (logical.forget(), logical.northbound.let_go(&logical.rows));
+            tokio::task::spawn_blocking(move || drop(old));
         }
         done(switch.follow().await?)
     })

@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Done, NorthboundError, Waited};
+use super::back::is_up;
+use super::{Done, Kept, Northbound, NorthboundError, Waited};
 use crate::control::switch::{Published, Switch};
 use crate::logical::journal::{Beside, Journal, Recovered};
 use crate::logical::nb;
-use crate::logical::nb::nbctl::Line;
+use crate::logical::nb::nbctl::{self, Line};
 use crate::logical::nb::tables::LogicalSwitchPort;
 use crate::logical::northd::{Compiler, Keys, keys, names};
 use crate::logical::rows::tables::{Chassis, DatapathBinding, Encap, PortBinding};
 use crate::logical::rows::{self, Table, Transaction, Uuid};
 
-/// Rows that are compiled at once; more of them on another thread, while other commands go on.
+/// Commands that are run at once, and rows that are compiled so; more of them on another thread, while others go on.
 const STRETCH: usize = 64;
 
 /// Tables of which the compiler makes no rows, but this chassis.
@@ -32,43 +34,58 @@ pub(super) enum Keep {
 
 impl Switch {
     /// Does a command line, and waits until packets meet what it changes.
-    pub async fn nbctl(self: &Rc<Self>, line: &Line) -> Result<Done, NorthboundError> {
+    pub async fn nbctl(self: &Rc<Self>, line: Line) -> Result<Done, NorthboundError> {
         let began = Instant::now();
         let millis = || i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let turn = self.following_turn().await;
         let taken_up = millis();
-        let draft = self.state().logical.northbound.rows.draft();
-        let mut done = line.run(draft.edit())?;
-        for uuid in &done.created {
-            // What a port is at first, which the Northbound would be told of at once.
-            done.edit.update(*uuid, |row: &mut LogicalSwitchPort| row.up = Some(row.kind == "router"));
+        let (draft, southbound) = {
+            let logical = &self.state().logical;
+            (logical.northbound.rows.draft(), logical.rows.snapshot().clone())
+        };
+        let options = line.options;
+        let is_long = line.len() > STRETCH;
+        let run = move || run(&line, &southbound, draft);
+        let ran = if is_long { tokio::task::spawn_blocking(run).await? } else { run() };
+        let Ran { draft, changed, created, printed } = ran?;
+        if options.dry_run || changed.is_empty() {
+            return Ok(Done { printed, changed: 0, published: None, waited: None });
         }
         let before = number(draft.rows());
-        let changed = draft.finish(done.edit).map_err(NorthboundError::Refusal)?;
-        if line.options.dry_run || changed.is_empty() {
-            return Ok(Done { printed: done.printed, changed: 0, published: None, waited: None });
-        }
         let nb_cfg = number(changed.after()).filter(|number| before != Some(*number));
         let count = changed.rows().count();
-        self.enter(draft, changed, done.created, Keep::Yes).await?;
+        self.enter(draft, changed, created, Keep::Yes).await?;
         let compiled = millis();
         drop(turn);
         let published = self.follow().await?;
         let in_force = millis();
         self.checkpoint();
         let waited = nb_cfg.map(|nb_cfg| Waited { nb_cfg, taken_up, compiled, in_force });
-        Ok(Done { printed: done.printed, changed: count, published: Some(published), waited })
+        Ok(Done { printed, changed: count, published: Some(published), waited })
     }
 
-    /// Puts other rows in the place of all, and says how many there are then and how many are not as before.
+    /// Puts other rows in the place of all, and says how many are not as before.
     pub async fn replace_northbound(
         self: &Rc<Self>,
-        rows: Vec<(Uuid, nb::AnyRow)>,
+        mut rows: Vec<(Uuid, nb::AnyRow)>,
     ) -> Result<(usize, Published), NorthboundError> {
         let turn = self.following_turn().await;
-        let draft = self.state().logical.northbound.rows.draft();
-        let prepared = tokio::task::spawn_blocking(move || (draft.replace(rows), draft));
-        let (prepared, draft) = prepared.await?;
+        let (draft, southbound) = {
+            let logical = &self.state().logical;
+            (logical.northbound.rows.draft(), logical.rows.snapshot().clone())
+        };
+        let prepare = move || {
+            for (_, row) in &mut rows {
+                if let nb::AnyRow::LogicalSwitchPort(row) = row {
+                    let up = Some(is_up(row, &southbound));
+                    if row.up != up {
+                        Arc::make_mut(row).up = up;
+                    }
+                }
+            }
+            (draft.replace(rows), draft)
+        };
+        let (prepared, draft) = tokio::task::spawn_blocking(prepare).await?;
         let changed = nb::Changed::from(prepared.map_err(NorthboundError::Refusal)?);
         let count = changed.rows().count();
         if count > 0 {
@@ -93,16 +110,28 @@ impl Switch {
         }
         let _turn = self.compiling_turn().await;
         self.register();
-        if self.state().logical.northbound.compiler.is_none() {
-            let keys = Keys::remembering(keys_of(self.state().logical.rows.snapshot()));
-            self.compile_all(keys, Vec::new()).await?;
-        }
-        let Some(compiler) = self.state_mut().logical.northbound.compiler.take() else { return Ok(()) };
-        let southbound = self.state().logical.rows.draft();
-        let delta = draft.delta(&changed);
-        let (large, began) = (delta.changes.len() > STRETCH, Instant::now());
-        let compile = move || Compiled::of(compiler, &delta, created, southbound);
-        let compiled = if large { tokio::task::spawn_blocking(compile).await? } else { compile() };
+        let (compiler, keys, southbound) = {
+            let logical = &mut self.state_mut().logical;
+            let compiler = logical.northbound.compiler.take();
+            let keys = compiler.is_none().then(|| logical.northbound.keys(logical.rows.snapshot()));
+            (compiler, keys, logical.rows.draft())
+        };
+        let (began, is_anew) = (Instant::now(), compiler.is_none());
+        let compile = move |changed: nb::Changed| {
+            let compiled = match compiler {
+                Some(compiler) => Compiled::of(compiler, &draft.delta(&changed), created, southbound),
+                None => {
+                    let compiler = Box::new(Compiler::new(Keys::remembering(keys.unwrap_or_default())));
+                    Compiled::of_all(compiler, &changed.from_nothing(), created, southbound)
+                }
+            };
+            // Which may be the last to hold the rows as they were.
+            drop(draft);
+            (compiled, changed)
+        };
+        let is_large = is_anew || changed.rows().nth(STRETCH).is_some();
+        let (compiled, changed) =
+            if is_large { tokio::task::spawn_blocking(move || compile(changed)).await? } else { compile(changed) };
         // From here on the compiler knows of a change that may not take place: it is given back at the end.
         let Compiled { compiler, southbound, keys, created } = compiled;
         let southbound = southbound.map_err(NorthboundError::Uncompiled)?;
@@ -112,34 +141,33 @@ impl Switch {
             Keep::No => changed,
         };
         let kept = began.elapsed();
-        let mut state = self.state_mut();
-        let logical = &mut state.logical;
+        let logical = &mut self.state_mut().logical;
         let rows = southbound.rows().count();
-        let entered = (logical.northbound.rows.accept(changed), logical.rows.accept(southbound));
         tracing::debug!(rows, units = compiler.looked_at(), ?compiled, ?kept, "Northbound changed");
-        if let (Some(_), Some(_)) = entered {
-            logical.northbound.compiler = Some(compiler);
-        } else {
-            tracing::error!("rows were changed out of turn; they are compiled anew with the next change");
+        // Nobody else changes either while this has both turns.
+        if logical.northbound.rows.accept(changed).is_none() || logical.rows.accept(southbound).is_none() {
+            return Err(NorthboundError::OutOfTurn);
         }
+        logical.northbound.compiler = Some(compiler);
         Ok(())
     }
 
     /// Compiles all rows anew, and enters what they are compiled to. The caller has both turns.
     pub(super) async fn compile_all(&self, keys: Keys, created: Vec<Uuid>) -> Result<(), NorthboundError> {
-        let (delta, southbound) = {
+        let (rows, southbound) = {
             let logical = &self.state().logical;
-            let rows = &logical.northbound.rows;
-            (rows.subscribe_from_nothing().poll(rows), logical.rows.draft())
+            (logical.northbound.rows.draft(), logical.rows.draft())
         };
-        let compiler = Box::new(Compiler::new(keys));
-        let compile = move || Compiled::of_all(compiler, &delta, created, southbound);
+        let compile = move || {
+            Compiled::of_all(Box::new(Compiler::new(keys)), &rows.from_nothing(), created, southbound)
+        };
         let Compiled { compiler, southbound, .. } = tokio::task::spawn_blocking(compile).await?;
         let southbound = southbound.map_err(NorthboundError::Uncompiled)?;
         let logical = &mut self.state_mut().logical;
-        if logical.rows.accept(southbound).is_some() {
-            logical.northbound.compiler = Some(compiler);
+        if logical.rows.accept(southbound).is_none() {
+            return Err(NorthboundError::OutOfTurn);
         }
+        logical.northbound.compiler = Some(compiler);
         Ok(())
     }
 
@@ -150,50 +178,55 @@ impl Switch {
         created: Vec<Uuid>,
         keys: Vec<(Uuid, Option<u32>)>,
     ) -> Result<nb::Changed, NorthboundError> {
-        let (journal, folder) = {
+        let (store, folder) = {
             let northbound = &mut self.state_mut().logical.northbound;
-            (northbound.journal.take(), northbound.settings.folder.clone())
+            let Some(folder) = northbound.settings.folder.clone() else { return Ok(changed) };
+            (std::mem::replace(&mut northbound.store, Kept::Away), folder)
         };
-        let Some(folder) = folder else { return Ok(changed) };
         let write = move || {
-            let mut journal = match journal {
-                Some(journal) => journal,
-                None => match Journal::open(&folder)? {
-                    (journal, Recovered { database, .. }) if database.snapshot().is_empty() => journal,
-                    _ => return Err(NorthboundError::Meanwhile(folder)),
+            let mut journal = match store {
+                Kept::Open(journal) => journal,
+                Kept::Away => return (Kept::Away, Err(NorthboundError::Lost)),
+                Kept::NotYet => match Journal::open(&folder) {
+                    Ok((journal, Recovered { database, .. })) if database.snapshot().is_empty() => journal,
+                    Ok(_) => return (Kept::NotYet, Err(NorthboundError::Meanwhile(folder))),
+                    Err(error) => return (Kept::NotYet, Err(error.into())),
                 },
             };
             let beside = Beside { created: &created, keys: &keys };
             let written = journal.append(changed.rows(), beside);
-            Ok((journal, written.map(|()| changed)))
+            (Kept::Open(journal), written.map(|()| changed).map_err(NorthboundError::from))
         };
-        let (journal, written) = tokio::task::spawn_blocking(write).await??;
-        self.state_mut().logical.northbound.journal = Some(journal);
-        Ok(written?)
+        let (store, written) = tokio::task::spawn_blocking(write).await?;
+        self.state_mut().logical.northbound.store = store;
+        written
     }
 
     /// Writes all rows anew, in the background, if what was written is long beside them.
     pub(super) fn checkpoint(self: &Rc<Self>) {
-        let is_due = |journal: &Journal<nb::Table>| journal.wants_checkpoint();
-        if !self.state().logical.northbound.journal.as_ref().is_some_and(is_due) {
+        let is_due = |store: &Kept| matches!(store, Kept::Open(journal) if journal.wants_checkpoint());
+        if !is_due(&self.state().logical.northbound.store) {
             return;
         }
         let switch = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let _turn = switch.following_turn().await;
-            let (journal, rows) = {
+            let (store, rows) = {
                 let northbound = &mut switch.state_mut().logical.northbound;
-                (northbound.journal.take(), northbound.rows.snapshot().clone())
+                let rows = northbound.rows.snapshot().clone();
+                (std::mem::replace(&mut northbound.store, Kept::Away), rows)
             };
-            let Some(mut journal) = journal else { return };
             let write = move || {
-                if let Err(error) = journal.checkpoint(&rows) {
+                let mut store = store;
+                if let Kept::Open(journal) = &mut store
+                    && let Err(error) = journal.checkpoint(&rows)
+                {
                     tracing::warn!("the Northbound could not be written anew: {error}");
                 }
-                journal
+                store
             };
-            if let Ok(journal) = tokio::task::spawn_blocking(write).await {
-                switch.state_mut().logical.northbound.journal = Some(journal);
+            if let Ok(store) = tokio::task::spawn_blocking(write).await {
+                switch.state_mut().logical.northbound.store = store;
             }
         });
     }
@@ -237,10 +270,41 @@ fn number(rows: &nb::Store) -> Option<i64> {
     rows.global().map(|(_, row)| row.nb_cfg)
 }
 
-/// The keys that rows have.
-fn keys_of(rows: &rows::Store) -> BTreeMap<Uuid, u32> {
-    let datapaths = rows.iter::<DatapathBinding>().map(|(uuid, row)| (uuid, row.tunnel_key));
-    datapaths.chain(rows.iter::<PortBinding>().map(|(uuid, row)| (uuid, row.tunnel_key.into()))).collect()
+/// A command line that was run.
+struct Ran {
+    draft: nb::Draft,
+    changed: nb::Changed,
+    created: Vec<Uuid>,
+    printed: String,
+}
+
+fn run(line: &Line, southbound: &rows::Store, draft: nb::Draft) -> Result<Ran, NorthboundError> {
+    let nbctl::Done { mut edit, created, printed } = line.run(draft.edit())?;
+    // Whether a port is up is not for a command to say.
+    let ports: Vec<Uuid> = edit
+        .transaction()
+        .rows()
+        .filter(|(table, ..)| *table == nb::Table::LogicalSwitchPort)
+        .filter(|(.., row)| row.is_some())
+        .map(|(_, uuid, _)| uuid)
+        .collect();
+    for uuid in ports {
+        edit.update(uuid, |row: &mut LogicalSwitchPort| row.up = Some(is_up(row, southbound)));
+    }
+    let changed = draft.finish(edit).map_err(NorthboundError::Refusal)?;
+    Ok(Ran { draft, changed, created, printed })
+}
+
+impl Northbound {
+    /// The keys that were given, as far as they are known.
+    fn keys(&self, southbound: &rows::Store) -> BTreeMap<Uuid, u32> {
+        if let Kept::Open(journal) = &self.store {
+            return journal.keys().clone();
+        }
+        let datapaths = southbound.iter::<DatapathBinding>().map(|(uuid, row)| (uuid, row.tunnel_key));
+        let ports = southbound.iter::<PortBinding>().map(|(uuid, row)| (uuid, row.tunnel_key.into()));
+        datapaths.chain(ports).collect()
+    }
 }
 
 /// What a change was compiled to.

@@ -35,11 +35,19 @@ pub struct Northbound {
     rows: nb::Database,
     /// None while it works elsewhere, and after it went further than the rows; then it begins anew.
     compiler: Option<Box<Compiler>>,
-    /// None until something is to be kept, and while it is written.
-    journal: Option<Journal<nb::Table>>,
+    store: Kept,
     /// How far the Northbound was told of the Southbound rows.
     told: rows::Cursor,
     settings: Settings,
+}
+
+/// Where changes are kept.
+enum Kept {
+    /// Nothing is there yet, and nothing is made before there is something to keep.
+    NotYet,
+    Open(Journal<nb::Table>),
+    /// It is written at this moment; or the thread that wrote it broke down.
+    Away,
 }
 
 /// What the configuration says of it.
@@ -80,6 +88,15 @@ pub enum NorthboundError {
     /// Not compiled.
     #[error("nothing is changed: it cannot be compiled, since {0}")]
     Uncompiled(rows::Refusal),
+    /// What is kept and what is in force may differ.
+    #[error(
+        "the thread that kept the Northbound broke down; what was asked for last may be kept or not, and nothing more \
+         is: start the switch again, and please report this"
+    )]
+    Lost,
+    /// Rows were changed by somebody who did not wait for the turn.
+    #[error("rows were changed out of turn; start the switch again, and please report this")]
+    OutOfTurn,
     /// Not in force.
     #[error(transparent)]
     NotLowered(#[from] NotLowered),
@@ -158,7 +175,7 @@ impl Northbound {
         Self {
             rows: nb::Database::default(),
             compiler: Some(Box::default()),
-            journal: None,
+            store: Kept::NotYet,
             told: rows::Database::default().subscribe(),
             settings: Settings { system_id, hostname, encap_ip, folder },
         }
@@ -167,6 +184,17 @@ impl Northbound {
     /// The rows.
     pub fn rows(&self) -> &nb::Database {
         &self.rows
+    }
+
+    /// Others change the Southbound rows from here on, or have done so: what was compiled is forgotten, and so are the rows
+    /// that it followed, which are given out since it takes time to free many.
+    pub fn let_go(&mut self, southbound: &rows::Database) -> impl Send + use<> {
+        (self.compiler.take(), std::mem::replace(&mut self.told, southbound.subscribe()))
+    }
+
+    /// Gives the folder free for another switch.
+    pub fn close(&mut self) {
+        self.store = Kept::NotYet;
     }
 
     /// Whether there are logical networks.

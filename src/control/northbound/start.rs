@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{NorthboundError, StartError};
+use super::{Kept, NorthboundError, StartError};
 use crate::config::Ovn;
 use crate::control::switch::Switch;
 use crate::logical::journal::{Journal, JournalError, Recovered};
@@ -36,7 +36,7 @@ impl Switch {
         let is_empty = self.state().logical.northbound.rows.snapshot().is_empty();
         match topology {
             Some((path, line)) if is_empty => {
-                let done = self.nbctl(&line).await;
+                let done = self.nbctl(line).await;
                 let done = done.map_err(|source| StartError::Topology { path: path.to_owned(), source })?;
                 tracing::info!(topology = %path.display(), rows = done.changed, "topology applied");
             }
@@ -54,9 +54,10 @@ impl Switch {
         let began = Instant::now();
         let folder = self.state().logical.northbound.settings.folder.clone();
         let Some(folder) = folder else { return Ok(()) };
+        let place = folder.clone();
         let read = move || {
-            let is_there = Journal::<nb::Table>::is_in(&folder)?;
-            is_there.then(|| Journal::open(&folder)).transpose()
+            let is_there = Journal::<nb::Table>::is_in(&place)?;
+            is_there.then(|| Journal::open(&place)).transpose()
         };
         let found: Result<_, JournalError> = tokio::task::spawn_blocking(read).await?;
         let Some((journal, Recovered { database, created, keys, records, cut })) = found? else {
@@ -73,11 +74,18 @@ impl Switch {
         let compiling = self.compiling_turn().await;
         {
             let northbound = &mut self.state_mut().logical.northbound;
-            (northbound.rows, northbound.journal) = (database, Some(journal));
+            (northbound.rows, northbound.store) = (database, Kept::Open(journal));
         }
         if rows > 0 {
             self.register();
-            self.compile_all(Keys::remembering(keys), created).await?;
+            match self.compile_all(Keys::remembering(keys), created).await {
+                // What cannot be compiled can still be changed.
+                Err(error @ NorthboundError::Uncompiled(_)) => tracing::error!(
+                    "the Northbound in {} is not in force: {error}; mend it with `millrace nbctl`",
+                    folder.display()
+                ),
+                done => done?,
+            }
         }
         drop((compiling, turn));
         let compiled = began.elapsed();

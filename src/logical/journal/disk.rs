@@ -95,31 +95,35 @@ pub mod fault {
     use std::cell::Cell;
     use std::io;
 
+    #[derive(Clone, Copy, Default)]
+    struct Plan {
+        good: usize,
+        bad: usize,
+        has_failed: bool,
+    }
+
     thread_local! {
-        static PLAN: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+        static PLAN: Cell<Plan> = Cell::default();
     }
 
     /// After so many steps of this thread, so many fail; all of them do after a crash.
     pub fn plan(good: usize, bad: usize) {
-        PLAN.set(Some((good, bad)));
+        PLAN.set(Plan { good, bad, has_failed: false });
     }
 
     /// Ends that, and says whether any step failed.
     pub fn end() -> bool {
-        PLAN.take().is_some_and(|(good, _)| good == 0)
+        PLAN.take().has_failed
     }
 
     pub fn step() -> io::Result<()> {
-        match PLAN.get() {
-            Some((0, bad)) if bad > 0 => {
-                PLAN.set(Some((0, bad.saturating_sub(usize::from(bad < usize::MAX)))));
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            Some((good, bad)) if good > 0 => {
-                PLAN.set(Some((good - 1, bad)));
-                Ok(())
-            }
-            _ => Ok(()),
+        let Plan { good, bad, has_failed } = PLAN.get();
+        if good > 0 || bad == 0 {
+            PLAN.set(Plan { good: good.saturating_sub(1), bad, has_failed });
+            return Ok(());
         }
+        let bad = if bad == usize::MAX { bad } else { bad - 1 };
+        PLAN.set(Plan { good, bad, has_failed: true });
+        Err(io::ErrorKind::StorageFull.into())
     }
 }

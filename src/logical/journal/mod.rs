@@ -14,6 +14,8 @@
 mod disk;
 mod frame;
 mod record;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

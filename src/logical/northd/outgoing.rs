@@ -50,7 +50,10 @@ impl Rows {
         for (table, uuid) in deleted.into_iter().filter(|name| !put.contains_key(name)) {
             transaction.delete(table, uuid);
             match table {
-                Table::DatapathBinding => keys.release_datapath(uuid),
+                Table::DatapathBinding => {
+                    keys.release_datapath(uuid);
+                    gone.networks.insert(uuid);
+                }
                 Table::PortBinding => {
                     keys.release_port(uuid);
                     gone.port(uuid, southbound);
@@ -276,6 +279,7 @@ struct Gone {
     /// Keys of ports, with those of their datapaths.
     keys: BTreeSet<(u32, u32)>,
     datapaths: BTreeSet<u32>,
+    networks: BTreeSet<Uuid>,
 }
 
 impl Gone {
@@ -320,9 +324,9 @@ impl Gone {
                 }
             }
         }
-        if !self.ports.is_empty() {
+        if !self.ports.is_empty() || !self.networks.is_empty() {
             for (uuid, row) in southbound.iter::<MacBinding>() {
-                if self.ports.contains(&row.logical_port) {
+                if self.ports.contains(&row.logical_port) || self.networks.contains(&row.datapath) {
                     transaction.delete(Table::MacBinding, uuid);
                 }
             }

@@ -90,6 +90,11 @@ impl<S: Schema> Draft<S> {
         &self.base
     }
 
+    /// All rows, as if none had been before.
+    pub fn from_nothing(&self) -> Delta<S> {
+        Delta::from_nothing(&self.base)
+    }
+
     /// The rows to be changed one after the other, by whoever wants to see what was done so far.
     pub fn edit(&self) -> Edit<S> {
         Edit::on(&self.base)
@@ -124,6 +129,11 @@ impl<S: Schema> Changed<S> {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.touched.is_empty()
+    }
+
+    /// All rows as they will be, as if none had been before.
+    pub fn from_nothing(&self) -> Delta<S> {
+        Delta::from_nothing(&self.next)
     }
 
     /// The rows as they will be.
@@ -258,6 +268,10 @@ impl<S: Schema> Cursor<S> {
 }
 
 impl<S: Schema> Delta<S> {
+    fn from_nothing(after: &Store<S>) -> Self {
+        Self::between(names(after).collect::<BTreeSet<_>>(), &Store::default(), after)
+    }
+
     /// The rows of these names in which two snapshots differ. The names are in order and each comes once.
     fn between(names: impl IntoIterator<Item = (S, Uuid)>, before: &Store<S>, after: &Store<S>) -> Self {
         let changes = names.into_iter().filter_map(|(table, uuid)| {

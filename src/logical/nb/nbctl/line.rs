@@ -31,6 +31,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether what a command prints is one line.
     pub oneline: bool,
+    /// Whether it is told how long was waited.
+    pub print_wait_time: bool,
     /// Most seconds.
     pub timeout: Option<u32>,
     /// How rows are printed.
@@ -219,6 +221,7 @@ impl Options {
         match name {
             "--dry-run" => self.dry_run = true,
             "--oneline" => self.oneline = true,
+            "--print-wait-time" => self.print_wait_time = true,
             "--no-wait" => self.wait = Wait::None,
             "--wait" => {
                 self.wait = match value {

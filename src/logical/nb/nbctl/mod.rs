@@ -116,6 +116,16 @@ pub struct Done {
 }
 
 impl Line {
+    /// Number of its commands.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether it has none, as a file of comments.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
     /// Whether any of the commands can change rows.
     pub fn writes(&self) -> bool {
         self.commands.iter().any(|command| command.syntax.writes)

@@ -7,6 +7,7 @@ use crate::logical::nb::tables::LogicalSwitchPort;
 use crate::logical::northd::compiler::Unit;
 use crate::logical::northd::facts::addresses::Addresses;
 use crate::logical::northd::facts::options::{Globals, flag, quoted};
+use crate::logical::northd::facts::switch_ports::is_dynamic;
 use crate::logical::northd::memory::View;
 use crate::logical::northd::output::{Output, Wanted, flow};
 use crate::logical::northd::stage::Stage;
@@ -69,6 +70,9 @@ impl Unit for Flows {
             switch_external::flows(&port, output);
         } else {
             switch_lookup::flows(&port, output);
+        }
+        if port.row.dynamic_addresses.is_none() && port.row.addresses.iter().any(|entry| is_dynamic(entry)) {
+            output.trouble("dynamic addresses are not given yet; write those that the port shall have");
         }
         let has_dhcp = port.row.dhcpv4_options.is_some() || port.row.dhcpv6_options.is_some();
         if has_dhcp && port.row.kind != "router" {

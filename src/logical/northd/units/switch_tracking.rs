@@ -16,6 +16,12 @@ pub struct Tracked;
 impl Unit for Tracked {
     fn compile(view: &View<'_>, switch: Uuid, output: &mut Output) {
         let (tracking, globals) = (*view.ask::<Tracking>(switch), Globals::ask(view));
+        if tracking.rules.related {
+            output.trouble(
+                "a rule asks to follow connections (allow-related), which is not there yet: all IP that meets the rules \
+                 of this switch is dropped; write allow, which needs none",
+            );
+        }
         let mut writer = Writer { switch, tracking, globals: &globals, output };
         writer.entering();
         writer.hints();
