@@ -444,8 +444,10 @@ impl Lowering {
                     if keys.is_empty() {
                         continue;
                     }
-                    for store in [before, after] {
-                        for (flow, _) in store.parents_of::<LogicalFlow>(change.table, change.uuid) {
+                    // Flows that name another group than before have changed themselves.
+                    let named = |row: &LogicalFlow| row.logical_dp_group == Some(change.uuid);
+                    for (flow, _) in after.parents_of::<LogicalFlow>(change.table, change.uuid) {
+                        if before.get::<LogicalFlow>(flow).is_some_and(|row| named(row)) {
                             keys.iter().for_each(|key| stale.flow(flow, *key));
                         }
                     }

@@ -262,6 +262,14 @@ impl Local {
         }
     }
 
+    /// Whether the datapaths are those that are found from the beginning.
+    #[cfg(test)]
+    pub fn is_settled(&self) -> bool {
+        let mut all = HashSet::new();
+        self.reach(self.roots.keys().copied().collect(), &mut all);
+        self.datapaths == all
+    }
+
     /// Whether a datapath is needed here.
     pub fn has(&self, datapath: Uuid) -> bool {
         self.datapaths.contains(&datapath)

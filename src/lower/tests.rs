@@ -22,6 +22,7 @@ use crate::pipeline::objects::meter::MeterSpec;
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Batch, Match, Tables};
 
+mod groups;
 mod places;
 mod sets;
 
@@ -64,7 +65,7 @@ const ACTIONS: &[&str] = &[
     "set_meter(100); next;",
     "no action",
 ];
-const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in", "un"];
+const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in", "un", "p3", "p4"];
 const ADDRESSES: &[&str] =
     &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what", "0xa000001", "10.0.0.3"];
 const CHASSIS: Uuid = Uuid(1 << 100);
@@ -126,6 +127,8 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
             let (kind, options) = match logical_port.as_str() {
                 "p1" => ("patch", pairs(&[("peer", "p2")])),
                 "p2" => ("patch", pairs(&[("peer", "p1")])),
+                "p3" => ("patch", pairs(&[("peer", "p4")])),
+                "p4" => ("patch", if is_here { pairs(&[("peer", "p3")]) } else { Pairs::new() }),
                 "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
                 "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
@@ -412,6 +415,7 @@ fn follow(steps: &[Step]) -> (usize, usize, usize) {
         }
         bindings.ports.insert("always".to_owned(), PortNo(100));
         let changes = lowering.update(&cursor.poll(&database), &bindings);
+        assert!(lowering.local.is_settled());
         let mut batch = Batch::new(&published, &stats, Instant::now());
         assert_eq!(changes.apply(&mut batch), []);
         published = batch.commit().0;

@@ -105,7 +105,7 @@ struct Key {
     of: Of,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Asked {
     Source(Source),
     Value(NodeId),
@@ -392,5 +392,38 @@ impl<'a> View<'a> {
         let inner = View::new(self.store, self.memory, self.book);
         let value = compute(&inner, &of);
         self.memory.borrow_mut().replace(id, value, inner.asked.into_inner());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn asked() -> impl Strategy<Value = Vec<Asked>> {
+        vec((0u128..12).prop_map(|n| Asked::Source(Source::Groups(Uuid(n)))), 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn who_asks_for_what_is_known_after_any_change(lists in vec((0u32..4, asked()), 1..20)) {
+            let mut memory = Memory::default();
+            let mut now: HashMap<NodeId, Vec<Asked>> = HashMap::new();
+            for (id, list) in lists {
+                let before = now.insert(id, list.clone()).unwrap_or_default();
+                memory.relink(id, &before, &list);
+                let mut expected: HashMap<Asked, Vec<NodeId>> = HashMap::new();
+                for (id, list) in &now {
+                    for asked in list.iter().collect::<HashSet<_>>() {
+                        expected.entry(asked.clone()).or_default().push(*id);
+                    }
+                }
+                expected.values_mut().for_each(|ids| ids.sort_unstable());
+                let found = memory.asking.iter().map(|(asked, ids)| (asked.clone(), ids.to_vec()));
+                prop_assert!(found.collect::<HashMap<_, _>>() == expected);
+            }
+        }
     }
 }

@@ -154,14 +154,39 @@ fn refer<S: Schema>(
     new: Option<&S::AnyRow>,
     strength: Strength,
 ) -> Vec<Name<S>> {
-    for target in only_first::<S>(new, old, strength) {
-        references.insert_mut((target, name));
+    let Some((old, new)) = both::<S>(old, new, strength) else { return Vec::new() };
+    for target in new.iter().filter(|target| old.binary_search(target).is_err()) {
+        references.insert_mut((*target, name));
     }
-    let gone = only_first::<S>(old, new, strength);
+    let mut gone = old;
+    gone.retain(|target| new.binary_search(target).is_err());
     for target in &gone {
         references.remove_mut(&(*target, name));
     }
     gone
+}
+
+/// The rows that two rows name in a way, in order; nothing if they name the same in the same columns.
+fn both<S: Schema>(
+    one: Option<&S::AnyRow>,
+    other: Option<&S::AnyRow>,
+    strength: Strength,
+) -> Option<(Vec<Name<S>>, Vec<Name<S>>)> {
+    if let (Some(one), Some(other)) = (one, other) {
+        let changed = one.differences(other);
+        let mut columns = one.table().def().columns.iter().enumerate();
+        if !columns.any(|(at, column)| column.reference(strength).is_some() && changed.contains(at)) {
+            return None;
+        }
+    }
+    let targets = |row: Option<&S::AnyRow>| {
+        let mut targets: Vec<_> =
+            row.into_iter().flat_map(|row| named::<S>(row, strength)).map(|(_, target)| target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    };
+    Some((targets(one), targets(other)))
 }
 
 /// The rows that the first of two names in a way and the second does not. Little work if they name the same.
@@ -170,25 +195,11 @@ pub(super) fn only_first<S: Schema>(
     second: Option<&S::AnyRow>,
     strength: Strength,
 ) -> Vec<Name<S>> {
-    let Some(first) = first else { return Vec::new() };
-    if let Some(second) = second {
-        let changed = first.differences(second);
-        let mut columns = first.table().def().columns.iter().enumerate();
-        if !columns.any(|(at, column)| column.reference(strength).is_some() && changed.contains(at)) {
-            return Vec::new();
-        }
+    if first.is_none() {
+        return Vec::new();
     }
-    let targets = |row| {
-        let mut targets: Vec<_> = named::<S>(row, strength).map(|(_, target)| target).collect();
-        targets.sort_unstable();
-        targets.dedup();
-        targets
-    };
-    let mut firsts = targets(first);
-    if let Some(second) = second {
-        let seconds = targets(second);
-        firsts.retain(|target| seconds.binary_search(target).is_err());
-    }
+    let Some((mut firsts, seconds)) = both::<S>(first, second, strength) else { return Vec::new() };
+    firsts.retain(|target| seconds.binary_search(target).is_err());
     firsts
 }
 

@@ -4,6 +4,8 @@ use super::super::Keys;
 use super::support::Network;
 use crate::logical::nb::tables::{Acl, LogicalSwitch, LogicalSwitchPort, NbGlobal, PortGroup};
 use crate::logical::nb::{Transaction, Uuid};
+use crate::logical::rows::tables::LogicalDpGroup;
+use crate::logical::rows::{Table, What};
 
 const PORTS: u128 = 1000;
 const SWITCH: Uuid = Uuid(1 << 96);
@@ -93,4 +95,94 @@ fn a_setting_of_the_switch_concerns_all() {
     assert!(network.compiler.looked_at() >= PORTS as usize);
     let row = network.port("p7");
     assert_eq!(row.options.get("vlan-passthru").map(String::as_str), Some("true"));
+}
+
+/// Switches with two ports each, all of them in a group with a rule, and the first without.
+fn wide(switches: u128) -> Network {
+    let mut network = Network::new(Keys::default());
+    let mut rows = Transaction::new();
+    let mut members = std::collections::BTreeSet::new();
+    for n in 0..switches {
+        let ports = [port(2 * n), port(2 * n + 1)];
+        let names: Vec<Uuid> = ports.iter().map(|(uuid, _)| *uuid).collect();
+        ports.into_iter().for_each(|(uuid, row)| rows.put(uuid, row));
+        rows.put(
+            Uuid(n << 96 | 2),
+            LogicalSwitch { ports: names.iter().copied().collect(), ..Default::default() },
+        );
+        members.extend(names.into_iter().filter(|_| n > 0));
+    }
+    rows.put(
+        GROUP,
+        PortGroup { name: "g".to_owned(), ports: members, acls: [ACL].into(), ..Default::default() },
+    );
+    let (action, direction) = ("allow".to_owned(), "from-lport".to_owned());
+    rows.put(ACL, Acl { action, direction, matches: "inport == @g".to_owned(), ..Default::default() });
+    rows.put(Uuid(4 << 96), NbGlobal::default());
+    network.commit(rows, &[]);
+    network
+}
+
+#[test]
+fn a_switch_more_is_in_the_groups_of_datapaths_and_no_other_row_changes() {
+    const SWITCHES: u128 = 100;
+    let mut network = wide(SWITCHES);
+    let shared = network.southbound.snapshot().len(Table::LogicalFlow);
+    let groups = network.southbound.snapshot().len(Table::LogicalDpGroup);
+    assert!(shared > 60 && groups > 1, "{shared} {groups}");
+    let mut cursor = network.southbound.subscribe();
+    let (uuid, row) = port(2 * SWITCHES);
+    let (switch, ports) = (Uuid(SWITCHES << 96 | 2), [uuid].into());
+    network.edit(|edit| {
+        edit.put(uuid, row);
+        edit.put(switch, LogicalSwitch { ports, ..Default::default() });
+        edit.update(GROUP, |group: &mut PortGroup| _ = group.ports.insert(uuid));
+    });
+    let changes = cursor.poll(&network.southbound).changes;
+    let of = |table: Table, is_new: bool| {
+        let rows = changes.iter().filter(|change| change.table == table);
+        rows.filter(|change| (change.what == What::Inserted) == is_new).count()
+    };
+    assert_eq!((of(Table::LogicalFlow, false), of(Table::LogicalDpGroup, true)), (0, 0), "{changes:?}");
+    assert!(of(Table::LogicalFlow, true) < 12, "{changes:?}");
+    assert!(of(Table::LogicalDpGroup, false) <= groups);
+    // All of it goes again as it came, and groups are what they are from nothing.
+    assert_eq!(network.rows(), network.anew().rows());
+    network.edit(|edit| edit.delete(crate::logical::nb::Table::LogicalSwitch, switch));
+    assert_eq!(network.rows(), network.anew().rows());
+    assert_eq!(network.southbound.snapshot().len(Table::LogicalFlow), shared);
+}
+
+#[test]
+fn groups_of_datapaths_split_and_join() {
+    let mut network = wide(5);
+    let sizes = |network: &Network| {
+        let mut sizes: Vec<usize> = network
+            .southbound
+            .snapshot()
+            .iter::<LogicalDpGroup>()
+            .map(|(_, group)| group.datapaths.len())
+            .collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    let at_first = (sizes(&network), network.rows());
+    // One switch after the other has no port in the group any more, and has one again.
+    let ports: Vec<Uuid> = (2..10).map(|number| port(number).0).collect();
+    for pair in ports.chunks(2) {
+        network.edit(|edit| {
+            edit.update(GROUP, |group: &mut PortGroup| {
+                pair.iter().for_each(|port| _ = group.ports.remove(port))
+            });
+        });
+        assert_eq!(network.rows(), network.anew().rows());
+    }
+    assert_ne!(sizes(&network), at_first.0);
+    for port in ports.iter().rev() {
+        network.edit(|edit| {
+            edit.update(GROUP, |group: &mut PortGroup| _ = group.ports.insert(*port));
+        });
+        assert_eq!(network.rows(), network.anew().rows());
+    }
+    assert_eq!((sizes(&network), network.rows()), at_first);
 }
