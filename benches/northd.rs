@@ -81,7 +81,7 @@ fn switch(edit: &mut nb::Edit, n: u32, ports: u32) -> BTreeSet<Uuid> {
 
 fn acl(n: u32) -> Acl {
     Acl {
-        action: if n % 3 == 0 { "drop" } else { "allow" }.to_owned(),
+        action: if n.is_multiple_of(3) { "drop" } else { "allow" }.to_owned(),
         direction: "to-lport".to_owned(),
         priority: 1000 + (n % 100) as u16,
         matches: format!("outport == @{ALL} && ip4.src == $as && tcp.dst == {}", 1000 + n),

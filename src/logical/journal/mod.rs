@@ -84,7 +84,7 @@ pub enum JournalError {
         /// Where.
         at: u64,
         /// What is wrong.
-        cause: BadRecord,
+        cause: Box<BadRecord>,
     },
     /// Rows that are not consistent.
     #[error("the rows of {path} are not consistent: {1}; restore the file from a copy", path = .0.display())]
@@ -330,7 +330,11 @@ fn recover<S: Schema>(path: &Path, bytes: &[u8]) -> Result<Reading<S>, JournalEr
     while let Some((at, payload)) = frames.next() {
         let at = before + at as u64;
         let record = Record::<S>::read(payload);
-        let record = record.map_err(|cause| JournalError::Record { path: path.to_owned(), at, cause })?;
+        let record = record.map_err(|cause| JournalError::Record {
+            path: path.to_owned(),
+            at,
+            cause: Box::new(cause),
+        })?;
         let Head { created: new, keys: new_keys, .. } = record.head;
         created.extend(new);
         for (uuid, key) in new_keys {

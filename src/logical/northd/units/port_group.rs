@@ -38,13 +38,15 @@ impl Unit for OfSwitch {
 /// The sets of its addresses, unless sets of their names are written.
 pub struct Sets;
 
+/// Addresses of one family.
+type Family = fn(&Behind) -> &Vec<String>;
+
 impl Unit for Sets {
     fn compile(view: &View<'_>, uuid: Uuid, output: &mut Output) {
         let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { return };
         let shares: Vec<_> =
             (0..SHARES).map(|share| view.ask::<ShareBehind>(Of::Numbered(uuid, share))).collect();
-        let families: [(&str, fn(&Behind) -> &Vec<String>); 2] =
-            [("ip4", |behind| &behind.ipv4), ("ip6", |behind| &behind.ipv6)];
+        let families: [(&str, Family); 2] = [("ip4", |behind| &behind.ipv4), ("ip6", |behind| &behind.ipv6)];
         for (family, of) in families {
             let name = format!("{}_{family}", group.name);
             if view.address_set(&name).is_none() {
