@@ -1,7 +1,7 @@
 //! The compiler: follows the Northbound rows and says what changes in the Southbound ones.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -78,6 +78,9 @@ pub struct Compiler {
     keys: Keys,
     /// What units made, by their kind and row.
     made: HashMap<(usize, Uuid), Arc<Made>, FixedState>,
+    /// Who makes a group of chassis, or a member of one: a member may be in several groups, and the group of its own that a
+    /// router port has may have the name of another. Of several the first counts.
+    shared: BTreeMap<Uuid, BTreeMap<(usize, Uuid), AnyRow>>,
     /// Ports that the update made a row for, by their Northbound row and the table of that, with the row.
     appeared: Vec<(nb::Table, Uuid, Uuid)>,
     /// Number of units that the last update looked at.
@@ -170,7 +173,35 @@ impl Compiler {
             }
         }
         rows.change(&before.rows, &now.rows);
+        let shared = |made: &Made| {
+            let is_shared = |row: &AnyRow| matches!(row, AnyRow::HaChassisGroup(_) | AnyRow::HaChassis(_));
+            let rows = made.rows.iter().filter(|(_, row)| is_shared(row));
+            rows.cloned().collect::<BTreeMap<Uuid, AnyRow>>()
+        };
+        let (had, has) = (shared(&before), shared(&now));
+        for name in had.keys().chain(has.keys()) {
+            self.share(*name, unit, has.get(name), rows);
+        }
     }
+
+    /// A unit makes this row, as others may too, or does not.
+    fn share(&mut self, name: Uuid, unit: (usize, Uuid), row: Option<&AnyRow>, rows: &mut Rows) {
+        let makers = self.shared.entry(name).or_default();
+        match row {
+            Some(row) => _ = makers.insert(unit, row.clone()),
+            None => _ = makers.remove(&unit),
+        }
+        let Some((first, row)) = makers.first_key_value() else {
+            self.shared.remove(&name);
+            return;
+        };
+        rows.put_again(name, row);
+        // Its members too: what nothing named while another's group was the one is gone.
+        let members = self.made.get(first).into_iter().flat_map(|made| &made.rows);
+        let members = members.filter(|(_, row)| matches!(row, AnyRow::HaChassis(_)));
+        members.for_each(|(uuid, row)| rows.put(*uuid, row));
+    }
+
     /// Puts the groups of ports that a new port is in. Their rows lost it if it was gone while they named it, as one is
     /// whose name a router port has.
     fn join_again(&mut self, northbound: &nb::Store, rows: &mut Rows) {

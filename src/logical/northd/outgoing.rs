@@ -36,6 +36,11 @@ impl Rows {
         self.put.extend(changed.map(|(name, row)| (name, row.clone())));
     }
 
+    /// Puts a row whatever else makes of it.
+    pub fn put_again(&mut self, uuid: Uuid, row: &AnyRow) {
+        self.put.insert((row.table(), uuid), row.clone());
+    }
+
     /// Puts a row, whether it changed or not.
     pub fn put(&mut self, uuid: Uuid, row: &AnyRow) {
         self.put.entry((row.table(), uuid)).or_insert_with(|| row.clone());
