@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(file) = &options.check {
         let config = Config::load(file)?;
-        control::northbound::check(&config.ovn)?;
+        control::northbound::check(&config.ovn).map_err(|error| anyhow!("{error}"))?;
         println!(
             "{}: right; {} port(s), {} worker(s), socket {}",
             file.display(),

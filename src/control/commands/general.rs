@@ -131,7 +131,7 @@ impl Northbound {
         let northbound = &state.logical.northbound;
         let rows = northbound.rows().snapshot();
         let (switches, routers) = (rows.len(Table::LogicalSwitch), rows.len(Table::LogicalRouter));
-        let troubles = northbound.troubles().len();
+        let troubles = northbound.troubles(state.logical.rows.snapshot()).len();
         (!state.logical.is_loaded).then_some(Self { switches, routers, troubles })
     }
 }

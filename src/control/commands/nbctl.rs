@@ -10,7 +10,7 @@ use super::sbctl::{ShownTrouble, Troubles, counted};
 use super::upload::{self, Came};
 use super::{CommandError, Form, Gone, Outcome, Pending, Rendering, Session, done};
 use crate::control::logical::Upload;
-use crate::control::northbound::{Done, NorthboundError, Waited};
+use crate::control::northbound::{Done, NorthboundError, Waited, unreadable};
 use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::nb;
@@ -157,18 +157,32 @@ async fn replace(switch: Rc<Switch>, upload: Upload) -> Outcome {
     });
     let (dump, _turn) = read.await?;
     let dump = dump.map_err(|bad| CommandError::Argument(bad.to_string()))?;
+    if let [first, ..] = dump.lacks()[..] {
+        return Err(CommandError::Argument(format!(
+            "nothing is changed: the dump has nothing of {first}, not even headings, so it was cut; load a whole one"
+        )));
+    }
     let rows = dump.rows.len();
     let (changed, published) = switch.replace_northbound(dump.rows).await?;
-    let troubles = switch.state().logical.northbound.troubles().len();
+    let troubles = {
+        let logical = &switch.state().logical;
+        logical.northbound.troubles(logical.rows.snapshot()).len()
+    };
     done(Loaded { rows, changed, troubles, published })
 }
 
 /// `nbctl/troubles`
 pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
     Box::pin(async move {
-        // Rows that are being compiled have their troubles afterwards.
-        let _turn = switch.following_turn().await;
-        let troubles = switch.state().logical.northbound.troubles();
+        let (mut troubles, rows) = {
+            // Rows that are being compiled have their troubles afterwards.
+            let _turn = switch.following_turn().await;
+            let logical = &switch.state().logical;
+            let northbound = &logical.northbound;
+            (northbound.troubles(logical.rows.snapshot()), northbound.rows().snapshot().clone())
+        };
+        troubles.extend(tokio::task::spawn_blocking(move || unreadable(&rows)).await?);
+        troubles.sort();
         let shown = troubles.into_iter().map(|(table, uuid, sentence)| ShownTrouble {
             table: table.def().name,
             uuid: Some(uuid.to_string()),

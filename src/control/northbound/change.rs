@@ -283,7 +283,7 @@ struct Ran {
 
 fn run(line: &Line, southbound: &rows::Store, draft: nb::Draft) -> Result<Ran, NorthboundError> {
     let nbctl::Done { mut edit, created, printed } = line.run(draft.edit())?;
-    // Whether a port is up is not for a command to say.
+    // What of a port is not for a command to say.
     let ports: Vec<Uuid> = edit
         .transaction()
         .rows()
@@ -292,7 +292,11 @@ fn run(line: &Line, southbound: &rows::Store, draft: nb::Draft) -> Result<Ran, N
         .map(|(_, uuid, _)| uuid)
         .collect();
     for uuid in ports {
-        edit.update(uuid, |row: &mut LogicalSwitchPort| row.up = Some(is_up(row, southbound)));
+        edit.update(uuid, |row: &mut LogicalSwitchPort| {
+            row.up = Some(is_up(row, southbound));
+            // As ovn-northd fills it in, but for 0, which asks for any.
+            row.tag = row.tag_request.filter(|tag| *tag != 0).or(row.tag);
+        });
     }
     let changed = draft.finish(edit).map_err(NorthboundError::Refusal)?;
     Ok(Ran { draft, changed, created, printed })

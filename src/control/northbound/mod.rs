@@ -13,8 +13,10 @@
 mod back;
 mod change;
 mod start;
+mod troubles;
 
 pub use start::check;
+pub use troubles::unreadable;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use crate::logical::journal::{Journal, JournalError};
 use crate::logical::nb;
 use crate::logical::nb::nbctl::{BadScript, NbctlError};
 use crate::logical::northd::Compiler;
-use crate::logical::rows::{self, Uuid};
+use crate::logical::rows;
 
 /// See the module.
 pub struct Northbound {
@@ -76,7 +78,7 @@ pub enum NorthboundError {
     )]
     Loaded,
     /// Not kept.
-    #[error("nothing is changed: {0}")]
+    #[error("nothing is changed: {0}; the folder is `state` in `[ovn]` of the config")]
     Journal(Box<JournalError>),
     /// Rows that are there already.
     #[error(
@@ -117,6 +119,9 @@ pub enum StartError {
     /// What was kept.
     #[error("the Northbound: {0}")]
     Northbound(#[from] NorthboundError),
+    /// What was kept cannot be read.
+    #[error("{0}; the folder is `state` in `[ovn]` of the config")]
+    Journal(Box<JournalError>),
     /// The topology cannot be read.
     #[error("cannot read the topology {path}: {source}; check `topology` in `[ovn]`", path = .path.display())]
     Unreadable {
@@ -207,15 +212,5 @@ impl Northbound {
     pub fn has_networks(&self) -> bool {
         let rows = self.rows.snapshot();
         [nb::Table::LogicalSwitch, nb::Table::LogicalRouter].iter().any(|table| rows.len(*table) > 0)
-    }
-
-    /// Rows that are not compiled, or not wholly, with a sentence each.
-    pub fn troubles(&self) -> Vec<(nb::Table, Uuid, String)> {
-        let compiler = self.compiler.iter();
-        let troubles = compiler.flat_map(|compiler| compiler.troubles());
-        let mut troubles: Vec<_> =
-            troubles.map(|(table, uuid, sentence)| (table, uuid, sentence.to_owned())).collect();
-        troubles.sort();
-        troubles
     }
 }

@@ -53,7 +53,7 @@ impl Switch {
     }
 
     /// Reads what was kept. Where nothing was, nothing is made before there is something to keep.
-    async fn recover(self: &Rc<Self>) -> Result<(), NorthboundError> {
+    async fn recover(self: &Rc<Self>) -> Result<(), StartError> {
         let began = Instant::now();
         let folder = self.state().logical.northbound.settings.folder.clone();
         let Some(folder) = folder else { return Ok(()) };
@@ -62,8 +62,10 @@ impl Switch {
             let is_there = Journal::<nb::Table>::is_in(&place)?;
             is_there.then(|| Journal::open(&place)).transpose()
         };
-        let found: Result<_, JournalError> = tokio::task::spawn_blocking(read).await?;
-        let Some((journal, Recovered { database, created, keys, records, cut })) = found? else {
+        let found: Result<_, JournalError> =
+            tokio::task::spawn_blocking(read).await.map_err(NorthboundError::from)?;
+        let found = found.map_err(|error| StartError::Journal(Box::new(error)))?;
+        let Some((journal, Recovered { database, created, keys, records, cut })) = found else {
             return Ok(());
         };
         let took = began.elapsed();
@@ -92,7 +94,7 @@ impl Switch {
         }
         drop((compiling, turn));
         let compiled = began.elapsed();
-        self.follow().await?;
+        self.follow().await.map_err(NorthboundError::from)?;
         tracing::info!(rows, records, ?took, ?compiled, in_force = ?began.elapsed(), "Northbound read");
         self.checkpoint();
         Ok(())

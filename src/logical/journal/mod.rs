@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::rows::database::Database;
@@ -89,6 +90,9 @@ pub enum JournalError {
     /// Rows that are not consistent.
     #[error("the rows of {path} are not consistent: {1}; restore the file from a copy", path = .0.display())]
     Rows(PathBuf, Box<Refusal>),
+    /// Somebody took the file away.
+    #[error("{path} was taken away or replaced while it was in use; put it back, or start the switch again", path = .0.display())]
+    Gone(PathBuf),
     /// What was written last may be there or not.
     #[error(
         "{path} could not be written before, and nothing more is kept; see to the disk and start the switch again",
@@ -203,6 +207,9 @@ impl<S: Schema> Journal<S> {
         if self.is_broken {
             return Err(JournalError::Broken(self.path.clone()));
         }
+        if !self.is_in_place() {
+            return Err(JournalError::Gone(self.path.clone()));
+        }
         let frame = framed(&Record::<S>::of_change(rows, beside))?;
         let written = disk::write(&mut self.file, &frame).and_then(|()| disk::sync_data(&self.file));
         if let Err(error) = written {
@@ -219,6 +226,13 @@ impl<S: Schema> Journal<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file is still the one that has its name. What is written to another is lost.
+    fn is_in_place(&self) -> bool {
+        let place = |data: &fs::Metadata| (data.dev(), data.ino());
+        let (named, own) = (fs::metadata(&self.path), self.file.metadata());
+        matches!((&named, &own), (Ok(named), Ok(own)) if place(named) == place(own))
     }
 
     /// Whether the records have become long beside the rows.

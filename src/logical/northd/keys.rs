@@ -170,6 +170,15 @@ impl Keys {
         }
     }
 
+    /// Rows that ask for a key which another one has, with that key.
+    pub fn refused(&self) -> impl Iterator<Item = (Uuid, u32)> {
+        let spaces = [&self.datapaths].into_iter().chain(self.ports.values());
+        spaces.flat_map(|space| {
+            let wishes = space.wishes.iter().map(|(row, key)| (*row, *key));
+            wishes.filter(|(row, key)| space.keys.get(row) != Some(key))
+        })
+    }
+
     /// The rows of others that got another key, or have none any more, since this was asked last.
     pub fn take_changed(&mut self) -> BTreeSet<Uuid> {
         std::mem::take(&mut self.changed)

@@ -293,3 +293,59 @@ fn what_is_not_compiled_is_named() {
         assert!(bench.ok("show", &[]).await.contains("3 rows not compiled, or not wholly"));
     });
 }
+
+#[test]
+fn what_cannot_take_effect_as_written_is_named() {
+    bench(async |mut bench| {
+        bench.nbctl("ls-add a -- set Logical_Switch a other_config:requested-tnl-key=7").await;
+        bench.nbctl("ls-add b -- set Logical_Switch b other_config:requested-tnl-key=7").await;
+        for port in ["p", "q"] {
+            let options = format!("set Logical_Switch_Port {port} options:requested-tnl-key=9");
+            bench.nbctl(&format!("lsp-add a {port} -- {options}")).await;
+        }
+        bench.ok("nbctl", &["acl-add", "a", "to-lport", "1", "ip4.foo == 1", "drop"]).await;
+        bench
+            .ok("nbctl", &["acl-add", "a", "to-lport", "2", "ip4.src == $later && outport == @later", "drop"])
+            .await;
+        let troubles = bench.ok("nbctl/troubles", &[]).await;
+        assert_eq!(troubles.lines().count(), 3, "{troubles}");
+        for part in [
+            "ACL ",
+            "no field or predicate \"ip4.foo\"",
+            "key 7 is another's",
+            "key 9 is another's; it has 10",
+        ] {
+            assert!(troubles.contains(part), "{part}: {troubles}");
+        }
+        bench.nbctl("ls-del a").await;
+        assert_eq!(bench.ok("nbctl/troubles", &[]).await, "");
+        assert_eq!(bench.ok("sbctl/get", &["Datapath_Binding", "b", "tunnel_key"]).await, "7\n");
+    });
+}
+
+#[test]
+fn a_dump_that_was_cut_takes_nothing_away() {
+    bench(async |mut bench| {
+        bench.nbctl("ls-add mine").await;
+        let dump = bench.ok("nbctl/dump", &[]).await;
+        let cut: String = dump.split_inclusive('\n').take(5).collect();
+        let sentence = bench.refused("nbctl/load", &[&cut]).await;
+        assert!(sentence.contains("it was cut"), "{sentence}");
+        assert!(bench.nbctl("ls-list").await.contains("mine"));
+    });
+}
+
+#[test]
+fn a_store_that_is_taken_away_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    bench_with(&ovn(&kept), async |mut bench| {
+        bench.nbctl("ls-add a").await;
+        std::fs::rename(&kept, folder.path().join("away")).unwrap();
+        let sentence = bench.not_done("ls-add b").await;
+        assert!(sentence.contains("taken away") && sentence.contains("`state` in `[ovn]`"), "{sentence}");
+        std::fs::rename(folder.path().join("away"), &kept).unwrap();
+        bench.nbctl("ls-add b").await;
+        assert_eq!(bench.nbctl("ls-list").await.lines().count(), 2);
+    });
+}

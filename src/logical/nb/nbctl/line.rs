@@ -273,7 +273,9 @@ impl Command {
 }
 
 fn unknown(name: &str) -> NbctlError {
-    let mend = match nearest(name, commands().map(|command| command.form.name)) {
+    // No command is longer, and to look for what is like a long word takes long.
+    let beginning: String = name.chars().take(64).collect();
+    let mend = match nearest(&beginning, commands().map(|command| command.form.name)) {
         Some((_, meant)) => format!("did you mean {meant}?"),
         None => "ovn-nbctl(8) lists them".to_owned(),
     };
