@@ -166,12 +166,15 @@ fn refer<S: Schema>(
     gone
 }
 
+/// The rows that two rows name.
+type Both<S> = (Vec<Name<S>>, Vec<Name<S>>);
+
 /// The rows that two rows name in a way, in order; nothing if they name the same in the same columns.
 fn both<S: Schema>(
     one: Option<&S::AnyRow>,
     other: Option<&S::AnyRow>,
     strength: Strength,
-) -> Option<(Vec<Name<S>>, Vec<Name<S>>)> {
+) -> Option<Both<S>> {
     if let (Some(one), Some(other)) = (one, other) {
         let changed = one.differences(other);
         let mut columns = one.table().def().columns.iter().enumerate();

@@ -43,12 +43,14 @@ impl Unit for Sets {
         let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { return };
         let shares: Vec<_> =
             (0..SHARES).map(|share| view.ask::<ShareBehind>(Of::Numbered(uuid, share))).collect();
-        let families: [(&str, fn(&Behind) -> &Vec<String>); 2] =
-            [("ip4", |behind| &behind.ipv4), ("ip6", |behind| &behind.ipv6)];
-        for (family, of) in families {
+        for family in ["ip4", "ip6"] {
             let name = format!("{}_{family}", group.name);
             if view.address_set(&name).is_none() {
-                let mut all: Vec<&String> = shares.iter().flat_map(|share| of(share)).collect();
+                let is_first = family == "ip4";
+                let mut all: Vec<&String> = shares
+                    .iter()
+                    .flat_map(|share| if is_first { &share.ipv4 } else { &share.ipv6 })
+                    .collect();
                 all.sort_unstable();
                 all.dedup();
                 let addresses = all.into_iter().cloned().collect();
