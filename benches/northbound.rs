@@ -51,10 +51,10 @@ fn run(database: &Database, line: &Line) -> (Changed, Vec<Uuid>) {
 }
 
 fn words(line: &str) -> Vec<String> {
-    line.split(' ').map(|word| word.replace('_', " ")).collect()
+    line.split(' ').map(|word| word.replace('+', " ")).collect()
 }
 
-const ONE_MORE: &str = "lsp-add s500 new -- lsp-set-addresses new 02:00:03:00:00:01_10.1.244.99";
+const ONE_MORE: &str = "lsp-add s500 new -- lsp-set-addresses new 02:00:03:00:00:01+10.1.244.99";
 
 fn northbound(c: &mut Criterion) {
     let mut database = Database::default();

@@ -188,7 +188,7 @@ pub fn fuzz_nbctl(bytes: &[u8]) {
     let _ = Line::script(text).map_err(|bad| is_told(bad.to_string()));
     for text in text.lines().take(LINES) {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-        let readings = [Line::script(text).map_err(|bad| bad.cause), Line::parse(&words)];
+        let readings = [Line::script(text).map_err(|bad| *bad.cause), Line::parse(&words)];
         for line in readings {
             let done = line.and_then(|line| line.run(database.draft().edit()));
             let done = match done {

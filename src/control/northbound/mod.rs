@@ -139,7 +139,7 @@ pub enum StartError {
         /// Its path.
         path: PathBuf,
         /// Why.
-        source: NorthboundError,
+        source: Box<NorthboundError>,
     },
 }
 

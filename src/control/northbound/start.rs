@@ -37,7 +37,10 @@ impl Switch {
         match topology {
             Some((path, line)) if is_empty => {
                 let done = self.nbctl(line).await;
-                let done = done.map_err(|source| StartError::Topology { path: path.to_owned(), source })?;
+                let done = done.map_err(|source| StartError::Topology {
+                    path: path.to_owned(),
+                    source: Box::new(source),
+                })?;
                 tracing::info!(topology = %path.display(), rows = done.changed, "topology applied");
             }
             Some((path, _)) => tracing::info!(

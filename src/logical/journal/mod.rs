@@ -84,11 +84,11 @@ pub enum JournalError {
         /// Where.
         at: u64,
         /// What is wrong.
-        cause: BadRecord,
+        cause: Box<BadRecord>,
     },
     /// Rows that are not consistent.
     #[error("the rows of {path} are not consistent: {1}; restore the file from a copy", path = .0.display())]
-    Rows(PathBuf, Refusal),
+    Rows(PathBuf, Box<Refusal>),
     /// What was written last may be there or not.
     #[error(
         "{path} could not be written before, and nothing more is kept; see to the disk and start the switch again",
@@ -330,7 +330,11 @@ fn recover<S: Schema>(path: &Path, bytes: &[u8]) -> Result<Reading<S>, JournalEr
     while let Some((at, payload)) = frames.next() {
         let at = before + at as u64;
         let record = Record::<S>::read(payload);
-        let record = record.map_err(|cause| JournalError::Record { path: path.to_owned(), at, cause })?;
+        let record = record.map_err(|cause| JournalError::Record {
+            path: path.to_owned(),
+            at,
+            cause: Box::new(cause),
+        })?;
         let Head { created: new, keys: new_keys, .. } = record.head;
         created.extend(new);
         for (uuid, key) in new_keys {
@@ -356,7 +360,7 @@ fn recover<S: Schema>(path: &Path, bytes: &[u8]) -> Result<Reading<S>, JournalEr
     let mut transaction = Transaction::new();
     rows.into_iter().for_each(|((_, uuid), row)| transaction.put_any(uuid, row));
     let mut database = Database::default();
-    database.commit(transaction).map_err(|refusal| JournalError::Rows(path.to_owned(), refusal))?;
+    database.commit(transaction).map_err(|refusal| JournalError::Rows(path.to_owned(), Box::new(refusal)))?;
     retain_present(database.snapshot(), &mut created);
     let cut = bytes.len() as u64 - good;
     Ok(Reading { found: Recovered { database, created, keys, records, cut }, base })

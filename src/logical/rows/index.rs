@@ -166,7 +166,7 @@ fn refer<S: Schema>(
     gone
 }
 
-/// The rows that two rows name.
+/// What each of two rows names.
 type Both<S> = (Vec<Name<S>>, Vec<Name<S>>);
 
 /// The rows that two rows name in a way, in order; nothing if they name the same in the same columns.

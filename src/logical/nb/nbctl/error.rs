@@ -30,10 +30,23 @@ pub enum NbctlError {
     NoServer(&'static str),
     /// A command on tables, columns and values.
     #[error(transparent)]
-    Rows(#[from] DbctlError),
+    Rows(Box<DbctlError>),
     /// A style of rows that does not exist.
     #[error(transparent)]
-    Style(#[from] SbctlError),
+    Style(Box<SbctlError>),
+}
+
+impl From<DbctlError> for NbctlError {
+    fn from(error: DbctlError) -> Self {
+        // Large beside the others.
+        NbctlError::Rows(Box::new(error))
+    }
+}
+
+impl From<SbctlError> for NbctlError {
+    fn from(error: SbctlError) -> Self {
+        NbctlError::Style(Box::new(error))
+    }
 }
 
 impl NbctlError {

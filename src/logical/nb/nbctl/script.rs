@@ -15,7 +15,7 @@ pub struct BadScript {
     /// Its number, from 1.
     pub line: usize,
     /// What is wrong.
-    pub cause: NbctlError,
+    pub cause: Box<NbctlError>,
 }
 
 impl Line {
@@ -32,7 +32,7 @@ impl Line {
                     None => break,
                 }
             }
-            let bad = |cause| BadScript { line: number, cause };
+            let bad = |cause| BadScript { line: number, cause: Box::new(cause) };
             let mut words = words(&whole).map_err(bad)?;
             if words.first().is_some_and(|word| word == "ovn-nbctl") {
                 words.remove(0);

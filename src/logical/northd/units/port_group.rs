@@ -38,19 +38,19 @@ impl Unit for OfSwitch {
 /// The sets of its addresses, unless sets of their names are written.
 pub struct Sets;
 
+/// Addresses of one family.
+type Family = fn(&Behind) -> &Vec<String>;
+
 impl Unit for Sets {
     fn compile(view: &View<'_>, uuid: Uuid, output: &mut Output) {
         let Some(group) = view.columns::<nb::tables::PortGroup>(uuid, &["name"]) else { return };
         let shares: Vec<_> =
             (0..SHARES).map(|share| view.ask::<ShareBehind>(Of::Numbered(uuid, share))).collect();
-        for family in ["ip4", "ip6"] {
+        let families: [(&str, Family); 2] = [("ip4", |behind| &behind.ipv4), ("ip6", |behind| &behind.ipv6)];
+        for (family, of) in families {
             let name = format!("{}_{family}", group.name);
             if view.address_set(&name).is_none() {
-                let is_first = family == "ip4";
-                let mut all: Vec<&String> = shares
-                    .iter()
-                    .flat_map(|share| if is_first { &share.ipv4 } else { &share.ipv6 })
-                    .collect();
+                let mut all: Vec<&String> = shares.iter().flat_map(|share| of(share)).collect();
                 all.sort_unstable();
                 all.dedup();
                 let addresses = all.into_iter().cloned().collect();
