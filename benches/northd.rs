@@ -34,8 +34,9 @@ fn port_name(n: u32, p: u32) -> String {
 }
 
 fn port(n: u32, p: u32) -> LogicalSwitchPort {
-    let address =
-        format!("02:00:{:02x}:{:02x}:00:{p:02x} 10.{}.{}.{}", n >> 8, n & 255, n >> 8, n & 255, p + 10);
+    let [high, low] = [n >> 8, n & 255];
+    let mac = format!("02:00:{high:02x}:{low:02x}:{:02x}:{:02x}", p >> 8, p & 255);
+    let address = format!("{mac} {}.{high}.{low}.{}", 10 + p / 200, p % 200 + 10);
     LogicalSwitchPort {
         name: port_name(n, p),
         addresses: [address.clone()].into(),
@@ -63,7 +64,7 @@ fn switch(edit: &mut nb::Edit, n: u32, ports: u32) -> BTreeSet<Uuid> {
     edit.put(uuid(0, n, 0), LogicalSwitch { name: format!("sw{n}"), ports: all, ..Default::default() });
     let at_router = LogicalRouterPort {
         name: format!("rs{n}"),
-        mac: format!("02:00:{:02x}:{:02x}:01:01", n >> 8, n & 255),
+        mac: format!("02:00:{:02x}:{:02x}:ff:01", n >> 8, n & 255),
         networks: [format!("10.{}.{}.1/24", n >> 8, n & 255)].into(),
         ..Default::default()
     };

@@ -240,7 +240,7 @@ impl<S: Schema> Edit<S> {
 /// Looks whether the values of a row keep the rules of their columns.
 fn check_values<S: Schema>(table: S, uuid: Uuid, row: &S::AnyRow) -> Result<(), Refusal> {
     let def = table.def();
-    for (at, column) in def.columns.iter().enumerate() {
+    for (at, column) in def.columns.iter().enumerate().filter(|(_, column)| column.is_choosy()) {
         let datum = row.get(at).unwrap_or(Datum::Set(Vec::new()));
         column.check(&datum).map_err(|cause| Refusal::Value {
             table: def.name,

@@ -153,6 +153,11 @@ impl<S: Schema> Store<S> {
 }
 
 impl<S> Column<S> {
+    /// Whether there are values that do not keep its rule, references aside.
+    pub(super) fn is_choosy(&self) -> bool {
+        !matches!(self.rule, Rule::Any | Rule::Strong(_) | Rule::Weak(_))
+    }
+
     /// Whether a value keeps its rule, references aside.
     pub(super) fn check(&self, datum: &Datum) -> Result<(), BadValue> {
         match self.rule {
