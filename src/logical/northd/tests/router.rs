@@ -114,7 +114,7 @@ fn flows_of_the_rich_network_lack_only_what_translates() {
     for flow in real.difference(own) {
         let (stage, _, matches, actions) = flow;
         let is_marked = |mark: &&str| matches.contains(mark) || actions.contains(mark);
-        assert!(TRANSLATING.iter().any(|mark| is_marked(mark)), "{flow:?}");
+        assert!(TRANSLATING.iter().any(is_marked), "{flow:?}");
         *missing.entry(&**stage).or_insert(0) += 1;
     }
     assert_eq!(missing, LEFT_OUT.iter().copied().collect());
