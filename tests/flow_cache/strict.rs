@@ -151,5 +151,5 @@ fn no_packet_meets_two_megaflows() {
     TestRunner::new(config).run(&worlds, run).unwrap();
     let Met { pairs, by_ttl, stale } = &met;
     let often = [pairs.get(), by_ttl.get(), stale.get()];
-    assert!(often.iter().all(|often| *often > 100), "the random flows and packets try too little: {often:?}");
+    assert!(often.iter().all(|often| *often > 20), "the random flows and packets try too little: {often:?}");
 }
