@@ -349,3 +349,12 @@ fn a_store_that_is_taken_away_is_noticed() {
         assert_eq!(bench.nbctl("ls-list").await.lines().count(), 2);
     });
 }
+
+#[test]
+fn a_container_has_the_tag_that_it_asked_for() {
+    bench(async |mut bench| {
+        bench.nbctl("ls-add s -- lsp-add s p -- lsp-add s c p 5").await;
+        assert_eq!(bench.nbctl("lsp-get-tag c").await, "5\n");
+        assert_eq!(bench.ok("sbctl/get", &["Port_Binding", "c", "tag"]).await, "5\n");
+    });
+}
