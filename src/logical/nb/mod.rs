@@ -7,7 +7,7 @@
 //! A command changes rows through an [`Edit`], in which it sees what the commands before it did; nothing is checked until
 //! the end. All commands of a line work on one, and then it takes effect wholly or not at all:
 //!
-//! ```ignore
+//! ```text
 //! let draft = database.draft();
 //! let mut edit = draft.edit();
 //! let port = edit.insert(LogicalSwitchPort { name: "vm1".to_owned(), ..Default::default() });

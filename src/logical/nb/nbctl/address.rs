@@ -264,7 +264,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// From a text such as 10.0.0.1, 10.0.0.1:80, fd00::1 or [fd00::1]:80.
+    /// From a text such as 10.0.0.1, 10.0.0.1:80, `fd00::1` or `[fd00::1]:80`.
     pub fn read(text: &str) -> Option<Self> {
         let mut is_inside = false;
         let mut colons = text.bytes().enumerate().filter(|(_, byte)| {

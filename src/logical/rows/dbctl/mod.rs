@@ -8,7 +8,7 @@
 //! A tool with commands of its own declares them as [`Syntax`] beside [`COMMANDS`], looks a call's name up, has it
 //! [checked](Call::check), and hands the generic ones to [`run`]:
 //!
-//! ```ignore
+//! ```text
 //! let draft = database.draft();
 //! let (mut edit, mut symbols) = (draft.edit(), Symbols::default());
 //! for call in dbctl::split(words) {
