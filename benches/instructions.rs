@@ -17,7 +17,7 @@ use millrace::pipeline::translate::Translation;
 
 mod scenes;
 
-use scenes::{BURST, Filled, Publisher, Tuples, acl, bursts, chain, key, support, walk};
+use scenes::{BURST, Filled, Publisher, Tuples, acl, bursts, chain, key, support, tunnel, walk};
 
 /// How much more than written may be needed, in percent.
 const TOLERANCE: f64 = 5.0;
@@ -34,7 +34,7 @@ struct Scenario {
     prepare: fn() -> Box<dyn FnMut()>,
 }
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 14] = [
     Scenario { name: "parse", each: BURST as u32, rounds: 64, prepare: parsing },
     Scenario { name: "flow_hash", each: BURST as u32, rounds: 64, prepare: hashing },
     Scenario { name: "exact_match", each: BURST as u32, rounds: 64, prepare: guessing },
@@ -50,6 +50,14 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "install", each: 1, rounds: 2000, prepare: installing },
     Scenario { name: "table_lookup_acl_1000", each: 1, rounds: 2000, prepare: table_lookup },
     Scenario { name: "translate_3_tables", each: 1, rounds: 2000, prepare: translating },
+    Scenario { name: "encapsulate", each: BURST as u32, rounds: 64, prepare: || encapsulating(false) },
+    Scenario {
+        name: "encapsulate_with_checksum",
+        each: BURST as u32,
+        rounds: 64,
+        prepare: || encapsulating(true),
+    },
+    Scenario { name: "classify_tunnelled", each: BURST as u32, rounds: 64, prepare: classifying },
     Scenario { name: "publish_one_of_1000", each: 1, rounds: 200, prepare: publishing },
 ];
 
@@ -124,6 +132,16 @@ fn translating() -> Box<dyn FnMut()> {
         n += 1;
         assert_eq!(walk(&snapshot, &key(n), &mut out), 3);
     })
+}
+
+fn encapsulating(checksum: bool) -> Box<dyn FnMut()> {
+    let mut tunnel = tunnel::Leaving::new(checksum, 60);
+    Box::new(move || tunnel.burst())
+}
+
+fn classifying() -> Box<dyn FnMut()> {
+    let tunnel = tunnel::Arriving::new(60);
+    Box::new(move || assert_eq!(tunnel.burst(), BURST))
 }
 
 fn publishing() -> Box<dyn FnMut()> {

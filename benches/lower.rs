@@ -19,7 +19,7 @@ use millrace::logical::rows::tables::{
     AddressSet, DatapathBinding, LogicalDpGroup, LogicalFlow, MulticastGroup, Pairs, PortBinding,
 };
 use millrace::logical::rows::{Cursor, Database, Pipeline, Row, Store, Transaction, Uuid, dump};
-use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::lower::{Bindings, Host, Lowering, Numbers, Zones};
 use millrace::packet::PortNo;
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::{Batch, Tables};
@@ -134,7 +134,7 @@ impl Switch {
         Self {
             cursor: database.subscribe_from_nothing(),
             database,
-            bindings: Bindings { chassis: "scale".into(), ports: BTreeMap::new() },
+            bindings: Bindings { host: Host::named("scale"), ports: BTreeMap::new() },
             lowering: Lowering::new(Numbers::default(), Zones::default()),
             tables: Tables::default(),
             stats: FlowStats::new(1),
@@ -332,7 +332,7 @@ fn main() {
     database.commit(net.rows).expect("the rows are consistent");
     let names = (0..SWITCHES).flat_map(|n| (0..PORTS).map(move |p| format!("vm{n}-{p}")));
     let ports = names.zip((1..).map(PortNo)).collect();
-    let mut bindings = Bindings { chassis: "me".into(), ports };
+    let mut bindings = Bindings { host: Host::named("me"), ports };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let delta = cursor.poll(&database);
 

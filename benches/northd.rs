@@ -13,7 +13,7 @@ use millrace::logical::nb::tables::{
 use millrace::logical::nb::{self, Uuid};
 use millrace::logical::northd::{Compiler, Keys};
 use millrace::logical::rows::{self, Table};
-use millrace::lower::{Lowering, Numbers, Rebound, Zones};
+use millrace::lower::{Host, Lowering, Numbers, Rebound, Zones};
 use millrace::packet::PortNo;
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::{Batch, Tables};
@@ -167,7 +167,7 @@ impl World {
         took.units = self.compiler.looked_at();
         timed(&mut took.entered, || self.southbound.commit(transaction)).expect("the rows are consistent");
         let ports = bind.into_iter().map(|(name, port)| (name, Some(port))).collect();
-        let rebound = Rebound { chassis: "here".to_owned(), ports };
+        let rebound = Rebound { host: Host::named("here"), ports };
         let delta = self.lower_cursor.poll(&self.southbound);
         took.rows = delta.changes.len();
         let changes = timed(&mut took.lowered, || self.lowering.follow(&delta, &rebound));

@@ -11,8 +11,8 @@ export BINARIES
 # What it takes to build and run the switch, and what the demo and the tests use besides. No versions: the PMD packages
 # carry DPDK's ABI in their names and come with libdpdk-dev on Debian 12 and 13 and on Ubuntu 24.04 alike.
 PACKAGES_BUILD=(gcc clang libclang-dev pkg-config libdpdk-dev)
-PACKAGES_RUN=(iproute2 iputils-ping iperf3 ethtool jq)
-PACKAGES_TEST=(dpdk-dev tcpdump openvswitch-common openvswitch-switch python3-scapy shellcheck traceroute valgrind)
+PACKAGES_RUN=(iproute2 iputils-ping iperf3 ethtool jq tcpdump)
+PACKAGES_TEST=(dpdk-dev openvswitch-common openvswitch-switch python3-scapy shellcheck traceroute valgrind)
 # What the logical half answers like; other releases of OVN have other flows and print other traces.
 OVN_RELEASE=23.03
 

@@ -27,4 +27,5 @@ pub mod pipeline;
 pub mod rcu;
 #[cfg(all(feature = "testing", not(millrace_loom)))]
 pub mod testing;
+pub mod tunnel;
 pub mod worker;

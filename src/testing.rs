@@ -20,8 +20,11 @@ use crate::logical::rows::{self, dump};
 use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
 use crate::packet::key::SHORT_WORDS;
 use crate::packet::parse::{Shape, Stop, parse};
-use crate::packet::{CsumState, DropReason, Field, FlowKey, HeapPacket, Packet, PacketMeta, PortRef, Said};
+use crate::packet::{
+    CsumState, DropReason, Field, FlowKey, HeapPacket, Mac, Packet, PacketMeta, PortRef, Said,
+};
 use crate::pipeline::syntax::{Mode, parse_flow, parse_flow_file, print_flow};
+use crate::tunnel::{Arrival, Endpoint, Remote, TunnelOut, answer, merge_ecn};
 
 /// Any bytes as a frame: the parser, then every rewrite of what it found, and completion of the checksums.
 pub fn fuzz_parse(frame: &[u8]) {
@@ -86,6 +89,9 @@ struct Count(usize);
 impl Sink<HeapPacket> for Count {
     fn output(&mut self, packet: HeapPacket, meta: &PacketMeta, _: PortRef) {
         assert_eq!(packet.data().len(), meta.len as usize);
+        self.0 += 1;
+    }
+    fn tunnel(&mut self, _: HeapPacket, _: &PacketMeta, _: &TunnelOut) {
         self.0 += 1;
     }
     fn controller(&mut self, _: &HeapPacket, _: &PacketMeta, _: ControllerOp) {}
@@ -287,4 +293,50 @@ pub fn fuzz_megaflows(bytes: &[u8]) {
 /// Any bytes as a history of rows and bindings: lowering follows it, and every step is what it would be at once.
 pub fn fuzz_lower(bytes: &[u8]) {
     crate::lower::testing::history(bytes);
+}
+
+/// Any bytes as a frame of the uplink, for an endpoint with a tag if the first byte is odd: what is tunnelled is taken out,
+/// looked at and sent back, what is for the endpoint is answered.
+pub fn fuzz_geneve(bytes: &[u8]) {
+    let Some((first, frame)) = bytes.split_first() else { return };
+    let vlan = (first & 1 == 1).then_some(7);
+    let mac = Mac([0xaa, 0, 0, 0, 0, 1]);
+    let addresses =
+        [("192.168.50.101", 24), ("fd00:50::101", 64)].map(|(ip, len)| (ip.parse().unwrap(), len));
+    let endpoint = Endpoint::new(mac, vlan, &addresses, u16::MAX, true).unwrap();
+    match endpoint.classify(frame) {
+        Arrival::Tunnel(received) => {
+            let inner = frame.get(usize::from(received.inner)..usize::from(received.end));
+            let mut packet = HeapPacket::new(inner.unwrap());
+            if merge_ecn(received.tos, &mut packet).is_err() {
+                return;
+            }
+            let sent = packet.data().to_vec();
+            let mut meta = PacketMeta::default();
+            let parsed = parse(&sent, &mut meta, &mut FlowKey::default());
+            assert_ne!(parsed.stop, Some(Stop::Runt));
+            // To ourselves, so that we can look at it again.
+            let out =
+                TunnelOut { dst: received.dst, vni: received.vni, option: received.option, ttl: 0, tos: 0 };
+            let remote = Remote::new(&endpoint, received.dst, received.dst, Some(mac)).unwrap();
+            if remote.encapsulate(&mut packet, &meta, &out) == Err(DropReason::TunnelMtu) {
+                return;
+            }
+            let Arrival::Tunnel(again) = endpoint.classify(packet.data()) else {
+                panic!("{:02x?}", packet.data())
+            };
+            assert_eq!((again.vni, again.option, again.dst), (received.vni, received.option, received.dst));
+            let inner = packet.data().get(usize::from(again.inner)..usize::from(again.end));
+            assert_eq!(inner, Some(sent.as_slice()));
+        }
+        Arrival::Local(local) => {
+            let mut packet = HeapPacket::new(frame);
+            if answer(&endpoint, local, &mut packet).is_ok_and(|outcome| outcome.reply) {
+                assert_eq!(packet.data().get(6..12), Some(mac.0.as_slice()));
+                let parsed = parse(packet.data(), &mut PacketMeta::default(), &mut FlowKey::default());
+                assert_eq!(parsed.stop, None);
+            }
+        }
+        Arrival::Refused(_) | Arrival::Other => {}
+    }
 }

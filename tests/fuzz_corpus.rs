@@ -74,3 +74,8 @@ fn nbctl() {
 fn journal() {
     run("journal", millrace::testing::fuzz_journal);
 }
+
+#[test]
+fn geneve() {
+    run("geneve", millrace::testing::fuzz_geneve);
+}

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use millrace::logical::rows::{Database, Delta, Transaction, dump};
-use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::lower::{Bindings, Host, Lowering, Numbers, Tunnel, Zones};
 use millrace::packet::PortNo;
 use millrace::pipeline::syntax::{Mode, parse_flow, print_actions, print_match};
 
@@ -26,6 +26,9 @@ fn load(scenario: &str) -> Delta {
     database.commit(transaction).unwrap();
     cursor.poll(&database)
 }
+
+/// Our port to all other chassis.
+const TUNNEL: u16 = 99;
 
 /// Table, match and actions, in one form.
 type Flow = (u8, String, String);
@@ -56,7 +59,30 @@ fn vlan_as_a_tag(actions: &str) -> String {
     actions.split(',').map(item).collect::<Vec<_>>().join(",")
 }
 
-fn recorded(scenario: &str, chassis: &str) -> Flows {
+/// Their port of every peer, by number and address, is our one port and the peer's address. Copies go to chassis in the
+/// order of their names.
+fn by_one_tunnel(actions: &str, peers: &[(u16, &str)]) -> String {
+    let address = |item: &str| {
+        let number: u16 = item.strip_prefix("output:")?.parse().ok()?;
+        peers.iter().find(|(port, _)| *port == number).map(|(_, address)| *address)
+    };
+    let mut items: Vec<String> = Vec::new();
+    let mut run: Vec<&str> = Vec::new();
+    for item in actions.split(',').chain([""]) {
+        match address(item) {
+            Some(address) => run.push(address),
+            None => {
+                run.sort_unstable();
+                items.extend(run.drain(..).map(|to| format!("set_field:{to}->tun_dst,output:{TUNNEL}")));
+                items.push(item.to_owned());
+            }
+        }
+    }
+    items.pop();
+    items.join(",")
+}
+
+fn recorded(scenario: &str, chassis: &str, peers: &[(u16, &str)]) -> Flows {
     let text = read(scenario, &format!("{chassis}.txt"));
     let mut flows = Flows::new();
     for line in text.lines() {
@@ -69,6 +95,12 @@ fn recorded(scenario: &str, chassis: &str) -> Flows {
                 None => items.push(item),
             }
         }
+        // One flow for what arrives, in place of one for every peer.
+        for item in &mut items {
+            if peers.iter().any(|(port, _)| *item == format!("in_port={port}")) {
+                *item = "in_port=99";
+            }
+        }
         let flow = format!("{} actions=drop", items.join(","));
         let Ok(flow) = parse_flow(&flow, &(), Mode::Add) else {
             eprintln!("not read: {line}");
@@ -77,7 +109,7 @@ fn recorded(scenario: &str, chassis: &str) -> Flows {
         let matcher = print_match(&flow.matcher, flow.priority_or_default(), &());
         // Two forms of one action.
         let actions = actions.replace("dec_ttl()", "dec_ttl").replace("/0x3f->ip_dscp", "->ip_dscp");
-        let actions = without_zones(&vlan_as_a_tag(&actions));
+        let actions = by_one_tunnel(&without_zones(&vlan_as_a_tag(&actions)), peers);
         flows.insert((flow.table.unwrap_or(0), matcher, actions), cookie);
     }
     flows
@@ -102,7 +134,7 @@ const GROUPS: &str = "groups have other numbers";
 const METERS: &str = "meters have other numbers";
 const SELF: &str = "done by the switch itself, or not yet";
 const HAIRPINS: &str = "hairpins of load balancers: not yet";
-const TUNNELS: &str = "tunnels: not yet";
+const GATEWAYS: &str = "the gateway that has a port, in place of the first of several that is heard";
 const CHASSIS: &str = "addresses of chassis on provider networks: not yet";
 const COPY: &str = "reg0 is not copied to itself";
 const OUTER: &str = "belongs to the ports inside, to no row there";
@@ -123,8 +155,7 @@ fn reason(table: u8, matcher: &str, theirs: Option<&str>, ours: Option<&str>) ->
         (Some(_), Some(_)) if has("controller(") => SELF,
         (_, None) if (68..=70).contains(&table) => HAIRPINS,
         (Some(_), Some(_)) if has("resubmit(,68)") || has("resubmit(,70)") => HAIRPINS,
-        (Some(_), _) if table == 39 && has("tun_id") => TUNNELS,
-        (Some(_), None) if has("NXM_NX_TUN_ID") => TUNNELS,
+        (Some(_), Some(_)) if has("bundle(") => GATEWAYS,
         (_, None) if matcher.starts_with("priority=180,") => CHASSIS,
         (Some(_), Some(_)) if has("pop:NXM_NX_REG0[]") => COPY,
         _ if table == 74 => DISCOVERY,
@@ -134,10 +165,19 @@ fn reason(table: u8, matcher: &str, theirs: Option<&str>, ours: Option<&str>) ->
 }
 
 /// How many flows are the same, and how many differ for which reason. There are no others.
-fn compare(scenario: &str, chassis: &str, ports: &[(&str, u16)]) -> (usize, BTreeMap<&'static str, usize>) {
+/// A port of the name `=NETWORK` is that physical network.
+fn compare(
+    scenario: &str,
+    chassis: &str,
+    ports: &[(&str, u16)],
+    peers: &[(u16, &str)],
+) -> (usize, BTreeMap<&'static str, usize>) {
+    let (mapped, ports): (Vec<_>, Vec<_>) = ports.iter().partition(|(name, _)| name.starts_with('='));
     let ports = ports.iter().map(|(name, port)| ((*name).to_owned(), PortNo(*port))).collect();
-    let bindings = Bindings { chassis: chassis.to_owned(), ports };
-    let (theirs, ours) = (recorded(scenario, chassis), lowered(scenario, &bindings));
+    let mappings = mapped.iter().map(|(name, port)| (name[1..].to_owned(), PortNo(*port))).collect();
+    let tunnel = Some(Tunnel { port: PortNo(TUNNEL), mtu: None });
+    let bindings = Bindings { host: Host { chassis: chassis.to_owned(), tunnel, mappings }, ports };
+    let (theirs, ours) = (recorded(scenario, chassis, peers), lowered(scenario, &bindings));
     let same = theirs.iter().filter(|(flow, cookie)| ours.get(flow) == Some(cookie)).count();
     let actions = |flows: &Flows, other: &Flows| -> BTreeMap<(u8, String), (String, u64)> {
         let differ = flows.iter().filter(|(flow, cookie)| other.get(flow) != Some(cookie));
@@ -169,27 +209,33 @@ fn compare(scenario: &str, chassis: &str, ports: &[(&str, u16)]) -> (usize, BTre
     (same, reasons)
 }
 
+const HV1: &str = "192.168.50.101";
+const HV2: &str = "192.168.50.102";
+const GW1: &str = "192.168.50.103";
+const GW2: &str = "192.168.50.104";
+
 #[test]
 fn a_switch() {
-    for (chassis, port) in [("hv1", "vm1"), ("hv2", "vm2")] {
-        let (same, reasons) = compare("s1-l2", chassis, &[(port, 2)]);
-        let expected = [(COMMITS, 8), (TRACKING, 8), (SELF, 4), (TUNNELS, 4)];
-        assert_eq!((same, reasons), (115, expected.into()));
+    for (chassis, port, peer) in [("hv1", "vm1", HV2), ("hv2", "vm2", HV1)] {
+        let (same, reasons) = compare("s1-l2", chassis, &[(port, 2)], &[(1, peer)]);
+        let expected = [(COMMITS, 8), (TRACKING, 8), (SELF, 4)];
+        assert_eq!((same, reasons), (119, expected.into()));
     }
 }
 
 #[test]
 fn two_switches_and_a_router() {
-    for (chassis, port) in [("hv1", "vm1"), ("hv2", "vm2")] {
-        let (same, reasons) = compare("s2-l3", chassis, &[(port, 2)]);
-        let expected = [(COMMITS, 16), (TRACKING, 16), (SELF, 40), (COPY, 1), (TUNNELS, 4)];
-        assert_eq!((same, reasons), (340, expected.into()));
+    for (chassis, port, peer) in [("hv1", "vm1", HV2), ("hv2", "vm2", HV1)] {
+        let (same, reasons) = compare("s2-l3", chassis, &[(port, 2)], &[(1, peer)]);
+        let expected = [(COMMITS, 16), (TRACKING, 16), (SELF, 40), (COPY, 1)];
+        assert_eq!((same, reasons), (344, expected.into()));
     }
 }
 
 #[test]
 fn everything_at_once() {
-    let (same, reasons) = compare("s3-rich", "hv1", &[("web1", 4), ("db1", 5), ("pub-ln", 6)]);
+    let (same, reasons) =
+        compare("s3-rich", "hv1", &[("web1", 4), ("db1", 5), ("pub-ln", 6)], &[(1, HV2), (2, GW1), (3, GW2)]);
     let expected = [
         (CHASSIS, 2),
         (COMMITS, 40),
@@ -199,11 +245,11 @@ fn everything_at_once() {
         (HAIRPINS, 11),
         (DISCOVERY, 28),
         (COPY, 1),
-        (TUNNELS, 12),
+        (GATEWAYS, 1),
     ];
-    assert_eq!((same, reasons), (773, expected.into()));
-    let ports = [("web2", 4), ("db2", 5), ("pub-ln", 6), ("fw1", 7)];
-    let (same, reasons) = compare("s3-rich", "hv2", &ports);
+    assert_eq!((same, reasons), (782, expected.into()));
+    let ports = [("web2", 4), ("db2", 5), ("=physnet1", 6), ("fw1", 7)];
+    let (same, reasons) = compare("s3-rich", "hv2", &ports, &[(1, HV1), (2, GW1), (3, GW2)]);
     let expected = [
         (CHASSIS, 2),
         (COMMITS, 38),
@@ -214,21 +260,13 @@ fn everything_at_once() {
         (METERS, 1),
         (DISCOVERY, 16),
         (COPY, 1),
-        (TUNNELS, 10),
+        (GATEWAYS, 1),
     ];
-    assert_eq!((same, reasons), (798, expected.into()));
-    let (same, reasons) = compare("s3-rich", "gw1", &[("pub-ln", 3)]);
-    let expected = [
-        (CHASSIS, 2),
-        (COMMITS, 39),
-        (TRACKING, 57),
-        (SELF, 60),
-        (GROUPS, 1),
-        (HAIRPINS, 11),
-        (COPY, 1),
-        (TUNNELS, 13),
-    ];
-    assert_eq!((same, reasons), (704, expected.into()));
+    assert_eq!((same, reasons), (805, expected.into()));
+    let (same, reasons) = compare("s3-rich", "gw1", &[("pub-ln", 3)], &[(1, HV1), (2, HV2), (4, GW2)]);
+    let expected =
+        [(CHASSIS, 2), (COMMITS, 39), (TRACKING, 57), (SELF, 60), (GROUPS, 1), (HAIRPINS, 11), (COPY, 1)];
+    assert_eq!((same, reasons), (715, expected.into()));
 }
 
 /// Ports of other chassis that are reached by the wire of a provider network, and ports inside a guest.
@@ -245,16 +283,8 @@ fn provider_networks_and_ports_inside_others() {
         ("q-ln", 4),
         ("thru-ln", 5),
     ];
-    let (same, reasons) = compare("s5-provider", "hv1", &ports);
-    let expected = [
-        (CHASSIS, 2),
-        (COMMITS, 40),
-        (TRACKING, 40),
-        (SELF, 57),
-        (DISCOVERY, 12),
-        (COPY, 1),
-        (TUNNELS, 4),
-        (OUTER, 2),
-    ];
-    assert_eq!((same, reasons), (769, expected.into()));
+    let (same, reasons) = compare("s5-provider", "hv1", &ports, &[(1, "127.0.0.2")]);
+    let expected =
+        [(CHASSIS, 2), (COMMITS, 40), (TRACKING, 40), (SELF, 57), (DISCOVERY, 12), (COPY, 1), (OUTER, 2)];
+    assert_eq!((same, reasons), (773, expected.into()));
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use millrace::action::Op;
 use millrace::logical::rows::tables::{DatapathBinding, LogicalFlow, MulticastGroup, PortBinding};
 use millrace::logical::rows::{Database, Pipeline, Transaction, Uuid};
-use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::lower::{Bindings, Host, Lowering, Numbers, Zones};
 use millrace::packet::{DropReason, Field, FlowKey, PortNo, PortRef};
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::translate::{Start, Translation, translate};
@@ -26,7 +26,7 @@ fn network(ports: u16, stages: u8) -> (Transaction, Bindings) {
     let datapath = next();
     let external_ids = [("logical-switch".to_owned(), "x".to_owned())].into();
     rows.put(datapath, DatapathBinding { external_ids, tunnel_key: 1, ..Default::default() });
-    let mut bindings = Bindings { chassis: "me".to_owned(), ..Default::default() };
+    let mut bindings = Bindings { host: Host::named("me"), ..Default::default() };
     let mut members = BTreeSet::new();
     for n in 1..=ports {
         let logical_port = format!("vm{n}");

@@ -13,7 +13,7 @@ use millrace::logical::expr::parse_microflow;
 use millrace::logical::names::FixedNames;
 use millrace::logical::rows::{Database, Transaction, dump};
 use millrace::logical::trace::{Form, Request, Tracer};
-use millrace::lower::{Bindings, Lowering, Numbers, Zones};
+use millrace::lower::{Bindings, Host, Lowering, Numbers, Zones};
 use millrace::packet::{Field, PortNo, PortRef};
 use millrace::pipeline::stats::FlowStats;
 use millrace::pipeline::translate::{Start, Translation, translate};
@@ -50,7 +50,7 @@ fn scenario(name: &str, ports: &'static [(&'static str, &'static str)]) -> Scena
         let at = PortRef { slot: number, generation: 0 };
         views.push(PortView { number: PortNo(number), name: Arc::from(*port), at, no_flood: false });
     }
-    let bindings = Bindings { chassis: "hv1".to_owned(), ports: bound };
+    let bindings = Bindings { host: Host::named("hv1"), ports: bound };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let changes = lowering.update(&cursor.poll(&database), &bindings);
     let stats = FlowStats::new(1);

@@ -17,8 +17,8 @@ use millrace::action::Op;
 use millrace::action::reply::{Reply, turn};
 use millrace::logical::rows::tables::PortBinding;
 use millrace::logical::rows::{Database, Transaction, dump};
-use millrace::lower::{Bindings, Lowering, Numbers, Zones};
-use millrace::packet::key::KEY_WORDS;
+use millrace::lower::{Bindings, Host, Lowering, Numbers, Zones};
+use millrace::packet::key::{KEY_WORDS, is_tunnel};
 use millrace::packet::parse::{Stop, parse};
 use millrace::packet::{Field, FlowKey, HeapPacket, Packet, PacketMeta, PortNo, PortRef};
 use millrace::pipeline::frozen::Context;
@@ -66,7 +66,7 @@ impl Network {
         };
         let views = Ports::new(bound.iter().map(view).collect());
         let pool = Pool::new(store, &ports, &["00:00:5e:00:01:01 172.16.0.1 8.8.4.4 fd00:ffff::1"]);
-        let bindings = Bindings { chassis: chassis.to_owned(), ports: bound };
+        let bindings = Bindings { host: Host::named(chassis), ports: bound };
         let mut lowering = Lowering::new(Numbers::default(), Zones::default());
         let changes = lowering.update(&cursor.poll(&database), &bindings);
         let (empty, stats) = (Tables::default(), FlowStats::new(1));
@@ -121,6 +121,10 @@ fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     for (word, new) in new.words_mut().iter_mut().enumerate() {
         let mask = recorded.mask.words()[word];
         *new = key.words()[word] & mask | *new & !mask;
+        if is_tunnel(word) {
+            // No port here is one of tunnels, and no other brings such words.
+            *new = 0;
+        }
     }
     for field in [Field::Metadata, Field::Xxreg0, Field::Xxreg1, Field::Xxreg2, Field::Xxreg3, Field::ConjId]
     {

@@ -137,7 +137,12 @@ fn execute(ops: &[Op], key: &mut FlowKey, answer: &mut Answer) {
                 assert!(tail.is_empty() && answer.drop.is_none() && answer.outputs.is_empty());
                 answer.drop = Some(reason);
             }
-            Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_) => {
+            Op::SetMtu(_)
+            | Op::Tunnel(_)
+            | Op::CheckLen { .. }
+            | Op::Become { .. }
+            | Op::Await { .. }
+            | Op::Tell(_) => {
                 unreachable!("no flow here has such actions");
             }
         }

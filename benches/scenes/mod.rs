@@ -21,6 +21,8 @@ use millrace::pipeline::{Batch, FlowMod, Ports, Snapshot, Tables};
 
 use rules::{Random, Rule};
 
+pub mod tunnel;
+
 #[path = "../../tests/support/rules.rs"]
 pub mod rules;
 #[path = "../../tests/support/mod.rs"]

@@ -46,7 +46,7 @@ def judge(result: Result) -> Verdict:
     own = None if io is None else ours - io
     peer_own = None if io is None or peer is None else peer - io
     ratio = None if own is None or not peer_own or peer_own <= 0 else own / peer_own
-    ratio_bar = SHARE_OF_ONE if result.cell.traffic.flows == 1 else SHARE
+    ratio_bar = result.cell.share or (SHARE_OF_ONE if result.cell.traffic.flows == 1 else SHARE)
     bar = result.cell.bar
     ratio_met = _said(None if ratio is None else ratio <= ratio_bar)
     bar_met = _said(None if own is None or bar is None else own <= bar)

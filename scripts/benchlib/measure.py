@@ -101,11 +101,13 @@ def place_for(cell: Cell, folder: Path, stack: ExitStack, seed: int) -> tuple[Pl
         path = Path(cell.traffic.pcap).resolve()
         return Place(cell, folder, stack, path, traffic.count_packets(path), flows), 0
     path = folder / "traffic.pcap"
-    seen = traffic.write(cell.traffic, path, seed)
     place = Place(cell, folder, stack, path, traffic.packets_of(cell.traffic), flows)
+    wrap = None
     if cell.rules.kind == "ovn":
         place.network = network.Network(folder / "ovn", stack, cell.traffic, cell.rules)
-    return place, seen
+        if cell.rules.tunnel == "in":
+            wrap = place.network.tunnel().wrap
+    return place, traffic.write(cell.traffic, path, seed, wrap)
 
 
 def subjects_for(place: Place, options: Options, result: Result) -> list[Subject]:

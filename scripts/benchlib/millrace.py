@@ -21,8 +21,8 @@ def memory_mb(packets: int) -> int:
     return pool_mb(packets) + 192
 
 
-def config(socket: Path, memory: int, hugepages: str) -> str:
-    """A switch without ports."""
+def config(socket: Path, memory: int, hugepages: str, more: str = "") -> str:
+    """A switch without ports, but for those that `more` has."""
     return f"""
 [control]
 socket = "{socket}"
@@ -38,6 +38,19 @@ memory_mb = {memory}
 state = ""
 [log]
 filter = "warn"
+{more}
+"""
+
+
+_UNDERLAY = """
+[underlay]
+port = "{name}"
+addresses = ["{address}"]
+mac = "{mac}"
+checksum = {checksum}
+[[port]]
+name = "{name}"
+{port}
 """
 
 
@@ -70,7 +83,7 @@ class Millrace(Subject):
         folder = self.place.folder
         socket = folder / "millraced.ctl"
         file = folder / "millraced.toml"
-        file.write_text(config(socket, memory_mb(self.place.packets), self.hugepages))
+        file.write_text(config(socket, memory_mb(self.place.packets), self.hugepages, self._underlay()))
         self.process = Process([str(BINARY), "--config", str(file)], folder / "millraced.log")
         self.place.stack.callback(self.process.stop)
 
@@ -85,13 +98,41 @@ class Millrace(Subject):
         wait_for("millraced answers", 30, answers)
         self.place.stack.callback(self.client.close)
 
+    @property
+    def tunnel(self) -> str:
+        return self.place.cell.rules.tunnel if self.place.network else ""
+
+    def _underlay(self) -> str:
+        """The port of the underlay is one that the config file makes."""
+        if not self.tunnel:
+            return ""
+        name, lines = ("dst", ['type = "null"', "no_rx = true"])
+        if self.tunnel == "in":
+            name, lines = ("src", ['type = "pcap"', f'rx_file = "{self.place.capture}"', "infinite = true"])
+        address = f"{network.HERE}/{network.PREFIX}"
+        checksum = str(self.place.cell.rules.checksum).lower()
+        return _UNDERLAY.format(name=name, address=address, mac=network.HERE_MAC, checksum=checksum, port="\n".join(lines))
+
+    def enter(self, mode: str) -> None:
+        """The other host never answers, so it speaks."""
+        if self.tunnel == "out":
+            self.client.call("inject", "dst", network.announcement().hex())
+
     def add_source(self, infinite: bool) -> None:
+        if self.tunnel == "in":
+            return
         file = f"rx_file={self.place.capture}"
         endless = f"infinite={str(infinite).lower()}"
-        self.client.call("port/add", "src", "type=pcap", file, endless, "number=1", *self._logical("vm1"))
+        self.client.call("port/add", "src", "type=pcap", file, endless, *self._number(1), *self._logical("vm1"))
 
     def add_sink(self) -> None:
-        self.client.call("port/add", "dst", "type=null", "no_rx=true", "number=2", *self._logical("vm2"))
+        if self.tunnel == "out":
+            return
+        self.client.call("port/add", "dst", "type=null", "no_rx=true", *self._number(2), *self._logical("vm2"))
+
+    def _number(self, number: int) -> list[str]:
+        """That by which flows of the profile know it; those of a logical network do not, and the tunnel port has one too."""
+        return [] if self.tunnel else [f"number={number}"]
 
     def _logical(self, name: str) -> list[str]:
         return [f"iface_id={name}"] if self.place.network else []

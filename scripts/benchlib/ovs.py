@@ -1,6 +1,8 @@
 """OVS-DPDK as a subject: its own database, sockets and logs in a temporary folder, never the system's."""
 
+import os
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -43,6 +45,11 @@ class Ovs(Subject):
         self.client: Client
         self.controller: Process
         self.mode = ""
+        self.inside: list[str] = []
+
+    @property
+    def tunnel(self) -> str:
+        return self.place.cell.rules.tunnel if self.place.network else ""
 
     @property
     def processes(self) -> list[Process]:
@@ -65,6 +72,8 @@ class Ovs(Subject):
         self._start_database()
         self._start_daemon()
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
+        if self.tunnel:
+            self._make_underlay()
         self.add_sink()
         if self.place.network:
             self._start_controller(self.place.network.remote)
@@ -83,6 +92,12 @@ class Ovs(Subject):
 
     def _start_daemon(self) -> None:
         self.vsctl("--no-wait", "init")
+        if self.tunnel:
+            # The address of the endpoint is that of an interface; it is not to be one of the machine's.
+            name = f"mrbench{os.getpid()}"
+            run(["ip", "netns", "add", name])
+            self.place.stack.callback(lambda: subprocess.run(["ip", "netns", "del", name], capture_output=True))
+            self.inside = ["ip", "netns", "exec", name]
         settings = {
             "dpdk-init": "true",
             "dpdk-lcore-mask": hex(1 << CONTROL_CORE),
@@ -93,7 +108,7 @@ class Ovs(Subject):
         words = [f"other_config:{key}={value}" for key, value in settings.items()]
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *words)
         socket = self.folder / "vswitchd.ctl"
-        argv = [str(VSWITCHD), f"unix:{self.folder}/db.sock", "--no-chdir", f"--unixctl={socket}"]
+        argv = [*self.inside, str(VSWITCHD), f"unix:{self.folder}/db.sock", "--no-chdir", f"--unixctl={socket}"]
         # Else DPDK's own threads would share the core with the polling thread.
         self.daemon = Process(argv, self.folder / "vswitchd.log", self.env, cores=[CONTROL_CORE])
         self.place.stack.callback(self.daemon.stop)
@@ -101,10 +116,24 @@ class Ovs(Subject):
         self.client = Client(socket)
         self.place.stack.callback(self.client.close)
 
+    def _make_underlay(self) -> None:
+        """A bridge with the address of the endpoint, and the other host as a known neighbour."""
+        hwaddr = f"other_config:hwaddr={network.HERE_MAC}"
+        self.vsctl("add-br", "br-phys", "--", "set", "bridge", "br-phys", "datapath_type=netdev", hwaddr)
+        address = f"{network.HERE}/{network.PREFIX}"
+        run([*self.inside, "ip", "address", "add", address, "dev", "br-phys"])
+        run([*self.inside, "ip", "link", "set", "br-phys", "up"])
+        wait_for("Open vSwitch knows its route", 10, lambda: "br-phys" in self.client.call("ovs/route/show"))
+        self._know_the_other()
+
+    def _know_the_other(self) -> None:
+        """Neighbours are forgotten after a quarter of an hour."""
+        self.client.call("tnl/neigh/set", "br-phys", network.THERE, network.THERE_MAC)
+
     def _start_controller(self, remote: str) -> None:
         """The real ovn-controller makes the flows."""
         settings = {
-            "ovn-remote": remote, "ovn-encap-type": "geneve", "ovn-encap-ip": "127.0.0.1",
+            "ovn-remote": remote, "ovn-encap-type": "geneve", "ovn-encap-ip": network.HERE if self.tunnel else "127.0.0.1",
             "system-id": network.CHASSIS, "ovn-bridge": "br0", "ovn-bridge-datapath-type": "netdev",
         }  # fmt: skip
         self.vsctl("set", "Open_vSwitch", ".", *(f'external_ids:{key}="{value}"' for key, value in settings.items()))
@@ -118,8 +147,11 @@ class Ovs(Subject):
     def _has_flows(self) -> bool:
         """Whether both ends are bound and their flows are there."""
         words = ["ovs-ofctl", "dump-aggregate", f"{self.folder}/br0.mgmt", "table=65"]
+        if self.tunnel and not any(name.startswith("ovn-") for name in self.vsctl("list-ports", "br0").split()):
+            return False
+        here = {"out": ["src"], "in": ["dst"]}.get(self.tunnel, ["src", "dst"])
         return "flow_count=0" not in run(words, 20, self.env) and all(
-            'ovn-installed="true"' in self.vsctl("get", "interface", name, "external_ids") for name in ("src", "dst")
+            'ovn-installed="true"' in self.vsctl("get", "interface", name, "external_ids") for name in here
         )
 
     def add_sink(self) -> None:
@@ -132,10 +164,13 @@ class Ovs(Subject):
             wait_for("ovn-controller has installed the flows", 30, self._has_flows, self.controller)
 
     def _logical(self, name: str) -> list[str]:
-        return [f"external_ids:iface-id={name}"] if self.place.network else []
+        """What is on the other host is no logical port here: behind that port is the underlay."""
+        here = self.place.network and name != self.place.network.far
+        return [f"external_ids:iface-id={name}"] if here else []
 
     def add_port(self, name: str, number: int, *words: str) -> None:
-        self.vsctl("add-port", "br0", name, "--", "set", "interface", name, f"ofport_request={number}", *words)
+        bridge = "br-phys" if name == {"out": "dst", "in": "src"}.get(self.tunnel) else "br0"
+        self.vsctl("add-port", bridge, name, "--", "set", "interface", name, f"ofport_request={number}", *words)
         error = self.vsctl("get", "interface", name, "error").strip()
         if error != "[]":
             raise Fault(f"OVS does not open {name}: {error}")
@@ -150,6 +185,8 @@ class Ovs(Subject):
             words = [f"other_config:{setting}" for setting in _MODES[mode]]
             self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *words)
             self.mode = mode
+        if self.tunnel:
+            self._know_the_other()
         time.sleep(0.6)
         self.client.call("upcall/set-flow-limit", str(FLOW_LIMIT))
         self.client.call("revalidator/purge")

@@ -17,6 +17,8 @@ from .fault import Fault
 ORDERS = ("sequential", "random", "zipf", "train4")
 RIGS = ("pcap-null", "vhost")
 KINDS = ("forward", "misses", "updates")
+# Which end of a logical network is on another host: none, the sink (packets go out by a tunnel), the source (they come in).
+TUNNELS = ("", "out", "in")
 RULES = ("port", "dl_dst", "five_tuple", "tables", "ttl", "explosion", "ovn")
 # What the rule set `explosion` allows: a target port, a source address, a source port, and their bits.
 ALLOWED = ((80, 16), (0x0A00000A, 32), (12345, 16))
@@ -109,6 +111,9 @@ class Rules:
     per_flow: bool = False
     # Of a logical network (kind `ovn`): how many routers there are between the two ends.
     routers: int = 1
+    tunnel: str = ""
+    # Whether there is an outer UDP checksum, as OVN has it unless told otherwise.
+    checksum: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ class Cell:
     rules: Rules
     # Most own cycles that the project allows itself here (Mpps at least, on the vhost rig); none: no bar.
     bar: float | None
+    # Most of the peer's own cycles that the project allows itself here; none: as in `judge`.
+    share: float | None
     # What of traffic and rules differs between the cells of the profile.
     varies: tuple[str, ...]
 
@@ -151,7 +158,8 @@ def _read_part(kind: type, table: dict[str, Any], where: str) -> Any:
 
 def _check(cell: Cell, where: str) -> None:
     traffic, rules = cell.traffic, cell.rules
-    for value, allowed in ((traffic.order, ORDERS), (cell.rig, RIGS), (cell.kind, KINDS), (rules.kind, RULES)):
+    for value, allowed in ((traffic.order, ORDERS), (cell.rig, RIGS), (cell.kind, KINDS), (rules.kind, RULES),
+                           (rules.tunnel, TUNNELS)):  # fmt: skip
         if value not in allowed:
             raise Fault(f'{where}: "{value}" is none of {", ".join(allowed)}')
     if traffic.protocol not in ("udp", "tcp"):
@@ -164,6 +172,8 @@ def _check(cell: Cell, where: str) -> None:
         raise Fault(f"{where}: a guest (vhost) makes its own packets, and they go both ways through one table")
     if rules.kind == "ovn" and (cell.rig != "pcap-null" or cell.kind != "forward" or not 0 <= rules.routers <= 50):
         raise Fault(f"{where}: a logical network has 0 to 50 routers and forwards from a capture")
+    if rules.tunnel and (rules.kind != "ovn" or traffic.pcap or traffic.frame > 1442):
+        raise Fault(f"{where}: a tunnel is between two hosts of a logical network (kind ovn), and a frame has 58 bytes more there")
     if not 1 <= rules.masks <= 100 or not 1 <= rules.tables <= 100:
         raise Fault(f"{where}: `masks` and `tables` are 1 to 100")
 
@@ -177,6 +187,10 @@ def _bar(bars: dict[str, Any], rig: str, traffic: Traffic, rules: Rules) -> floa
     # With so many subtables a lookup probes half of those that hold a flow before it finds its own.
     further = (min(rules.masks, traffic.flows) - 1) / 2
     return found + bars.get("per_subtable", 0) * further
+
+
+def _share(bars: dict[str, Any], traffic: Traffic) -> float | None:
+    return bars.get("share_of_one" if traffic.flows == 1 else "share")
 
 
 def read(path: Path) -> list[Cell]:
@@ -204,7 +218,8 @@ def read(path: Path) -> list[Cell]:
         rules = _read_part(Rules, parts["rules"], f"{path}: [rules]")
         rig = parts["top"]["rig"]
         bar = _bar(document.get("bar", {}), rig, traffic, rules)
-        cell = Cell(path.stem, document.get("kind", "forward"), rig, traffic, rules, bar, varies)
+        cell = Cell(path.stem, document.get("kind", "forward"), rig, traffic, rules, bar,
+                    _share(document.get("bar", {}), traffic), varies)  # fmt: skip
         _check(cell, str(path))
         cells.append(cell)
     return cells

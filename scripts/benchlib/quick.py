@@ -39,7 +39,7 @@ def _reserve(pages: Hugepages, megabytes: int) -> None:
 
 def _exact(sent: Traffic, flows: Rules, options: Options) -> None:
     """A capture sent once: what arrives and what is dropped by name is what was sent."""
-    cell = Cell("quick", "forward", "pcap-null", sent, flows, None, ())
+    cell = Cell("quick", "forward", "pcap-null", sent, flows, None, None, ())
     with measure.workplace(options) as (folder, stack, pages):
         capture = folder / "traffic.pcap"
         traffic.write(sent, capture, options.seed)
@@ -56,7 +56,7 @@ def _exact(sent: Traffic, flows: Rules, options: Options) -> None:
 
 def _alternates(options: Options) -> None:
     """Endless traffic, with whatever peers were asked for."""
-    cell = Cell("quick", "forward", "pcap-null", replace(_MANY, packets=0), Rules("port"), None, ())
+    cell = Cell("quick", "forward", "pcap-null", replace(_MANY, packets=0), Rules("port"), None, None, ())
     result = measure.run_cell(cell, options)
     for (subject, mode), samples in result.samples.items():
         if len(samples) != options.rounds:
@@ -66,7 +66,7 @@ def _alternates(options: Options) -> None:
 def _changes(options: Options) -> None:
     """Batches and single changes, counted afterwards."""
     sent = Traffic(flows=200, src_ip=Range(0x0A000001, 0x0A000064))
-    cell = Cell("quick", "updates", "pcap-null", sent, Rules(), None, ())
+    cell = Cell("quick", "updates", "pcap-null", sent, Rules(), None, None, ())
     with measure.workplace(options) as (folder, stack, pages):
         capture = folder / "traffic.pcap"
         traffic.write(sent, capture, options.seed)

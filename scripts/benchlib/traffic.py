@@ -3,9 +3,10 @@
 import itertools
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .checksum import checksum
 from .profile import ALLOWED, Traffic
 
 # A peer's pool holds no more buffers than 262143, and its ports need some of them.
@@ -43,12 +44,6 @@ def _order(traffic: Traffic, count: int, rng: random.Random) -> Iterator[int]:
     return (shuffled[index // 4 % flows] for index in range(count))
 
 
-def _checksum(words: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-
-
 def _explosion(flow: int) -> tuple[int, int, int]:
     """Tuple space explosion (Csikor et al., CoNEXT 2019), co-located: for every length of a prefix of each field a value
     that leaves the allowed one after so many bits, in all combinations. Each needs a mask of its own."""
@@ -74,18 +69,17 @@ def frame(traffic: Traffic, flow: int, ttl: int) -> bytes:
     else:
         head, tail = ports + struct.pack("!IIBBH", 1, 1, 0x50, 0x10, 512), b"\0\0"
         pseudo = struct.pack("!IIHH", source, target, protocol, length - 20)
-        transport = head + struct.pack("!H", _checksum(pseudo + head)) + tail
+        transport = head + struct.pack("!H", checksum(pseudo + head)) + tail
     ip = struct.pack("!BBHHHBBHII", 0x45, 0, length, 0, 0, ttl, protocol, 0, source, target)
-    ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
+    ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
     macs = traffic.dst_mac.at(flow).to_bytes(6, "big") + traffic.src_mac.at(flow).to_bytes(6, "big")
     return (macs + b"\x08\x00" + ip + transport).ljust(traffic.frame, b"\0")
 
 
-def write(traffic: Traffic, path: Path, seed: int) -> int:
-    """Writes the capture and returns how many different flows are in it."""
+def write(traffic: Traffic, path: Path, seed: int, wrap: Callable[[bytes, int], bytes] | None = None) -> int:
+    """Writes the capture and returns how many different flows are in it. `wrap` is what is around a frame of a flow."""
     count = packets_of(traffic)
     rng = random.Random(seed)
-    record = struct.pack("<IIII", 0, 0, traffic.frame, traffic.frame)
     seen: set[int] = set()
     made: dict[tuple[int, int], bytes] = {}
     with path.open("wb") as file:
@@ -96,9 +90,12 @@ def write(traffic: Traffic, path: Path, seed: int) -> int:
             packet = made.get((flow, ttl))
             if packet is None:
                 packet = frame(traffic, flow, ttl)
+                if wrap:
+                    packet = wrap(packet, flow)
+                packet = struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet
                 if count > traffic.flows:
                     made[flow, ttl] = packet
-            file.write(record + packet)
+            file.write(packet)
     return len(seen)
 
 

@@ -1,4 +1,5 @@
-"""A real chassis: ovn-controller beside ovs-vswitchd, whose ports and datapath are the dummies of its own tests."""
+"""A real chassis: ovn-controller beside ovs-vswitchd, whose ports and datapath are the dummies of its own tests, or (see
+`remote_host`) real ones."""
 
 from __future__ import annotations
 
@@ -45,6 +46,12 @@ class Rows:
 class Chassis:
     """Its database, switch and controller in a private folder."""
 
+    datapath = "dummy"
+    vswitchd = ("ovs-vswitchd", "--enable-dummy", "--disable-system")
+    encap_ip = "127.0.0.1"
+    # What goes in front of the switch, such as what takes it into a network namespace.
+    inside: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, remote: str, name: str, stack: ExitStack) -> None:
         self.folder = folder
         self.stack = stack
@@ -57,12 +64,18 @@ class Chassis:
         run(["ovsdb-tool", "create", file, str(SCHEMA)], _LIMIT, self.env)
         self._daemon("db", ["ovsdb-server", file, f"--remote=punix:{folder}/db.sock"], "db.sock")
         self.vsctl("--no-wait", "init")
-        argv = ["ovs-vswitchd", f"unix:{folder}/db.sock", "--enable-dummy", "--disable-system"]
+        self.configure()
+        program, *options = self.vswitchd
+        argv = [*self.inside, program, f"unix:{folder}/db.sock", *options]
         self.switch = self._daemon("vswitchd", argv, "vswitchd.ctl")
-        self.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=dummy", "fail_mode=secure")
+        kind = f"datapath_type={self.datapath}"
+        self.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", kind, "fail_mode=secure")
         self.client = Client(folder / "vswitchd.ctl", _LIMIT)
         stack.callback(self.client.close)
         self.controller: Process
+
+    def configure(self) -> None:
+        """What the switch has to find in its database when it starts."""
 
     def _daemon(self, name: str, argv: list[str], socket_name: str) -> Process:
         process = self._start(name, [*argv, f"--unixctl={self.folder}/{name}.ctl"])
@@ -80,8 +93,8 @@ class Chassis:
 
     def start_controller(self) -> None:
         settings = {
-            "ovn-remote": self.remote, "ovn-encap-type": "geneve", "ovn-encap-ip": "127.0.0.1", "system-id": self.name,
-            "ovn-bridge": "br-int", "ovn-bridge-datapath-type": "dummy", "ovn-monitor-all": "true",
+            "ovn-remote": self.remote, "ovn-encap-type": "geneve", "ovn-encap-ip": self.encap_ip, "system-id": self.name,
+            "ovn-bridge": "br-int", "ovn-bridge-datapath-type": self.datapath, "ovn-monitor-all": "true",
         }  # fmt: skip
         self.vsctl("set", "Open_vSwitch", ".", *(f'external_ids:{key}="{value}"' for key, value in settings.items()))
         argv = ["ovn-controller", f"unix:{self.folder}/db.sock"]

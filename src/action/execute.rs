@@ -7,6 +7,7 @@ use super::intent::{Intent, Neighbour};
 use super::rewrite::Hop;
 use super::{Op, reply, rewrite};
 use crate::packet::{DropReason, Field, Packet, PacketMeta, PortRef, Said};
+use crate::tunnel::TunnelOut;
 
 /// What the controller is told with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,13 @@ pub enum Copied {
 /// Where packets go.
 ///
 /// Every packet given to [`execute`], and every copy `copied` was told of as [`Copied::Made`], comes back by exactly
-/// one of `output`, `drop`, `consumed`, `again` and `hold`. So received packets and copies add up to what was output,
+/// one of `output`, `tunnel`, `drop`, `consumed`, `again` and `hold`. So received packets and copies add up to what was output,
 /// dropped, consumed and held at any moment between two calls.
 pub trait Sink<P: Packet> {
     /// The packet leaves by a port.
     fn output(&mut self, packet: P, meta: &PacketMeta, port: PortRef);
+    /// The packet leaves by a tunnel.
+    fn tunnel(&mut self, packet: P, meta: &PacketMeta, out: &TunnelOut);
     /// The controller is shown the packet; its bytes have to be copied if they are wanted.
     fn controller(&mut self, packet: &P, meta: &PacketMeta, info: ControllerOp);
     /// The packet is dropped.
@@ -110,6 +113,7 @@ fn run<P: Packet, S: Sink<P>>(
                     return None;
                 }
             }
+            Op::SetMtu(mtu) => rewrite::set_mtu(&mut packet, meta, mtu),
             Op::Meter(id) => {
                 if !sink.meter(id, packet.data().len()) {
                     sink.drop(packet, meta, DropReason::MeterExceeded);
@@ -117,18 +121,28 @@ fn run<P: Packet, S: Sink<P>>(
                 }
             }
             Op::Controller { .. } | Op::Tell(_) => show(&packet, meta, op, sink),
-            Op::Output(port) => {
+            Op::Output(_) | Op::Tunnel(_) => {
                 *sent = true;
                 if rest.iter().all(is_look) {
                     rest.iter().for_each(|op| show(&packet, meta, op, sink));
-                    sink.output(packet, meta, port);
+                    send(packet, meta, op, sink);
                     return None;
                 }
                 if let Some(copy) = copy(&packet, meta, sink) {
-                    sink.output(copy, meta, port);
+                    send(copy, meta, op, sink);
                 }
             }
-            Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } => {
+            Op::CheckLen { len, larger } => {
+                if packet.data().len() > usize::from(len) {
+                    *sent = true;
+                    match larger {
+                        0 => sink.drop(packet, meta, DropReason::ContextFull),
+                        frozen => sink.again(packet, meta, frozen),
+                    }
+                    return None;
+                }
+            }
+            Op::Become { .. } | Op::Await { .. } => {
                 *sent = true;
                 if rest.iter().all(is_look) {
                     rest.iter().for_each(|op| show(&packet, meta, op, sink));
@@ -152,12 +166,14 @@ fn run<P: Packet, S: Sink<P>>(
                 if rest.is_empty() {
                     return run(packet, meta, group, depth + 1, sent, sink);
                 }
-                *sent |= group.iter().any(is_end);
-                if let Some(copy) = copy(&packet, meta, sink) {
-                    let mut meta = *meta;
-                    if let Some(copy) = run(copy, &mut meta, group, depth + 1, &mut false, sink) {
-                        sink.consumed(copy, &meta);
+                match copy(&packet, meta, sink) {
+                    Some(copy) => {
+                        let mut meta = *meta;
+                        if let Some(copy) = run(copy, &mut meta, group, depth + 1, sent, sink) {
+                            sink.consumed(copy, &meta);
+                        }
                     }
+                    None => *sent |= group.iter().any(is_end),
                 }
             }
             Op::Drop(_) => {}
@@ -166,11 +182,22 @@ fn run<P: Packet, S: Sink<P>>(
     Some(packet)
 }
 
-/// Operations of the kind that most packets need: fields are set, and the packet leaves by one port.
+/// Where packets leave.
+#[derive(Clone, Copy)]
+pub enum Exit<'a> {
+    /// By a port.
+    Port(PortRef),
+    /// By a tunnel.
+    Tunnel(&'a TunnelOut),
+}
+
+/// Operations of the kind that most packets need: fields are set, and the packet leaves by one port or tunnel.
 pub struct Straight<'a> {
     changes: &'a [Op],
     /// Where it leaves.
-    pub port: PortRef,
+    pub exit: Exit<'a>,
+    /// Most bytes of a packet that goes this way: [`Straight::change_all`] is for packets that have no more.
+    pub longest: u32,
     /// How often the TTL is decremented: [`Straight::change_all`] is for packets whose TTL is more than that.
     pub ttls: u8,
 }
@@ -179,16 +206,22 @@ impl<'a> Straight<'a> {
     /// Nothing if `ops` are of another kind.
     #[inline]
     pub fn of(ops: &'a [Op]) -> Option<Self> {
-        let [changes @ .., Op::Output(port)] = ops else { return None };
-        let mut ttls = 0u8;
+        let (changes, exit) = match ops {
+            [changes @ .., Op::Output(port)] => (changes, Exit::Port(*port)),
+            [changes @ .., Op::Tunnel(out)] => (changes, Exit::Tunnel(out)),
+            _ => return None,
+        };
+        let (mut ttls, mut longest) = (0u8, u32::MAX);
         for op in changes {
             match op {
                 Op::Set { field, .. } if *field != Field::NwTtl => {}
                 Op::DecTtl => ttls = ttls.checked_add(1)?,
+                // None of these operations changes the length.
+                Op::CheckLen { len, .. } => longest = longest.min(u32::from(*len)),
                 _ => return None,
             }
         }
-        Some(Self { changes, port: *port, ttls })
+        Some(Self { changes, exit, longest, ttls })
     }
 
     /// Does the changes to packets: what routers do at once, then one change after the other to all of them. No two
@@ -224,13 +257,13 @@ impl<'a> Straight<'a> {
 /// Whether somebody sees the operation.
 #[inline(always)]
 fn is_observable(op: &Op) -> bool {
-    is_end(op) || is_look(op)
+    is_end(op) || is_look(op) || matches!(op, Op::CheckLen { .. })
 }
 
 /// Whether the operation takes the packet.
 #[inline(always)]
 fn is_end(op: &Op) -> bool {
-    matches!(op, Op::Output(_) | Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. })
+    matches!(op, Op::Output(_) | Op::Tunnel(_) | Op::Become { .. } | Op::Await { .. })
 }
 
 /// Whether the operation only looks at the packet.
@@ -256,16 +289,22 @@ fn show<P: Packet, S: Sink<P>>(packet: &P, meta: &PacketMeta, op: &Op, sink: &mu
     }
 }
 
+/// Does an operation that sends.
+#[inline(always)]
+fn send<P: Packet, S: Sink<P>>(packet: P, meta: &PacketMeta, op: &Op, sink: &mut S) {
+    match op {
+        Op::Output(port) => sink.output(packet, meta, *port),
+        Op::Tunnel(out) => sink.tunnel(packet, meta, out),
+        _ => sink.drop(packet, meta, DropReason::Explicit),
+    }
+}
+
 /// Does an operation after which the packet leaves this list of operations and goes on by another.
 #[cold]
 fn go_elsewhere<P: Packet, S: Sink<P>>(mut packet: P, meta: &PacketMeta, op: &Op, sink: &mut S) {
     match *op {
-        Op::CheckLen { larger: 0, .. } | Op::Become { frozen: 0, .. } | Op::Await { frozen: 0, .. } => {
+        Op::Become { frozen: 0, .. } | Op::Await { frozen: 0, .. } => {
             sink.drop(packet, meta, DropReason::ContextFull);
-        }
-        Op::CheckLen { len, larger, other } => {
-            let is_larger = packet.data().len() > usize::from(len);
-            sink.again(packet, meta, if is_larger { larger } else { other });
         }
         Op::Become { kind, frozen } => match reply::turn(&mut packet, meta, kind) {
             Ok(()) => sink.again(packet, &PacketMeta { said: Said::default(), ..*meta }, frozen),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Subfield;
 use crate::packet::Mac;
+use crate::tunnel::Heard;
 
 /// An address behind a logical port.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,6 +19,21 @@ pub struct Neighbour {
     pub port: u32,
     /// IPv6 address, or an IPv4 address in IPv6's form for it (`::ffff:a.b.c.d`).
     pub ip: Ipv6Addr,
+}
+
+impl Neighbour {
+    /// In place of a datapath: the neighbour is one of the underlay.
+    const UNDERLAY: u64 = u64::MAX;
+
+    /// A next hop of the underlay.
+    pub const fn of_underlay(ip: Ipv6Addr) -> Self {
+        Self { datapath: Self::UNDERLAY, port: 0, ip }
+    }
+
+    /// Whether it is a next hop of the underlay. No logical datapath has a key as large.
+    pub const fn is_of_underlay(&self) -> bool {
+        self.datapath == Self::UNDERLAY
+    }
 }
 
 /// What `learn_neighbour(…)` and `learn_fdb(…)` learn, and from where. The datapath is the metadata.
@@ -125,4 +141,10 @@ pub enum Intent {
         /// The meter that limits it.
         meter: Option<u32>,
     },
+    /// A host of the underlay said its address.
+    Heard(Heard),
+    /// A packet waits for the address of a next hop of the underlay.
+    Resolve(Ipv6Addr),
+    /// A peer sent a BFD control packet, which is told with its frame. All of them are told.
+    Bfd(Ipv6Addr),
 }

@@ -13,6 +13,7 @@ mod rewrite;
 use std::sync::Arc;
 
 use crate::packet::{DropReason, Field, PortNo, PortRef};
+use crate::tunnel::TunnelOut;
 use intent::{Intent, Learn, Log, Neighbour};
 use reply::Reply;
 
@@ -123,7 +124,7 @@ pub enum Action {
     /// `ct_clear`: forgets what connection tracking said of the packet.
     CtClear,
     /// `check_pkt_larger(LEN)->SUBFIELD`: whether the frame as it is now has more than so many bytes. The packet leaves
-    /// the tables here and goes on at once.
+    /// the tables here if it has, and goes on at once.
     CheckPktLarger {
         /// The number of bytes, from the Ethernet header on.
         len: u16,
@@ -167,6 +168,9 @@ pub enum Action {
     Group(u32),
     /// `meter:ID`: the packet goes on unless the meter's rate is exceeded.
     Meter(u32),
+    /// `set_mtu:BYTES`: what an ICMP "fragmentation needed" or an ICMPv6 "packet too big" says would fit. Other packets
+    /// have no such field.
+    SetMtu(u32),
 }
 
 impl Action {
@@ -257,15 +261,16 @@ pub enum Op {
     Meter(u32),
     /// Why nothing was sent; always last, at the top level. Counted only if nothing was sent before.
     Drop(DropReason),
-    /// The packet is parsed again and goes on from a frozen context: from one if it has more bytes, else from the other.
+    /// A packet with more bytes leaves this list of operations here: it is parsed again and goes on from a frozen context.
+    /// What follows is for the others.
     CheckLen {
-        /// Most bytes of the frame for the other.
+        /// Most bytes of a frame that stays.
         len: u16,
         /// The context for longer frames; 0 if there was no number for it.
         larger: u32,
-        /// The other.
-        other: u32,
     },
+    /// Sends the packet as it is now through a tunnel.
+    Tunnel(TunnelOut),
     /// The packet becomes a reply, is parsed again and goes on from a frozen context.
     Become {
         /// What it becomes.
@@ -282,30 +287,32 @@ pub enum Op {
     },
     /// The control thread is told something.
     Tell(Intent),
+    /// Writes what would fit into an ICMP message that has a place for it: translation checked.
+    SetMtu(u32),
 }
 
 impl Op {
     /// The frozen contexts that the operation leaves behind; 0 is none.
     pub fn frozen(&self) -> impl Iterator<Item = u32> + use<> {
-        let both = match *self {
-            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
-                [frozen, 0]
-            }
-            Op::CheckLen { larger, other, .. } => [larger, other],
-            _ => [0, 0],
+        let number = match *self {
+            Op::Controller { frozen, .. }
+            | Op::Become { frozen, .. }
+            | Op::Await { frozen, .. }
+            | Op::CheckLen { larger: frozen, .. } => Some(frozen),
+            _ => None,
         };
-        both.into_iter()
+        number.into_iter()
     }
 
     /// The same, to be changed.
     pub fn frozen_mut(&mut self) -> impl Iterator<Item = &mut u32> {
-        let both = match self {
-            Op::Controller { frozen, .. } | Op::Become { frozen, .. } | Op::Await { frozen, .. } => {
-                [Some(frozen), None]
-            }
-            Op::CheckLen { larger, other, .. } => [Some(larger), Some(other)],
-            _ => [None, None],
+        let number = match self {
+            Op::Controller { frozen, .. }
+            | Op::Become { frozen, .. }
+            | Op::Await { frozen, .. }
+            | Op::CheckLen { larger: frozen, .. } => Some(frozen),
+            _ => None,
         };
-        both.into_iter().flatten()
+        number.into_iter()
     }
 }

@@ -190,6 +190,19 @@ fn dec_ttl_in(frame: &mut [u8], meta: &PacketMeta, by: u8) -> Result<(), DropRea
     Ok(())
 }
 
+/// Writes the MTU of the next hop into an ICMP or ICMPv6 error: the four bytes behind the checksum.
+pub(super) fn set_mtu<P: Packet>(packet: &mut P, meta: &PacketMeta, mtu: u32) {
+    if meta.l4 == 0 {
+        return;
+    }
+    let at = usize::from(meta.l4) + 4;
+    let place = Place { at, len: 4, shift: 0, cover: Cover::L4, bits: u32::MAX.into() };
+    let frame = packet.data_mut();
+    let Some(old) = read(frame, place.at, place.len) else { return };
+    write(frame, place.at, place.len, mtu.into());
+    fix(frame, meta, &place, old, mtu.into());
+}
+
 /// Puts a tag with identifier and priority 0 in front of the others.
 #[inline]
 pub(super) fn push_vlan<P: Packet>(

@@ -58,6 +58,12 @@ pub(super) enum Command {
     /// What workers measure of their work: show, clear
     #[command(subcommand)]
     Perf(PerfCommand),
+    /// The way to other hosts: show
+    #[command(subcommand)]
+    Underlay(UnderlayCommand),
+    /// BFD with other chassis: show
+    #[command(subcommand)]
+    Bfd(BfdCommand),
     /// Megaflows, the cached results of the flow tables: dump, flush
     #[command(subcommand)]
     Megaflow(MegaflowCommand),
@@ -112,6 +118,25 @@ pub(super) enum Command {
     },
     /// Stop the switch
     Exit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UnderlayCommand {
+    /// The endpoint of tunnels, next hops and tunnels
+    Show,
+    /// Routes, as `ovs-appctl ovs/route/show` prints them
+    Routes,
+    /// Neighbours, as `ovs-appctl tnl/neigh/show` prints them
+    Neighbours,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BfdCommand {
+    /// Sessions, as `ovs-appctl bfd/show` prints them
+    Show {
+        /// One chassis; left out: all
+        chassis: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::client::{Client, ClientError, DEFAULT_SOCKET};
-use args::{Arguments, Command, OfctlCommand, OvnCommand, WorkerCommand};
+use args::{Arguments, BfdCommand, Command, OfctlCommand, OvnCommand, UnderlayCommand, WorkerCommand};
 use frames::Source;
 use request::Request;
 use sbctl::SbctlCommand;
@@ -59,6 +59,11 @@ enum Failure {
     /// Lines that are not of OVN's language; each was answered where it stood.
     #[error("{0} of the lines could not be read; the answers say why")]
     Lines(usize),
+    /// Tunnel keys of two hosts.
+    #[error(
+        "{0} keys differ; the hosts do not understand each other's packets until they are given the same networks"
+    )]
+    Keys(usize),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}; look where the output goes")]
     Output(#[from] io::Error),
@@ -67,7 +72,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Client(ClientError::Refused(_)) | Failure::Lines(_) => 1,
+            Failure::Client(ClientError::Refused(_)) | Failure::Lines(_) | Failure::Keys(_) => 1,
             Failure::Usage(_) | Failure::Client(ClientError::TooLong { .. }) => 2,
             Failure::Client(
                 ClientError::NotThere { .. }
@@ -133,6 +138,12 @@ impl Session<'_, '_> {
             Command::Worker(WorkerCommand::List) => Request::bare("worker/list"),
             Command::Rxq(command) => request::rxq(command)?,
             Command::Perf(command) => request::perf(command),
+            Command::Underlay(UnderlayCommand::Show) => Request::bare("underlay/show"),
+            Command::Underlay(UnderlayCommand::Routes) => Request::bare("ovs/route/show"),
+            Command::Underlay(UnderlayCommand::Neighbours) => Request::bare("tnl/neigh/show"),
+            Command::Bfd(BfdCommand::Show { chassis }) => {
+                Request::with("bfd/show", chassis.into_iter().collect())
+            }
             Command::Megaflow(command) => request::megaflow(command)?,
             Command::Ofctl(command) => {
                 let follow = matches!(command, OfctlCommand::Monitor { follow: true, .. });
@@ -146,8 +157,10 @@ impl Session<'_, '_> {
                 SbctlCommand::Load { file, chassis } => {
                     return self.load(&arguments.options, &file, chassis);
                 }
+                SbctlCommand::Compare { file } => return self.compare(&arguments.options, &file),
                 SbctlCommand::Unload => Request::bare("sbctl/unload"),
                 SbctlCommand::Read(command) => sbctl::request(arguments.options, command)?,
+                SbctlCommand::Change(command) => sbctl::change(&arguments.options, command)?,
             },
             Command::Nbctl(arguments) => return self.nbctl(arguments),
             Command::Trace(arguments) => request::trace(arguments)?,

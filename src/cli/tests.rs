@@ -151,6 +151,20 @@ fn run_with(words: &[&str], socket: Option<OsString>, input: &str) -> (u8, Strin
 #[case(&["sbctl", "show"], json!(["sbctl/show", []]))]
 #[case(&["sbctl", "--bare", "-f", "csv", "show"], json!(["sbctl/show", []]))]
 #[case(&["sbctl", "lflow-list"], json!(["sbctl/lflow-list", []]))]
+#[case(&["sbctl", "keys"], json!(["sbctl/keys", []]))]
+#[case(&["underlay", "show"], json!(["underlay/show", []]))]
+#[case(&["underlay", "routes"], json!(["ovs/route/show", []]))]
+#[case(&["underlay", "neighbours"], json!(["tnl/neigh/show", []]))]
+#[case(&["bfd", "show"], json!(["bfd/show", []]))]
+#[case(&["bfd", "show", "hv2"], json!(["bfd/show", ["hv2"]]))]
+#[case(
+    &["sbctl", "--may-exist", "chassis-add", "hv2", "geneve", "10.0.0.2"],
+    json!(["sbctl/change", ["--may-exist", "chassis-add", "hv2", "geneve", "10.0.0.2"]])
+)]
+#[case(
+    &["sbctl", "lsp-unbind", "p", "--", "--may-exist", "lsp-bind", "p", "hv2"],
+    json!(["sbctl/change", ["lsp-unbind", "p", "--", "--may-exist", "lsp-bind", "p", "hv2"]])
+)]
 #[case(&["sbctl", "--uuid", "dump-flows", "r1", "0xabc"], json!(["sbctl/lflow-list", ["--uuid", "r1", "0xabc"]]))]
 #[case(&["sbctl", "list", "Chassis", "hv1", "hv2"], json!(["sbctl/list", ["Chassis", "hv1", "hv2"]]))]
 #[case(
@@ -563,12 +577,54 @@ fn a_dump_that_is_none_is_named() {
     assert!(errors.contains("is not a text in UTF-8 at line 2, byte 4; give a dump"), "{errors}");
 }
 
+/// Keys with their digest.
+fn keys(lines: &str) -> String {
+    let digest = crate::logical::sha256::sha256(lines.as_bytes());
+    format!("# tunnel keys, sha256 {digest}\n{lines}")
+}
+
+#[test]
+fn keys_of_two_hosts_are_compared() {
+    let here = keys("datapath n 1\nport n a 1\nport n b 2\n");
+    // A switch answers one client.
+    let another = || {
+        let answer = here.clone();
+        Switch::start(move |_, _| Ok(answer.clone()))
+    };
+    let switch = another();
+    let same = switch.file("same", here.as_bytes());
+    let short = &here["# tunnel keys, sha256 ".len()..][..12];
+    assert_eq!(
+        switch.run(&["sbctl", "compare", &same]),
+        (0, format!("all 3 keys are equal: {short}\n"), String::new())
+    );
+    assert_eq!(switch.asked(), [json!(["sbctl/keys", []])]);
+    let other = keys("datapath n 2\nport n a 1\nport n c 2\n");
+    let told = "datapath n: key 1 here, key 2 there\nport n b: key 2 here, none there\n\
+                port n c: none here, key 2 there\n";
+    let count = "3 keys differ; the hosts do not understand each other's packets until they are given the same networks\n";
+    let compared = run_with(&["sbctl", "compare", "-"], Some(another().socket()), &other);
+    assert_eq!(compared, (1, told.to_owned(), count.to_owned()));
+    let (code, output, _) = run_with(&["--json", "sbctl", "compare", "-"], Some(another().socket()), &other);
+    let output: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &output["keys"]), (1, &json!(3)));
+    assert_eq!(output["differences"][0], json!({ "name": "datapath n", "here": [1], "there": [2] }));
+    let cut = switch.file("cut", &here.as_bytes()[..here.len() - 11]);
+    let sentence = format!(
+        "{cut}: its lines do not have the digest of its first line, so it was cut or changed; print it anew\n"
+    );
+    assert_eq!(switch.run(&["sbctl", "compare", &cut]), (2, String::new(), sentence));
+}
+
 #[rstest]
 #[case(&["--columns=x", "show"], "show has no option --columns; leave it out")]
 #[case(&["--if-exists", "find", "dns"], "find has no option --if-exists; leave it out")]
 #[case(&["--uuid", "list", "dns"], "list has no option --uuid; leave it out")]
 #[case(&["--columns=x", "get", "dns", "x"], "get has no option --columns; leave it out")]
 #[case(&["--columns=x", "load", "sb.json"], "load has no option --columns; leave it out")]
+#[case(&["--uuid", "compare", "keys"], "compare has no option --uuid; leave it out")]
+#[case(&["--if-exists", "lsp-bind", "p", "c"], "lsp-bind has no option --if-exists; leave it out")]
+#[case(&["--may-exist", "chassis-del", "c"], "chassis-del has no option --may-exist; leave it out")]
 fn options_of_other_commands_are_refused(#[case] words: &[&str], #[case] sentence: &str) {
     let words: Vec<_> = ["sbctl"].iter().chain(words).copied().collect();
     assert_eq!(run_with(&words, None, ""), (2, String::new(), format!("{sentence}\n")));

@@ -12,6 +12,7 @@ use super::{Cache, Config, Control, Dpdk, Hugepages, PortKind, PortSpec, Workers
 
 mod ovn;
 mod port;
+mod underlay;
 
 pub(super) use port::{iface_id, port};
 
@@ -53,10 +54,18 @@ pub(super) fn config(raw: RawConfig, path: &Path) -> Checked<Config> {
         Some(filter) => log_filter(filter).map_err(under("log"))?,
         None => default.log,
     };
-    let ports = ports(raw.port.unwrap_or_default(), workers.cores.len())?;
+    let mut ports = ports(raw.port.unwrap_or_default(), workers.cores.len())?;
     let (flow_file, flows) = flows(raw.flows.unwrap_or_default(), path).map_err(under("flows"))?;
-    let ovn = ovn::ovn(raw.ovn.unwrap_or_default(), path).map_err(under("ovn"))?;
-    Ok(Config { name, control, workers, cache, dpdk, ports, flows, flow_file, ovn, log })
+    let mut underlay = match raw.underlay {
+        Some(raw) => Some(underlay::underlay(raw, &ports).map_err(under("underlay"))?),
+        None => None,
+    };
+    let ovn = ovn::ovn(raw.ovn.unwrap_or_default(), path, underlay.as_mut(), &ports).map_err(under("ovn"))?;
+    let chassis = underlay::peers(raw.chassis.unwrap_or_default(), &ovn, underlay.as_ref(), &ports)?;
+    if underlay.is_some() {
+        underlay::tunnel_port(&mut ports)?;
+    }
+    Ok(Config { name, control, workers, cache, dpdk, ports, flows, flow_file, underlay, chassis, ovn, log })
 }
 
 fn control(raw: RawControl, default: Control) -> Checked<Control> {
@@ -252,6 +261,13 @@ fn fits_in(port: &PortSpec, others: &[PortSpec], workers: usize) -> Checked<()> 
             mend: "leave `number` out or choose another",
         };
         return Err(Misplaced::key("number", fault));
+    }
+    if port.kind == PortKind::Geneve && others.iter().any(|other| other.kind == PortKind::Geneve) {
+        let what = "a port of type geneve".to_owned();
+        return Err(Misplaced::key(
+            "type",
+            Fault::Twice { what, mend: "one carries all tunnels; remove the other" },
+        ));
     }
     if let Some(what) = conflict::owned_by(&port.kind)
         && others.iter().any(|other| conflict::owned_by(&other.kind).as_ref() == Some(&what))

@@ -11,6 +11,7 @@ pub fn owned_by(kind: &PortKind) -> Option<String> {
         PortKind::Vdev { devargs } | PortKind::Pci { devargs } => {
             Some(format!("the device {}", devargs.split(',').next().unwrap_or_default()))
         }
+        PortKind::Geneve => Some("the end of all tunnels".to_owned()),
         PortKind::Null { .. } | PortKind::Memory => None,
     }
 }
@@ -19,9 +20,10 @@ pub fn owned_by(kind: &PortKind) -> Option<String> {
 pub fn conflict<'a>(spec: &PortSpec, others: impl Iterator<Item = &'a PortSpec> + Clone) -> Option<String> {
     let of_the_kind = owned_by(&spec.kind).and_then(|wanted| {
         let owner = others.clone().find(|other| owned_by(&other.kind).as_ref() == Some(&wanted))?;
+        let name = &owner.name;
+        let mend = if spec.kind == PortKind::Geneve { " first" } else { ", or name another" };
         Some(format!(
-            "{wanted} belongs to port \"{}\" already; remove that port with `millrace port del {}`, or name another",
-            owner.name, owner.name
+            "{wanted} belongs to port \"{name}\" already; remove that port with `millrace port del {name}`{mend}"
         ))
     });
     of_the_kind.or_else(|| iface_conflict(spec.iface_id.as_deref()?, others))

@@ -11,6 +11,7 @@ mod raw;
 mod read;
 #[cfg(test)]
 mod tests;
+pub mod underlay;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use error::{ConfigError, Fault, KeyPath, Place, Step};
 pub use port::{PortKind, PortSpec, VhostMode};
+pub use underlay::{Bfd, Chassis, Mapping, Prefix, Route, Underlay};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,10 @@ pub struct Config {
     pub flows: Vec<String>,
     /// File of more flows, one a line.
     pub flow_file: Option<PathBuf>,
+    /// The endpoint of the tunnels to other hosts, if there is one.
+    pub underlay: Option<Underlay>,
+    /// The other chassis.
+    pub chassis: Vec<Chassis>,
     /// Logical networks.
     pub ovn: Ovn,
     /// Filter of the log, as `tracing-subscriber` reads it, such as "info" or "millrace=debug".
@@ -101,6 +107,8 @@ pub struct Ovn {
     pub system_id: Option<String>,
     /// Address that tunnels from other chassis lead to.
     pub encap_ip: IpAddr,
+    /// The ports that stand for the physical networks of localnet ports.
+    pub bridge_mappings: Vec<Mapping>,
     /// Folder in which the Northbound is kept; none if it is not.
     pub state: Option<PathBuf>,
     /// File of `nbctl` commands that are done at a start at which nothing is kept yet.
@@ -112,6 +120,7 @@ impl Default for Ovn {
         Self {
             system_id: None,
             encap_ip: Ipv4Addr::LOCALHOST.into(),
+            bridge_mappings: Vec::new(),
             state: Some(PathBuf::from("/var/lib/millrace")),
             topology: None,
         }
@@ -182,6 +191,8 @@ impl Default for Config {
             ports: Vec::new(),
             flows: Vec::new(),
             flow_file: None,
+            underlay: None,
+            chassis: Vec::new(),
             ovn: Ovn::default(),
             log: "info".to_owned(),
         }

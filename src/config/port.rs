@@ -49,6 +49,8 @@ pub enum PortKind {
     },
     /// A port in memory, fed by `inject` only; the one kind that exists without DPDK.
     Memory,
+    /// Where the tunnels to all other hosts end: flows say to which a packet goes. It has no device.
+    Geneve,
 }
 
 impl PortKind {
@@ -62,6 +64,7 @@ impl PortKind {
             PortKind::Vdev { .. } => "vdev",
             PortKind::Pci { .. } => "pci",
             PortKind::Memory => "memory",
+            PortKind::Geneve => "geneve",
         }
     }
 }
@@ -137,5 +140,10 @@ impl PortSpec {
             rxq_affinity: Vec::new(),
             iface_id: None,
         }
+    }
+
+    /// The tunnel port. A flood leaves it out: nothing says to which host it would go.
+    pub fn tunnel(name: &str) -> Self {
+        Self { no_flood: true, ..Self::new(name, PortKind::Geneve) }
     }
 }

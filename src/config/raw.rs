@@ -45,6 +45,9 @@ impl Typed for Vec<i64> {
 impl Typed for Vec<RawPort> {
     const KIND: Kind = Kind::Table(RawPort::KEYS);
 }
+impl Typed for Vec<RawChassis> {
+    const KIND: Kind = Kind::Table(RawChassis::KEYS);
+}
 
 macro_rules! raw {
     ($($(#[$doc:meta])* $table:ident { $($key:ident: $type:ty),* $(,)? })*) => { $(
@@ -71,7 +74,7 @@ raw! {
     /// The whole file.
     RawConfig {
         switch: RawSwitch, control: RawControl, workers: RawWorkers, cache: RawCache, dpdk: RawDpdk, log: RawLog,
-        port: Vec<RawPort>, flows: RawFlows, ovn: RawOvn,
+        port: Vec<RawPort>, flows: RawFlows, ovn: RawOvn, underlay: RawUnderlay, chassis: Vec<RawChassis>,
     }
     /// `[switch]`
     RawSwitch { name: String }
@@ -99,7 +102,16 @@ raw! {
     /// `[flows]`
     RawFlows { file: String, flows: Vec<String> }
     /// `[ovn]`
-    RawOvn { system_id: String, encap_ip: String, state: String, topology: String }
+    RawOvn {
+        system_id: String, encap_ip: String, bridge_mappings: Vec<String>, state: String, topology: String,
+    }
+    /// `[underlay]`
+    RawUnderlay {
+        port: String, addresses: Vec<String>, mac: String, gateway: String, gateway6: String, routes: Vec<String>,
+        vlan: i64, mtu: i64, checksum: bool, bfd: bool, bfd_min_rx: String, bfd_min_tx: String, bfd_mult: i64,
+    }
+    /// `[[chassis]]`
+    RawChassis { name: String, encap_ip: String, ports: Vec<String> }
 }
 
 /// Reads a table, whose keys are `keys`, into its struct. A fault comes with the way to it.
@@ -120,7 +132,9 @@ where
             message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
         {
             let wanted = match path.as_slice() {
-                [Step::Key(key)] if key == "port" => "a list of tables, each under [[port]]".to_owned(),
+                [Step::Key(key)] if matches!(key.as_str(), "port" | "chassis") => {
+                    format!("a list of tables, each under [[{key}]]")
+                }
                 _ => wanted_in_words(wanted),
             };
             Fault::WrongType { wanted, found: found_in_words(found) }

@@ -8,10 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::elsewhere::Elsewhere;
 use crate::datapath::Datapath;
 use crate::logical::rows::tables::{Chassis, PortBinding};
 use crate::logical::rows::{Delta, Store, Table, Transaction, Uuid};
-use crate::lower::{Bindings, Rebound, is_here, unfit};
+use crate::lower::{Bindings, Host, Rebound, is_here, unfit};
 use crate::packet::PortNo;
 
 /// See the module.
@@ -19,6 +20,8 @@ use crate::packet::PortNo;
 pub struct Bound {
     ports: BTreeMap<String, PortNo>,
     names: BTreeMap<PortNo, String>,
+    /// The ports that are on other chassis.
+    pub elsewhere: Elsewhere,
     /// Logical ports of which the port changed.
     changed: BTreeSet<String>,
     /// Rows of Port_Binding that are to be claimed, given back, or called up.
@@ -84,18 +87,26 @@ impl Bound {
         }
     }
 
+    /// Other things are said of other chassis; the ports of which that changes.
+    pub fn say_elsewhere(&mut self, elsewhere: Elsewhere) -> Vec<String> {
+        let before = std::mem::replace(&mut self.elsewhere, elsewhere);
+        let now = &self.elsewhere;
+        let names: BTreeSet<&str> = before.ports().chain(now.ports()).map(|(port, _)| port).collect();
+        names.into_iter().filter(|port| before.bound(port) != now.bound(port)).map(str::to_owned).collect()
+    }
+
     /// Nothing has been looked at yet.
     pub fn look_at_all(&mut self) {
         self.changed.extend(self.ports.keys().cloned());
     }
 
     /// What of the bindings that were followed changes, with what changed of the rows.
-    pub fn rebind(&mut self, followed: &Bindings, chassis: &str, delta: &Delta) -> Rebound {
+    pub fn rebind(&mut self, followed: &Bindings, host: &Host, delta: &Delta) -> Rebound {
         let (before, after) = (&delta.before, &delta.after);
-        let own = Own::of(chassis, after);
+        let own = Own::of(&host.chassis, after);
         let mut names = std::mem::take(&mut self.changed);
         let mut rows: BTreeSet<Uuid> = BTreeSet::new();
-        if own.identity() != Own::of(&followed.chassis, before).identity() {
+        if own.identity() != Own::of(&followed.host.chassis, before).identity() {
             names.extend(self.ports.keys().chain(followed.ports.keys()).cloned());
             rows.extend(after.iter::<PortBinding>().map(|(uuid, _)| uuid));
         }
@@ -109,7 +120,7 @@ impl Bound {
                 }
             }
         }
-        let mut rebound = Rebound { chassis: chassis.to_owned(), ports: BTreeMap::new() };
+        let mut rebound = Rebound { host: host.clone(), ports: BTreeMap::new() };
         for name in names {
             let row = after.port(&name);
             rows.extend(row.map(|(uuid, _)| uuid));
@@ -127,7 +138,7 @@ impl Bound {
                 return false;
             };
             let is_here = is_here(row, after, is_bound);
-            claimed(row, is_here, own).or_else(|| up(row, is_here, own)).is_some()
+            claimed(row, (is_here, own), &self.elsewhere, after).or_else(|| up(row, is_here, own)).is_some()
         };
         self.open.extend(rows.into_iter().filter(is_open));
         rebound
@@ -140,7 +151,7 @@ impl Bound {
 
     /// What is to be changed of the rows that are open, so that they say which ports are here.
     pub fn claims(&self, followed: &Bindings, store: &Store) -> Option<Transaction> {
-        claims(followed, store, rows(store, &self.open))
+        claims(followed, &self.elsewhere, store, rows(store, &self.open))
     }
 
     /// What is to be changed of them, so that those are up that are claimed and here. Then they are open no more.
@@ -151,11 +162,18 @@ impl Bound {
 
     /// The ports that are bound here and may not or cannot be, with their rows.
     pub fn denied(&self, followed: &Bindings, store: &Store) -> Vec<(Uuid, String)> {
-        let own = Own::of(&followed.chassis, store);
+        let own = Own::of(&followed.host.chassis, store);
         let rows = self.ports.iter().filter_map(|(name, number)| Some((number, store.port(name)?)));
         let denied = rows.filter_map(|(number, (uuid, row))| {
             if let Some(why) = unfit(row, store) {
                 return Some((uuid, format!("is port {number} here, but {why}")));
+            }
+            if let Some(other) = self.elsewhere.bound(&row.logical_port) {
+                let name = &row.logical_port;
+                let sentence = format!(
+                    "is port {number} here, so that it is not on {other}; `millrace sbctl lsp-unbind {name}` settles it"
+                );
+                return Some((uuid, sentence));
             }
             let wanted = row.options.get("requested-chassis").map_or("", String::as_str);
             let sentence = format!("is port {number} here, but is requested on chassis {wanted}");
@@ -175,11 +193,12 @@ fn rows<'a>(
 /// Those of the rows that are to say that their ports are on this chassis, or are not any more.
 fn claims<'a>(
     followed: &Bindings,
+    elsewhere: &Elsewhere,
     store: &Store,
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
-    let (own, _) = store.chassis(&followed.chassis)?;
-    changed(rows, |row| claimed(row, followed.has(row, store), own))
+    let (own, _) = store.chassis(&followed.host.chassis)?;
+    changed(rows, |row| claimed(row, (followed.has(row, store), own), elsewhere, store))
 }
 
 /// Those of the rows that are to say that their ports are up.
@@ -188,19 +207,30 @@ fn ups<'a>(
     store: &Store,
     rows: impl Iterator<Item = (Uuid, &'a PortBinding)>,
 ) -> Option<Transaction> {
-    let (own, _) = store.chassis(&followed.chassis)?;
+    let (own, _) = store.chassis(&followed.host.chassis)?;
     changed(rows, |row| up(row, followed.has(row, store), own))
 }
 
 /// The row of a port that is to say where the port is, if it does not.
-fn claimed(row: &PortBinding, is_here: bool, own: Uuid) -> Option<PortBinding> {
-    match (is_here, row.chassis == Some(own)) {
-        // Ports of other kinds are no chassis's, or that of whom the rows name.
-        _ if !row.kind.is_empty() => None,
-        (true, false) => Some(PortBinding { chassis: Some(own), ..row.clone() }),
-        (false, true) => Some(PortBinding { chassis: None, up: row.up.and(Some(false)), ..row.clone() }),
-        _ => None,
+fn claimed(
+    row: &PortBinding,
+    (is_here, own): (bool, Uuid),
+    elsewhere: &Elsewhere,
+    store: &Store,
+) -> Option<PortBinding> {
+    // Ports of other kinds are no chassis's, or that of whom the rows name.
+    if !row.kind.is_empty() {
+        return None;
     }
+    let (chassis, up) = match elsewhere.chassis_of(row, store) {
+        // Its flows come first.
+        _ if is_here => (Some(own), row.up),
+        Some(other) => (Some(other), Some(true)),
+        // Others say themselves what is on theirs, unless that is for us to say.
+        None if row.chassis != Some(own) && !elsewhere.is_in_force => return None,
+        None => (None, row.up.and(Some(false))),
+    };
+    (chassis != row.chassis).then(|| PortBinding { chassis, up, ..row.clone() })
 }
 
 /// The row of a port that is to say that the port is up, if it does not.
@@ -231,13 +261,13 @@ pub mod naive {
     /// Whether everything is as a walk over all ports and rows would leave it.
     pub fn is_settled(bound: &Bound, followed: &Bindings, store: &Store, datapath: &dyn Datapath) -> bool {
         let all = || store.iter::<PortBinding>().map(|(uuid, row)| (uuid, &**row));
-        let own = Own::of(&followed.chassis, store);
+        let own = Own::of(&followed.host.chassis, store);
         let mut ports = Bound::of(datapath).ports;
         let is_true = ports == bound.ports;
         ports.retain(|name, _| store.port(name).is_none_or(|(_, row)| own.may_have(row)));
         is_true
             && ports == followed.ports
-            && claims(followed, store, all()).is_none()
+            && claims(followed, &bound.elsewhere, store, all()).is_none()
             && ups(followed, store, all()).is_none()
     }
 }

@@ -73,6 +73,21 @@ impl Following {
     pub fn bindings(&self) -> &Bindings {
         &self.bindings
     }
+
+    /// The rows that they have been made of.
+    pub fn rows(&self) -> &Store {
+        self.cursor.seen()
+    }
+
+    /// The keys of the datapaths that are here.
+    pub fn vnis(&self) -> Vec<u32> {
+        self.lowering.vnis(self.rows())
+    }
+
+    /// The names of the ports inside a port.
+    pub fn nested_in(&self, name: &str) -> Vec<String> {
+        self.lowering.nested_in(name)
+    }
 }
 
 impl Switch {
@@ -86,6 +101,7 @@ impl Switch {
     pub async fn follow_after(&self, earlier: Generation) -> Result<Published, NotLowered> {
         let _turn = self.following_turn().await;
         let began = Instant::now();
+        self.state_mut().reach_ahead();
         let mut generation = self.step().await?;
         let changed = began.elapsed();
         let claims = self.state().claims();
@@ -93,7 +109,8 @@ impl Switch {
             generation = self.step().await?;
         }
         let claimed = began.elapsed();
-        let published = self.settle(generation.max(earlier)).await;
+        let reached = self.state_mut().reach();
+        let published = self.settle(generation.max(earlier).max(reached)).await;
         let settled = began.elapsed();
         let up = self.state_mut().ups();
         let is_told = self.commit(up);
@@ -120,13 +137,13 @@ impl Switch {
                     state.start_over()
                 }
             };
+            let host = state.host();
             let logical = &mut state.logical;
             let delta = following.cursor.poll(&logical.rows);
             logical.learned.follow(&delta);
-            let chassis = logical.chassis.as_deref().unwrap_or_default();
-            let rebound = logical.bound.rebind(&following.bindings, chassis, &delta);
-            let is_renamed = rebound.chassis != following.bindings.chassis;
-            if delta.changes.is_empty() && rebound.ports.is_empty() && !is_renamed {
+            let rebound = logical.bound.rebind(&following.bindings, &host, &delta);
+            let is_other = rebound.host != following.bindings.host;
+            if delta.changes.is_empty() && rebound.ports.is_empty() && !is_other {
                 logical.following = Some(following);
                 return Ok(state.flows.generation);
             }

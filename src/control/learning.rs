@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::switch::{State, Switch};
+use super::told::STRETCH;
 use crate::action::intent::{Intent, Neighbour};
 use crate::datapath::Told;
 use crate::logical::nb::tables::LogicalRouter;
@@ -30,8 +31,6 @@ const LOOK: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
 /// How often it is looked which neighbours are too old.
 const AGE: Duration = Duration::from_secs(1);
-/// Things taken at a time.
-const STRETCH: usize = 1024;
 /// Learned neighbours, and learned addresses, of a datapath.
 pub const MAX_LEARNED: usize = 8192;
 /// Of those, how many may be behind one port of it.
@@ -47,7 +46,7 @@ pub async fn learn(switch: Rc<Switch>) {
         let (began, before) = (Instant::now(), switch.state().logical.busy);
         let (is_new, took) = {
             let mut state = switch.state_mut();
-            let told = state.datapath.intents(STRETCH);
+            let told = state.told(STRETCH);
             let has_aged = aged.elapsed() >= AGE && {
                 aged = began;
                 state.age_neighbours(now_ms())
@@ -74,6 +73,14 @@ fn now_ms() -> i64 {
 }
 
 impl State {
+    /// What workers told, so much of it at most.
+    fn told(&mut self, most: usize) -> Vec<Told> {
+        if self.told.is_empty() {
+            self.fetch_told();
+        }
+        self.told.take(most)
+    }
+
     /// Makes rows of what workers told. True if there are any that are new or changed.
     fn take_in(&mut self, told: &[Told], now_ms: i64) -> bool {
         let now = self.datapath.now_ms();
@@ -86,7 +93,7 @@ impl State {
             match told.intent {
                 Intent::Neighbour(neighbour, mac) => learned.neighbour(neighbour, mac, now_ms),
                 Intent::Fdb { datapath, port, mac } => learned.address(datapath, port, mac),
-                Intent::Log { .. } => {}
+                Intent::Log { .. } | Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_) => {}
             }
         }
         let Learned { transaction, rows, refused, .. } = learned;

@@ -9,7 +9,8 @@
 //! [`jsonrpc`] cuts the stream into requests, [`socket`] makes the listening socket, [`server`] looks after clients,
 //! [`commands`] has the table of commands, [`switch`] the state they work on, `changes` what takes several
 //! publications, [`flows`] the flow tables, [`logical`] the rows of logical networks, [`bound`] the ports that are
-//! logical ones, [`northbound`] the networks that rows are compiled of, [`chassis`] the flows of both, [`learning`] what packets teach, [`logs`] what they are logged as,
+//! logical ones, [`northbound`] the networks that rows are compiled of, [`chassis`] the flows of both,
+//! [`elsewhere`] the other chassis, [`underlay`] the way to them, [`learning`] what packets teach, [`logs`] what they are logged as,
 //! `dpflow` megaflows as Open vSwitch prints them.
 
 pub mod bound;
@@ -17,6 +18,7 @@ mod changes;
 pub mod chassis;
 pub mod commands;
 mod dpflow;
+pub mod elsewhere;
 pub mod flows;
 mod format;
 pub mod jsonrpc;
@@ -29,6 +31,8 @@ pub mod socket;
 pub mod switch;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod told;
+pub mod underlay;
 mod walk;
 
 use std::future::Future;
@@ -42,11 +46,13 @@ use tokio::time::MissedTickBehavior;
 use crate::config::Config;
 use crate::datapath::{Datapath, PortError};
 use crate::pipeline::syntax::Command;
+use elsewhere::Elsewhere;
 use flows::FlowRefusal;
 use northbound::StartError;
 use server::Limits;
 use socket::{ControlSocket, SocketError};
 use switch::Switch;
+use underlay::Overlay;
 
 /// How often the packet path's housekeeping is done and flows are looked at for their timeouts.
 const TICK: Duration = Duration::from_millis(100);
@@ -102,6 +108,11 @@ pub fn run(
     ready: impl FnOnce(),
 ) -> Result<(), ControlError> {
     let switch = Rc::new(Switch::new(&config.name, datapath, &config.ovn));
+    {
+        let mut state = switch.state_mut();
+        state.logical.bound.say_elsewhere(Elsewhere::of(&config.chassis));
+        state.overlay = Overlay::new(config);
+    }
     // Held until the packet path is down, so that a successor that finds the socket gone finds the devices free.
     let mut socket = None;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -166,12 +177,15 @@ async fn start_and_serve(
         return Ok(());
     }
     let housekeeping = tokio::task::spawn_local(housekeeping(Rc::clone(switch)));
+    let underlay = config.underlay.as_ref();
+    let underlay = underlay.map(|_| tokio::task::spawn_local(underlay::look_after(Rc::clone(switch))));
     let learning = tokio::task::spawn_local(learning::learn(Rc::clone(switch)));
     tracing::info!(switch = %config.name, ports = config.ports.len(), "ready");
     ready();
     server::serve(socket, switch, &Limits::default()).await;
     housekeeping.abort();
     learning.abort();
+    underlay.inspect(|task| task.abort());
     Ok(())
 }
 
@@ -203,6 +217,8 @@ async fn apply(config: &Config, switch: &Rc<Switch>) -> Result<(), ControlError>
     })?;
     warn_of_silence(&switch.settle(applied.generation).await);
     switch.start_northbound(&config.ovn).await?;
+    let reached = switch.state_mut().reach();
+    warn_of_silence(&switch.settle(reached).await);
     switch.state_mut().datapath.set_polling(true);
     Ok(())
 }

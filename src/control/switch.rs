@@ -18,6 +18,8 @@ use super::bound::Bound;
 use super::flows::Flows;
 use super::logical::Logical;
 use super::northbound::Northbound;
+use super::told::Waiting;
+use super::underlay::Overlay;
 use crate::config::Ovn;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::{Datapath, Generation, PacketIn, PortError};
@@ -56,6 +58,10 @@ pub struct State {
     pub flows: Flows,
     /// Logical networks.
     pub logical: Logical,
+    /// The underlay and what is on its other ends.
+    pub overlay: Overlay,
+    /// What workers told and is yet to be learned.
+    pub told: Waiting,
     /// Packets for the controller, oldest first.
     pub packet_ins: VecDeque<PacketIn>,
     /// Packets for the controller that were thrown away because nobody fetched them.
@@ -112,6 +118,8 @@ impl Switch {
             logical: Logical::new(Bound::of(&*datapath), Northbound::new(ovn)),
             datapath,
             flows: Flows::default(),
+            overlay: Overlay::default(),
+            told: Waiting::default(),
             packet_ins: VecDeque::new(),
             packet_ins_lost: 0,
         };

@@ -10,7 +10,7 @@ use super::jsonrpc::{self, Framer, Id};
 use super::switch::Switch;
 use crate::action::intent::Neighbour;
 use crate::config::conflict::{conflict, iface_conflict};
-use crate::config::{Ovn, PortSpec};
+use crate::config::{Ovn, PortKind, PortSpec};
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{
@@ -20,6 +20,7 @@ use crate::datapath::{
 use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
 use crate::pipeline::{Match, PortView, Ports, Tables};
+use crate::tunnel::Underlay;
 
 /// What a test sees and steers of a [`MemoryDatapath`].
 #[derive(Default)]
@@ -46,6 +47,12 @@ pub struct Handle {
     pub caught: Option<Caught>,
     /// Frames that were injected.
     pub injected: Vec<(PortNo, Vec<u8>)>,
+    /// Frames of the switch's own.
+    pub transmitted: Vec<(PortNo, Vec<u8>)>,
+    /// The underlay as last published.
+    pub underlay: Option<Arc<Underlay>>,
+    /// Next hops of the underlay that became known.
+    pub hops: Vec<(Neighbour, Mac)>,
     /// How often the ring of `inject` is full before it takes a frame.
     pub ring_full: u32,
     /// What happened to ports and queues, in order.
@@ -126,7 +133,9 @@ impl MemoryDatapath {
             at: place(*number),
             no_flood: spec.no_flood,
         });
-        self.view = Ports::new(views.collect());
+        let is_tunnel = |(_, spec): &&(PortNo, PortSpec)| spec.kind == PortKind::Geneve;
+        let tunnel = self.ports.iter().find(is_tunnel).map(|(number, _)| *number);
+        self.view = Ports::with_tunnel(views.collect(), tunnel);
     }
 
     /// Has these ports from the start, with the numbers from 1 on.
@@ -147,6 +156,17 @@ impl Datapath for MemoryDatapath {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
         self.handle.borrow_mut().tables = tables;
         self.publish("tables".to_owned())
+    }
+
+    fn publish_underlay(&mut self, underlay: Option<Arc<Underlay>>) -> Generation {
+        self.handle.borrow_mut().underlay = underlay;
+        self.publish("underlay".to_owned())
+    }
+
+    fn transmit(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
+        self.find(number)?;
+        self.handle.borrow_mut().transmitted.push((number, frame.to_vec()));
+        Ok(())
     }
 
     fn lagging(&self, generation: Generation) -> Vec<u16> {
@@ -282,6 +302,7 @@ impl Datapath for MemoryDatapath {
                 tx_dropped: 1,
                 injected,
             },
+            buffers: None,
             device: DeviceStats { imissed: 4, rx_nombuf: 1, oerrors: 2, ..DeviceStats::default() },
             extended: vec![("rx_good_packets".to_owned(), 3)],
         })
@@ -431,7 +452,11 @@ impl Datapath for MemoryDatapath {
     }
 
     fn neighbour_learned(&mut self, neighbour: Neighbour, mac: Mac) {
-        self.handle.borrow_mut().events.push(format!("learned {neighbour:?} {mac}"));
+        let mut handle = self.handle.borrow_mut();
+        match neighbour.is_of_underlay() {
+            true => handle.hops.push((neighbour, mac)),
+            false => handle.events.push(format!("learned {neighbour:?} {mac}")),
+        }
     }
 
     fn flow_stats(&self) -> &Arc<FlowStats> {

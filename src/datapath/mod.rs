@@ -14,9 +14,11 @@ use serde::Serialize;
 
 use crate::action::intent::{Intent, Neighbour};
 use crate::config::PortSpec;
+use crate::packet::key::TunnelWords;
 use crate::packet::{DropReason, Mac, PortNo};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{Match, Ports, Tables};
+use crate::tunnel::Underlay;
 use megaflow::{MegaflowAnswer, MegaflowErrand};
 use perf::WorkerPerf;
 
@@ -32,6 +34,9 @@ pub trait Datapath {
     /// Whether workers poll their receive queues: not while the switch is set up, so that no packet meets ports without
     /// their flows. At first they do.
     fn set_polling(&mut self, on: bool) -> Generation;
+
+    /// Publishes the underlay in place of the present one; none where there is none.
+    fn publish_underlay(&mut self, underlay: Option<Arc<Underlay>>) -> Generation;
 
     /// Workers that have not reached a generation. A worker that is offline (parked or asleep) is never among them.
     fn lagging(&self, generation: Generation) -> Vec<u16>;
@@ -84,6 +89,9 @@ pub trait Datapath {
 
     /// Lets a packet that came in by a port go on where one left the tables. The same errors.
     fn resume(&mut self, to: Continuation, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
+
+    /// Sends a frame of the switch's own by a port. The same errors.
+    fn transmit(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError>;
 
     /// Asks every worker to say when it has done all that was asked of it before, and has added what its megaflows
     /// counted until then to the flows' counters. Returns a token for [`Datapath::unsynced`].
@@ -179,6 +187,9 @@ pub enum PortError {
     /// The worker has not taken what it was asked before.
     #[error("the mailbox of worker {0} is full; inject again in a moment, or more slowly")]
     MailboxFull(u16),
+    /// It has no device of its own.
+    #[error("port {0} is of type geneve and has no frames of its own; name the port of the underlay instead")]
+    NoDevice(PortNo),
     /// Anything the device or its driver says; the sentence is complete.
     #[error("{0}")]
     Device(String),
@@ -221,10 +232,21 @@ pub struct PortStatus {
 pub struct PortStats {
     /// What the switch's workers counted.
     pub switch: PortCounters,
+    /// The port's packet buffers; none where it has no pool of them.
+    pub buffers: Option<Buffers>,
     /// What the device counted.
     pub device: DeviceStats,
     /// The driver's extended statistics, by name.
     pub extended: Vec<(String, u64)>,
+}
+
+/// Packet buffers of a port. Those that are not free are in queues of devices, wait, or lie in a worker's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Buffers {
+    /// All of them.
+    pub size: u32,
+    /// Free ones, those in the caches of threads among them.
+    pub free: u32,
 }
 
 /// What workers count per port.
@@ -396,7 +418,7 @@ pub struct Told {
     pub intent: Intent,
     /// Port the packet came in by.
     pub in_port: PortNo,
-    /// The first bytes of a packet that is logged.
+    /// The first bytes of a packet that is logged, or the frame with what a peer says.
     pub data: Vec<u8>,
 }
 
@@ -405,6 +427,8 @@ pub struct Told {
 pub struct Caught {
     /// Port it came in by.
     pub in_port: PortNo,
+    /// What its key says of the tunnel that it came by.
+    pub tunnel: TunnelWords,
     /// All its bytes.
     pub data: Vec<u8>,
 }

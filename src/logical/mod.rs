@@ -17,6 +17,7 @@ pub mod names;
 pub mod nb;
 pub mod northd;
 pub mod rows;
+pub mod sha256;
 pub mod symbol;
 pub mod trace;
 

@@ -15,7 +15,7 @@ use crate::action::reply::Reply;
 use crate::action::{Action as Act, Subfield};
 use crate::logical::action::{
     Action, GetBinding, GetFdb, Kind, Log, LookupBinding, LookupBindingIp, Next, Pipeline, PutBinding,
-    Select, Severity, Verdict,
+    ReplyField, Select, Severity, Verdict,
 };
 use crate::logical::expr::Constant;
 use crate::logical::names::Names;
@@ -191,6 +191,9 @@ impl Lowerer<'_> {
             }
             Action::CheckPktLarger { dst, bytes } => {
                 out.extend(subfield(dst).map(|dst| Act::CheckPktLarger { len: *bytes, dst }));
+            }
+            Action::LoadReply { field: ReplyField::Icmp4FragMtu | ReplyField::Icmp6FragMtu, value } => {
+                out.push(Act::SetMtu(*value));
             }
             Action::SetMeter { rate, burst } => {
                 let kilobits = |number: u64| number.try_into().unwrap_or(u32::MAX);

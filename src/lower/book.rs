@@ -32,7 +32,7 @@ pub(super) struct Unit {
     pub uuid: Uuid,
     /// Its table.
     pub table: Table,
-    /// Key of the datapath of a logical flow; else 0.
+    /// Key of the datapath of a logical flow; of a multicast group 1 for what leaves by it; else 0.
     pub datapath: u32,
 }
 

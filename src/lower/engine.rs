@@ -11,12 +11,13 @@ use smallvec::SmallVec;
 
 use super::book::{Body, Book, Changes, LoweredFlow, Unit};
 use super::flow::Reader;
-use super::local::{Local, parent};
+use super::local::{Local, network, parent};
 use super::numbers::{INPORT, Numbers, OUTPORT};
 use super::objects::{Object, Objects};
 use super::packed::Packed;
 use super::physical::{Base, Flow, Notes, zone_names};
 use super::refused::{LeftOut, Refused};
+use super::remote::{Fanouts, beyond, is_same_seat};
 use super::units::{Left, NOBODY, Numbered, Rare, Units};
 use super::view::{Datapath, Kept, Ref, Refs, View};
 use super::zones::Zones;
@@ -52,8 +53,9 @@ struct Conjunctions {
 /// The lowered flows, and all that is needed to follow the rows. See the [module](super).
 pub struct Lowering {
     pub(super) numbers: Numbers,
-    zones: Zones,
+    pub(super) zones: Zones,
     pub(super) local: Local,
+    pub(super) fanouts: Fanouts,
     pub(super) kept: Kept,
     pub(super) reader: Reader,
     pub(super) units: Units,
@@ -94,7 +96,7 @@ pub(super) struct Stale {
 }
 
 impl Stale {
-    fn row(&mut self, table: Table, uuid: Uuid) {
+    pub fn row(&mut self, table: Table, uuid: Uuid) {
         self.units.push(Unit { uuid, table, datapath: 0 });
     }
 
@@ -103,8 +105,11 @@ impl Stale {
         self.units.push(Unit { uuid, table: Table::LogicalFlow, datapath });
     }
 
-    /// Puts the units in order, each once.
+    /// Puts the units in order, each once; with the ports of a multicast group what leaves by it.
     fn tidy(&mut self) {
+        let is_group = |unit: &&Unit| unit.table == Table::MulticastGroup;
+        let beyond: Vec<Unit> = self.units.iter().filter(is_group).map(|unit| beyond(unit.uuid)).collect();
+        self.units.extend(beyond);
         self.units.sort_unstable();
         self.units.dedup();
     }
@@ -144,6 +149,7 @@ impl Lowering {
             numbers,
             zones,
             local: Local::default(),
+            fanouts: Fanouts::default(),
             kept: Kept::default(),
             reader: Reader::default(),
             units: Units::default(),
@@ -289,9 +295,12 @@ impl Lowering {
 
     /// What bindings and the row of this chassis change.
     fn gather_bindings(&mut self, delta: &Delta, rebound: &Rebound, stale: &mut Stale) {
-        let is_renamed = self.local.chassis_name() != rebound.chassis;
+        let is_renamed = self.local.host().chassis != rebound.host.chassis;
+        let is_tunnel_other = self.local.tunnel() != rebound.host.tunnel;
+        let networks = self.local.host().remapped(&rebound.host);
+        let remapped: Vec<String> = networks.flat_map(|name| self.local.on_network(name)).collect();
         self.local.bind(rebound);
-        for name in rebound.ports.keys() {
+        for name in rebound.ports.keys().chain(&remapped) {
             for name in self.local.nested_in(name).into_iter().chain([name.clone()]) {
                 self.local.note(&name, &delta.after);
                 self.settle_zone(&name);
@@ -299,6 +308,9 @@ impl Lowering {
             }
         }
         let is_moved = self.local.find_chassis(&delta.after);
+        if is_moved || is_tunnel_other {
+            self.reach_anew(&delta.after, stale);
+        }
         let of_gateways = |change: &Change| matches!(change.table, Table::HaChassis | Table::HaChassisGroup);
         if is_renamed || is_moved || delta.changes.iter().any(of_gateways) {
             for (_, port) in delta.after.iter::<PortBinding>() {
@@ -312,7 +324,7 @@ impl Lowering {
 
     fn note_port(&mut self, port: &PortBinding, store: &Store) {
         self.local.note(&port.logical_port, store);
-        if parent(port).is_some() {
+        if parent(port).is_some() || port.kind == "localnet" {
             self.settle_zone(&port.logical_port);
         }
         // Where its gateway is may decide where a router's port leads.
@@ -323,7 +335,8 @@ impl Lowering {
 
     /// Ports that are here have a zone each.
     fn settle_zone(&mut self, name: &str) {
-        match self.local.bound(name).is_some() || self.local.is_nested_here(name) {
+        let local = &self.local;
+        match local.bound(name).is_some() || local.is_nested_here(name) || local.is_wire(name) {
             true => self.zones.need(name.to_owned()),
             false => self.zones.release(name),
         }
@@ -344,6 +357,9 @@ impl Lowering {
                     if let [Some(old), Some(new)] = rows
                         && is_same_port(old, new)
                     {
+                        if !is_same_seat(old, new) {
+                            self.move_seat(uuid, [old, new], after, stale);
+                        }
                         continue;
                     }
                     stale.row(change.table, uuid);
@@ -352,6 +368,9 @@ impl Lowering {
                         stale.refs.insert(Ref::Port(port.logical_port.as_str().into()));
                         if let (Some(parent), Some(tag)) = (parent(port), port.tag) {
                             stale.refs.insert(Ref::Inside(parent.into(), tag));
+                        }
+                        if let Some(network) = network(port) {
+                            stale.refs.insert(Ref::Inside(network.into(), port.tag.unwrap_or(0)));
                         }
                         // Whether they are here depends on what they are inside of.
                         for name in self.local.nested_in(&port.logical_port) {
@@ -378,6 +397,7 @@ impl Lowering {
                         stale.refs.insert(Ref::Group(group.name.as_str().into()));
                     }
                 }
+                Table::Chassis | Table::Encap => self.gather_chassis(delta, change, stale),
                 Table::DhcpOptions | Table::Dhcpv6Options => _ = stale.refs.insert(Ref::Options),
                 Table::DatapathBinding => {
                     let rows = [before.get::<DatapathBinding>(uuid), after.get(uuid)];
@@ -548,7 +568,20 @@ impl Lowering {
                 flows.extend(base.security(port, &mut notes));
                 flows
             }
-            Table::MulticastGroup => base.group(store.get::<MulticastGroup>(unit.uuid)?, &mut notes),
+            Table::MulticastGroup => {
+                let group = store.get::<MulticastGroup>(unit.uuid);
+                match unit == beyond(unit.uuid) {
+                    true => {
+                        base.fan_out(group?, self.fanouts.get(&unit.uuid)?, &mut notes).into_iter().collect()
+                    }
+                    false => {
+                        self.fanouts.remove(&unit.uuid);
+                        let (flows, fanout) = base.group(group?, &mut notes).unzip();
+                        self.fanouts.extend(fanout.map(|fanout| (unit.uuid, fanout)));
+                        flows.unwrap_or_default()
+                    }
+                }
+            }
             Table::MacBinding => base.learned(store.get::<MacBinding>(unit.uuid)?, &mut notes),
             Table::StaticMacBinding => base.configured(store.get::<StaticMacBinding>(unit.uuid)?, &mut notes),
             Table::Fdb => base.address(store.get::<Fdb>(unit.uuid)?, &mut notes),

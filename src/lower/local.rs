@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use super::{Bindings, Rebound};
+use super::{Bindings, Host, Rebound, Tunnel};
 use crate::logical::rows::tables::{Chassis, HaChassis, HaChassisGroup, PortBinding};
 use crate::logical::rows::{Store, Uuid};
 use crate::packet::PortNo;
@@ -27,6 +27,8 @@ struct Contribution {
     parent: Option<(Box<str>, u16)>,
     /// Its key, if it is how the physical network of its datapath is reached from here.
     wire: Option<u16>,
+    /// The physical network that it leads to, and the VLAN that it has there.
+    network: Option<(Box<str>, u16)>,
 }
 
 /// Where packets of a logical port come in and go out.
@@ -81,6 +83,11 @@ impl Unplugged<'_> {
 /// The port that a port is inside of: a container's is that of its guest.
 pub(super) fn parent(port: &PortBinding) -> Option<&str> {
     port.parent_port.as_deref().filter(|name| !name.is_empty() && port.kind.is_empty())
+}
+
+/// The physical network that a port leads to.
+pub(super) fn network(port: &PortBinding) -> Option<&str> {
+    port.options.get("network_name").map(String::as_str).filter(|_| port.kind == "localnet")
 }
 
 /// The logical port that is to be bound where this one is to be here, and the VLAN of this one there.
@@ -143,6 +150,8 @@ pub(super) struct Local {
     tagged: HashMap<(Box<str>, u16), BTreeSet<Box<str>>>,
     /// Ports by which physical networks are reached from here, by datapath.
     wires: HashMap<Uuid, BTreeSet<Box<str>>>,
+    /// Ports that lead to physical networks, by those and by the VLAN that they have there.
+    networks: BTreeMap<Box<str>, HashMap<u16, BTreeSet<Box<str>>>>,
     /// Datapaths of which those changed.
     rewired: Vec<Uuid>,
     datapaths: HashSet<Uuid>,
@@ -165,10 +174,12 @@ fn take_out<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Box<str>>>, key: &K, na
 }
 
 impl Bindings {
-    /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN.
+    /// The switch port of a logical port: its own, or of one inside another that of the other, under a VLAN; that of a
+    /// physical network.
     pub(super) fn plug(&self, port: &PortBinding, store: &Store) -> Option<Plug> {
         let (name, tag) = socket(port, store).ok()?;
-        Some(Plug { number: *self.ports.get(name)?, tag })
+        let of_network = || self.host.mappings.get(network(port)?);
+        Some(Plug { number: *self.ports.get(name).or_else(of_network)?, tag })
     }
 
     /// Whether a logical port is here: bound, or inside one that is.
@@ -194,14 +205,51 @@ impl Local {
         self.bindings.change(rebound);
     }
 
-    /// Name of this chassis.
-    pub fn chassis_name(&self) -> &str {
-        &self.bindings.chassis
+    /// What this host is.
+    pub fn host(&self) -> &Host {
+        &self.bindings.host
+    }
+
+    /// How other chassis are reached.
+    pub fn tunnel(&self) -> Option<Tunnel> {
+        self.bindings.host.tunnel
+    }
+
+    /// The row of this chassis.
+    pub fn chassis(&self) -> Option<Uuid> {
+        self.chassis
+    }
+
+    /// The datapaths that are needed here.
+    pub fn datapaths(&self) -> impl Iterator<Item = Uuid> {
+        self.datapaths.iter().copied()
+    }
+
+    /// The ports that lead to a physical network.
+    pub fn on_network(&self, name: &str) -> Vec<String> {
+        let by_tag = self.networks.get(name).into_iter().flatten();
+        by_tag.flat_map(|(_, ports)| ports).map(ToString::to_string).collect()
+    }
+
+    /// The same with a VLAN there.
+    pub fn in_vlan<'a>(
+        &self,
+        network: &str,
+        tag: u16,
+        store: &'a Store,
+    ) -> impl Iterator<Item = (Uuid, &'a PortBinding)> {
+        let names = self.networks.get(network).and_then(|by_tag| by_tag.get(&tag)).into_iter().flatten();
+        names.filter_map(|name| store.port(name)).map(|(uuid, row)| (uuid, &**row))
+    }
+
+    /// Whether a physical network is reached by a port.
+    pub fn is_wire(&self, name: &str) -> bool {
+        self.ports.get(name).is_some_and(|port| port.wire.is_some())
     }
 
     /// Looks up the row of this chassis; whether it is another one than before.
     pub fn find_chassis(&mut self, store: &Store) -> bool {
-        let found: Option<(Uuid, &std::sync::Arc<Chassis>)> = store.chassis(&self.bindings.chassis);
+        let found: Option<(Uuid, &std::sync::Arc<Chassis>)> = store.chassis(&self.bindings.host.chassis);
         let found = found.map(|(uuid, _)| uuid);
         std::mem::replace(&mut self.chassis, found) != found
     }
@@ -247,7 +295,7 @@ impl Local {
     pub fn is_resident(&self, port: &PortBinding, store: &Store) -> bool {
         match port.kind.as_str() {
             "l3gateway" => {
-                port.options.get("l3gateway-chassis").is_some_and(|name| *name == self.bindings.chassis)
+                port.options.get("l3gateway-chassis").is_some_and(|name| *name == self.bindings.host.chassis)
             }
             "chassisredirect" => self.chassis.is_some() && port.chassis == self.chassis,
             _ => self.plug(port, store).is_some(),
@@ -303,7 +351,8 @@ impl Local {
             let parent = parent(port).map(|name| (name.into(), port.tag.unwrap_or(0)));
             let is_wire = port.kind == "localnet" && self.plug(port, store).is_some();
             let wire = is_wire.then_some(port.tunnel_key);
-            Contribution { datapath: port.datapath, is_root, peer, is_peer, parent, wire }
+            let network = network(port).map(|name| (name.into(), port.tag.unwrap_or(0)));
+            Contribution { datapath: port.datapath, is_root, peer, is_peer, parent, wire, network }
         });
         if self.ports.get(name) == contribution.as_ref() {
             return;
@@ -327,6 +376,14 @@ impl Local {
                 take_out(&mut self.nested, &place.0, name);
                 take_out(&mut self.tagged, place, name);
             }
+            if let Some((network, tag)) = &old.network
+                && let Some(by_tag) = self.networks.get_mut(network)
+            {
+                take_out(by_tag, tag, name);
+                if by_tag.is_empty() {
+                    self.networks.remove(network);
+                }
+            }
             if old.wire.is_some() {
                 take_out(&mut self.wires, &old.datapath, name);
                 self.rewired.push(old.datapath);
@@ -347,6 +404,10 @@ impl Local {
             if let Some(place) = &new.parent {
                 self.nested.entry(place.0.clone()).or_default().insert(name.into());
                 self.tagged.entry(place.clone()).or_default().insert(name.into());
+            }
+            if let Some((network, tag)) = &new.network {
+                let by_tag = self.networks.entry(network.clone()).or_default();
+                by_tag.entry(*tag).or_default().insert(name.into());
             }
             if new.wire.is_some() {
                 self.wires.entry(new.datapath).or_default().insert(name.into());

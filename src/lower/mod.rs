@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Delta (rows before, after, which changed) ─┐
-//! Bindings (chassis, logical port ─▶ PortNo) ─┴▶ Lowering::update ─▶ Changes ─▶ FlowMods, published once
+//! Bindings (host, logical port ─▶ PortNo) ────┴▶ Lowering::update ─▶ Changes ─▶ FlowMods, published once
 //! ```
 //!
 //! A [`Lowering`] stands beside a [`rows::Cursor`](crate::logical::rows::Cursor) that began with
@@ -19,10 +19,11 @@
 //! is reported by [`Lowering::troubles`] and hinders no other.
 //!
 //! Inside: [`numbers`] has tables and registers; `flow`, `matches` and `actions` translate logical flows, `grown` what a
-//! changed set changes in them; `objects` has the groups and meters that flows name; `physical`, `multicast`, `learned`
-//! and `security` make the flows of ports, groups, neighbours and port security; `local` knows which datapaths this chassis needs, `view` what names mean in one of
-//! them, `book` which flow belongs to whom, `refused` what of it the tables do not take, `units` who made and refers to
-//! what, and `engine` what is to be made anew when a row changes.
+//! changed set changes in them; `objects` has the groups and meters that flows name; `physical`, `multicast`, `remote`,
+//! `learned` and `security` make the flows of ports, groups, other chassis, neighbours and port security; `local` knows
+//! which datapaths this chassis needs, `view` what names mean in one of them, `book` which flow belongs to whom,
+//! `refused` what of it the tables do not take, `units` who made and refers to what, and `engine` what is to be made anew
+//! when a row changes.
 
 mod actions;
 mod book;
@@ -38,6 +39,7 @@ mod objects;
 mod packed;
 mod physical;
 mod refused;
+mod remote;
 mod security;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -52,17 +54,39 @@ pub use engine::{Lowering, Trouble};
 pub use local::{is_here, unfit};
 pub use numbers::Numbers;
 pub use refused::{Refused, Why};
+pub use remote::{endpoint, endpoints};
 pub use zones::Zones;
 
 use std::collections::BTreeMap;
 
 use crate::packet::PortNo;
 
+/// What is said of this host and of no row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// The name of its row in the table Chassis.
+    pub chassis: String,
+    /// How other chassis are reached; without it none is.
+    pub tunnel: Option<Tunnel>,
+    /// Switch ports by the names of the physical networks (`network_name`) that they lead to.
+    pub mappings: BTreeMap<String, PortNo>,
+}
+
+/// The port by which packets go to other chassis and come from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The switch port.
+    pub port: PortNo,
+    /// Most bytes of an IP packet between the hosts. If it is given, IP packets to a port of another chassis that do not
+    /// fit are answered; otherwise they go on and are dropped where they do not fit.
+    pub mtu: Option<u16>,
+}
+
 /// What this chassis is and which of its switch ports are bound to logical ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bindings {
-    /// Its name in the table Chassis.
-    pub chassis: String,
+    /// What it is.
+    pub host: Host,
     /// Switch ports by the names of the logical ports that they are.
     pub ports: BTreeMap<String, PortNo>,
 }
@@ -70,10 +94,25 @@ pub struct Bindings {
 /// What changes of [`Bindings`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rebound {
-    /// The name of the chassis from now on.
-    pub chassis: String,
+    /// What the host is from now on.
+    pub host: Host,
     /// Logical ports that are another switch port, or none, from now on.
     pub ports: BTreeMap<String, Option<PortNo>>,
+}
+
+impl Host {
+    /// A chassis that reaches no other.
+    pub fn named(chassis: impl Into<String>) -> Self {
+        Self { chassis: chassis.into(), ..Self::default() }
+    }
+
+    /// The names of the networks of which the mapping is another than with `other`.
+    pub(crate) fn remapped<'a>(&'a self, other: &'a Host) -> impl Iterator<Item = &'a str> {
+        let (own, others) = (&self.mappings, &other.mappings);
+        let changed = own.iter().filter(|(name, port)| others.get(*name) != Some(*port));
+        let gone = others.keys().filter(|name| !own.contains_key(*name));
+        changed.map(|(name, _)| name).chain(gone).map(String::as_str)
+    }
 }
 
 impl Bindings {
@@ -83,12 +122,12 @@ impl Bindings {
         let new = other.ports.iter().filter(|(name, port)| self.ports.get(*name) != Some(*port));
         let ports = gone.map(|name| (name.clone(), None));
         let ports = ports.chain(new.map(|(name, port)| (name.clone(), Some(*port)))).collect();
-        Rebound { chassis: other.chassis.clone(), ports }
+        Rebound { host: other.host.clone(), ports }
     }
 
     /// Makes that change.
     pub fn change(&mut self, rebound: &Rebound) {
-        self.chassis.clone_from(&rebound.chassis);
+        self.host.clone_from(&rebound.host);
         for (name, port) in &rebound.ports {
             match port {
                 Some(port) => self.ports.insert(name.clone(), *port),

@@ -1,23 +1,24 @@
 //! Multicast groups: a copy to each member.
 //!
 //! Members that are bound here get theirs in the table of local output. Patch ports get theirs before that, in the
-//! table of remote output: on the chassis where the packet came in and nowhere else. Members elsewhere get theirs by way of
-//! the physical network, if the datapath has one: its port is a member too.
+//! table of remote output: on the chassis where the packet came in and nowhere else. There, behind them, goes a copy to
+//! every chassis that has members; but members elsewhere get theirs by way of the physical network, if the datapath has one:
+//! its port is a member too.
 
 use super::actions::go_to;
 use super::local::parent;
 use super::numbers::{OUTPORT, PORT_ZONE};
 use super::physical::{Base, Flow, Notes, load, outport};
+use super::remote::Fanout;
 use super::view::Ref;
 use crate::logical::rows::tables::{MulticastGroup, PortBinding};
 
 impl Base<'_> {
-    /// The flows of a multicast group.
-    pub fn group(&self, group: &MulticastGroup, notes: &mut Notes) -> Vec<Flow> {
+    /// The flows of a multicast group's own ports, and what there is to do beyond them.
+    pub fn group(&self, group: &MulticastGroup, notes: &mut Notes) -> Option<(Vec<Flow>, Fanout)> {
         notes.refs.push(Ref::Datapath(group.datapath));
-        let mut flows = Vec::new();
-        let Some(datapath) = self.local_key(group.datapath) else { return flows };
-        let (mut bound, mut patches) = (Vec::new(), Vec::new());
+        let datapath = self.local_key(group.datapath)?;
+        let (mut bound, mut fanout) = (Vec::new(), Fanout::default());
         for uuid in &group.ports {
             let Some(port) = self.store.get::<PortBinding>(*uuid) else { continue };
             notes.refs.push(Ref::Port(port.logical_port.as_str().into()));
@@ -33,27 +34,24 @@ impl Base<'_> {
             let zone = self.zones.get(&port.logical_port);
             bound.extend((zone != 0).then(|| load(PORT_ZONE, zone)));
             match port.kind.as_str() {
-                "patch" => patches.extend(copy),
-                "localport" if is_bound => patches.extend(copy),
+                "patch" => fanout.patches.extend(copy),
+                "localport" if is_bound => fanout.patches.extend(copy),
                 "l3gateway" if self.local.is_resident(port, self.store) => bound.extend(copy),
                 "chassisredirect" | "l3gateway" | "localport" => {}
                 _ if is_bound => bound.extend(copy),
                 _ => {}
             }
-        }
-        let restore = load(OUTPORT, group.tunnel_key);
-        let has_bound = !bound.is_empty();
-        let mut add = |table, mut actions: Vec<_>, last: Option<_>| {
-            if !actions.is_empty() {
-                actions.push(restore.clone());
-                actions.extend(last);
-                let matcher = outport(datapath, group.tunnel_key);
-                flows.push(Flow { table, priority: 100, matcher, actions });
+            for seat in self.seats_in(group, port) {
+                *fanout.seats.entry(seat).or_default() += 1;
             }
-        };
-        add(self.numbers.local_output, bound, None);
-        let on = has_bound.then(|| go_to(self.numbers.local_output));
-        add(self.numbers.remote_output, patches, on);
-        flows
+        }
+        fanout.has_bound = !bound.is_empty();
+        let mut flows = Vec::new();
+        if fanout.has_bound {
+            bound.push(load(OUTPORT, group.tunnel_key));
+            let matcher = outport(datapath, group.tunnel_key);
+            flows.push(Flow { table: self.numbers.local_output, priority: 100, matcher, actions: bound });
+        }
+        Some((flows, fanout))
     }
 }

@@ -107,6 +107,11 @@ pub const LOGICAL_REGISTERS: [Field; 10] = [
     Field::Reg9,
 ];
 
+/// Bit of `reg9` in which tables 37 and 38 note that a frame is too large for a tunnel over IPv4, as northd does.
+pub const TOO_LARGE_FOR_IPV4: u16 = 1;
+/// The same of one over IPv6.
+pub const TOO_LARGE_FOR_IPV6: u16 = 2;
+
 /// Bits of [`FLAGS`] that flows outside the logical pipelines use.
 pub mod flag {
     /// The packet may go back to the port that it came from.

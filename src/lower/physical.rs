@@ -1,8 +1,9 @@
 //! The flows of ports: how packets come in from a switch port, go to a logical port of this chassis, over to a peer,
-//! by way of a physical network to a port of another chassis, and out to a switch port; and the flows that are there for everybody.
+//! by way of a physical network to a port of another chassis, and out to a switch port; and the flows that are there for
+//! everybody. `remote` has the ways by tunnels.
 
 use super::actions::{go_to, set};
-use super::local::{Local, Plug, Unplugged, parent, socket};
+use super::local::{Local, Plug, Unplugged, network, parent, socket};
 use super::numbers::{
     DATAPATH, DNAT_ZONE, FLAGS, INPORT, LOGICAL_REGISTERS, Numbers, OUTPORT, PORT_ZONE, SNAT_ZONE, flag,
 };
@@ -130,8 +131,17 @@ impl Base<'_> {
                     ));
                 }
             }
+            Ok(_) if self.local.has(port.datapath) && self.local.plug(port, self.store).is_none() => {
+                if let Some(network) = network(port) {
+                    notes.say(format!(
+                        "its network \"{network}\" is mapped to no port of this switch, so that it is not here; map it \
+                         by bridge_mappings"
+                    ));
+                }
+            }
             Ok(_) if port.kind == "localnet" && self.local.plug(port, self.store).is_some() => {
                 notes.refs.push(Ref::Wire(port.datapath));
+                self.share(port, notes);
                 let first = self.local.wire(port.datapath);
                 if let Some(first) = first.filter(|first| *first != port.logical_port) {
                     notes.say(format!(
@@ -141,6 +151,32 @@ impl Base<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Says what is wrong with where a port of a physical network is: what arrives is for the one with the lowest uuid.
+    fn share(&self, port: &PortBinding, notes: &mut Notes) {
+        let Some(network) = network(port).filter(|_| self.local.bound(&port.logical_port).is_none()) else {
+            return;
+        };
+        let tag = port.tag.unwrap_or(0);
+        notes.refs.push(Ref::Inside(network.into(), tag));
+        if !self.local.has(port.datapath) {
+            return;
+        }
+        let mut first: Option<(Uuid, &PortBinding)> = None;
+        for (uuid, other) in self.local.in_vlan(network, tag, self.store) {
+            notes.refs.extend([Ref::Datapath(other.datapath), Ref::Port(other.logical_port.as_str().into())]);
+            let is_here = self.local.has(other.datapath) && self.local.bound(&other.logical_port).is_none();
+            if is_here && first.is_none_or(|(lowest, _)| uuid < lowest) {
+                first = Some((uuid, other));
+            }
+        }
+        if let Some((_, first)) = first.filter(|(_, first)| first.logical_port != port.logical_port) {
+            let first = &first.logical_port;
+            notes.say(format!(
+                "it has the VLAN that \"{first}\" has in network \"{network}\", to which arrivals belong; give it another tag"
+            ));
         }
     }
 
@@ -166,9 +202,15 @@ impl Base<'_> {
                     matcher: outport(datapath, port.tunnel_key),
                     actions: vec![load(OUTPORT, wire.tunnel_key), go_to(self.numbers.local_output)],
                 });
+            } else {
+                self.over(port, datapath, notes, flows);
             }
             return;
         };
+        // For a while it may be on others too.
+        if !port.additional_chassis.is_empty() {
+            self.over(port, datapath, notes, flows);
+        }
         let parent = parent.and_then(|name| self.store.port(name)).map(|(_, parent)| &**parent);
         self.arrive(port, datapath, plug, flows);
         self.deliver(port, datapath, parent, flows);
@@ -351,7 +393,7 @@ impl Base<'_> {
         let (loopback, vtep) = (1 << flag::LOOPBACK, 1 << flag::FROM_VTEP);
         let mut empty: Vec<Action> = LOGICAL_REGISTERS.iter().map(|register| load(*register, 0u8)).collect();
         empty.push(go_to(numbers.egress));
-        vec![
+        let mut flows = vec![
             any(numbers.physical_to_logical, Vec::new()),
             any(numbers.output_init, vec![go_to(numbers.remote_output)]),
             flagged(numbers.output_large, 10, loopback, loopback, numbers.local_output),
@@ -369,6 +411,8 @@ impl Base<'_> {
             any(numbers.check_loopback, empty),
             any(numbers.save_inport, vec![go_to(numbers.logical_to_physical)]),
             any(numbers.logical_to_physical, Vec::new()),
-        ]
+        ];
+        self.tunnelled(&mut flows);
+        flows
     }
 }

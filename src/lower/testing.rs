@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Bindings, LoweredFlow, Lowering, Numbers, Zones};
+use super::{Bindings, Host, LoweredFlow, Lowering, Numbers, Tunnel, Zones};
 use crate::action::Action;
 use crate::logical::rows::tables::{
-    AddressSet, Chassis, DatapathBinding, Fdb, LogicalDpGroup, LogicalFlow, MacBinding, MulticastGroup,
-    Pairs, PortBinding, PortGroup,
+    AddressSet, Chassis, DatapathBinding, Encap, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
+    MulticastGroup, Pairs, PortBinding, PortGroup,
 };
 use crate::logical::rows::{AnyRow, Database, Pipeline, Row, Store, Table, Transaction, Uuid};
 use crate::packet::{Field, PortNo};
@@ -128,7 +128,7 @@ impl Input<'_> {
             "p2" => ("patch", [("peer", "p1")].into()),
             "cr" => ("chassisredirect", [("distributed-port", "p1")].into()),
             "gw" => ("l3gateway", [("l3gateway-chassis", if is_here { "me" } else { "it" })].into()),
-            "c" if self.below(2) == 0 => ("localnet", BTreeMap::new()),
+            "c" if self.below(2) == 0 => ("localnet", [("network_name", "net")].into()),
             _ => ("", BTreeMap::new()),
         };
         let pairs = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
@@ -136,7 +136,7 @@ impl Input<'_> {
             logical_port,
             kind: kind.to_owned(),
             options: options.into_iter().map(pairs).collect(),
-            chassis: is_here.then_some(ME),
+            chassis: if is_here { Some(ME) } else { Some(self.uuid(Table::Chassis)) },
             datapath: self.uuid(Table::DatapathBinding),
             tunnel_key: 1 + u16::from(self.below(5)),
             port_security: self.some(&SECURITY).into_iter().collect(),
@@ -160,7 +160,7 @@ impl Input<'_> {
     }
 
     fn row(&mut self) -> AnyRow {
-        match self.below(12) {
+        match self.below(14) {
             0..4 => any(self.flow()),
             4 | 5 => any(self.port()),
             6 => any(datapath(1 + u32::from(self.below(5)), self.below(2) == 0)),
@@ -181,6 +181,11 @@ impl Input<'_> {
                 let ports = self.some(&PORTS).into_iter().collect();
                 any(PortGroup { name: self.word(&["pg", "1_pg", "2_pg"]), ports })
             }
+            11 => {
+                let encaps = [self.uuid(Table::Encap)].into();
+                any(Chassis { name: self.word(&["it", "that"]), encaps, ..Chassis::default() })
+            }
+            12 => any(endpoint(self.below(4))),
             _ if self.below(2) == 0 => {
                 let (dp_key, port_key) = (u32::from(self.below(6)), u32::from(self.below(6)));
                 any(Fdb { dp_key, port_key, mac: self.word(&SECURITY) })
@@ -206,6 +211,12 @@ fn datapath(tunnel_key: u32, is_switch: bool) -> DatapathBinding {
     let kind = if is_switch { "logical-switch" } else { "logical-router" };
     let external_ids: Pairs = [(kind.to_owned(), "x".to_owned())].into_iter().collect();
     DatapathBinding { tunnel_key, external_ids, ..DatapathBinding::default() }
+}
+
+fn endpoint(n: u8) -> Encap {
+    let ip = if n == 3 { "2001:db8::3".to_owned() } else { format!("192.0.2.{n}") };
+    let kind = if n == 2 { "vxlan" } else { "geneve" };
+    Encap { chassis_name: "it".to_owned(), ip, kind: kind.to_owned(), ..Encap::default() }
 }
 
 /// Actions without the numbers that are given out in the order of need.
@@ -270,9 +281,15 @@ pub fn history(bytes: &[u8]) {
     for n in 0..4 {
         rows.put(uuid(Table::DatapathBinding, n), datapath(u32::from(n) + 1, n < 2));
     }
-    rows.put(ME, Chassis { name: "me".to_owned(), ..Chassis::default() });
-    let _ = database.commit(rows);
-    let mut bindings = Bindings { chassis: "me".to_owned(), ports: BTreeMap::new() };
+    for (n, name) in [(0, "me"), (1, "it"), (2, "that")] {
+        let encaps = [uuid(Table::Encap, n)].into();
+        rows.put(uuid(Table::Encap, n), Encap { ip: format!("192.0.2.{}", 7 + n), ..endpoint(0) });
+        let uuid = if n == 0 { ME } else { uuid(Table::Chassis, n) };
+        rows.put(uuid, Chassis { name: name.to_owned(), encaps, ..Chassis::default() });
+    }
+    let done = database.commit(rows);
+    assert!(done.is_ok(), "the world does not begin: {done:?}");
+    let mut bindings = Bindings { host: Host::named("me"), ports: BTreeMap::new() };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let (stats, mut published) = (FlowStats::new(1), Tables::default());
     for _ in 0..1 + input.below(6) {
@@ -291,7 +308,12 @@ pub fn history(bytes: &[u8]) {
             let first = u16::from(input.below(3));
             bindings.ports = input.some(&PORTS).into_iter().zip((1 + first..).map(PortNo)).collect();
         }
-        bindings.chassis = if input.below(10) == 9 { "it" } else { "me" }.to_owned();
+        let host = input.byte();
+        bindings.host.chassis = if host % 10 == 9 { "it" } else { "me" }.to_owned();
+        let tunnel = Tunnel { port: PortNo(40), mtu: (host & 64 != 0).then_some(1500) };
+        bindings.host.tunnel = (host & 128 == 0).then_some(tunnel);
+        bindings.host.mappings =
+            (host & 32 != 0).then(|| ("net".to_owned(), PortNo(50))).into_iter().collect();
         let changes = lowering.update(&cursor.poll(&database), &bindings);
         let mut batch = Batch::new(&published, &stats, Instant::now());
         assert_eq!(changes.apply(&mut batch), []);

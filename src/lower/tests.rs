@@ -24,6 +24,7 @@ use crate::pipeline::{Batch, Match, Tables};
 
 mod groups;
 mod places;
+mod remote;
 mod sets;
 
 const MATCHES: &[&str] = &[
@@ -68,7 +69,19 @@ const ACTIONS: &[&str] = &[
 const PORTS: &[&str] = &["a", "b", "c", "p1", "p2", "cr", "gw", "ln", "in", "un", "p3", "p4"];
 const ADDRESSES: &[&str] =
     &["10.0.0.1", "10.0.0.2", "10.0.1.0/24", "10.0.2.0/24", "10.0.0.9", "what", "0xa000001", "10.0.0.3"];
+/// Addresses of chassis.
+const ENDPOINTS: &[&str] = &["192.0.2.1", "192.0.2.2", "2001:db8::3", "192.0.2.4", "what"];
 const CHASSIS: Uuid = Uuid(1 << 100);
+
+/// The n-th of the other chassis.
+fn other(n: u8) -> Uuid {
+    uuid(Table::Chassis, n)
+}
+
+/// A chassis, this one or another, that there may be or not.
+fn seat() -> impl Strategy<Value = Option<Uuid>> {
+    prop_oneof![1 => Just(None), 1 => Just(Some(CHASSIS)), 3 => (0u8..3).prop_map(|n| Some(other(n)))]
+}
 
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(words).prop_map(str::to_owned)
@@ -121,9 +134,9 @@ fn logical_flow() -> impl Strategy<Value = AnyRow> {
 fn port_binding() -> impl Strategy<Value = AnyRow> {
     let security =
         select(&["02:00:00:00:00:01", "02:00:00:00:00:01 10.0.0.1 fd00::/64", "02:00:00:00:00:02"][..]);
-    let is_here = any::<bool>();
-    (word(PORTS), datapath(), 1u16..6, btree_set(security, 0..3), is_here).prop_map(
-        |(logical_port, datapath, tunnel_key, security, is_here)| {
+    let place = (any::<bool>(), seat(), prop::option::weighted(0.1, seat()), prop::option::of(0u8..4));
+    (word(PORTS), datapath(), 1u16..6, btree_set(security, 0..3), place).prop_map(
+        |(logical_port, datapath, tunnel_key, security, (is_here, seat, additional, encap))| {
             let (kind, options) = match logical_port.as_str() {
                 "p1" => ("patch", pairs(&[("peer", "p2")])),
                 "p2" => ("patch", pairs(&[("peer", "p1")])),
@@ -131,6 +144,7 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
                 "p4" => ("patch", if is_here { pairs(&[("peer", "p3")]) } else { Pairs::new() }),
                 "cr" => ("chassisredirect", pairs(&[("distributed-port", "p1")])),
                 "gw" => ("l3gateway", pairs(&[("l3gateway-chassis", if is_here { "me" } else { "it" })])),
+                "un" if is_here => ("localnet", pairs(&[("network_name", "y")])),
                 "ln" if is_here => ("localnet", pairs(&[("network_name", "x"), ("ethtype", "802.11ad")])),
                 "ln" => ("localnet", pairs(&[("network_name", "x"), ("vlan-passthru", "true")])),
                 "c" if is_here => ("virtual", Pairs::new()),
@@ -146,7 +160,9 @@ fn port_binding() -> impl Strategy<Value = AnyRow> {
             let parent_port = parent.map(str::to_owned);
             let tag = (tunnel_key > 1 && (parent.is_some() || kind == "localnet")).then_some(tunnel_key / 2);
             row(PortBinding {
-                chassis: is_here.then_some(CHASSIS),
+                chassis: if is_here { Some(CHASSIS) } else { seat },
+                additional_chassis: additional.flatten().into_iter().collect(),
+                encap: encap.map(|n| uuid(Table::Encap, n)),
                 logical_port,
                 datapath,
                 tunnel_key,
@@ -194,6 +210,13 @@ fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
             let encaps = [uuid(Table::Encap, 0)].into();
             row(Chassis { name, encaps, ..Default::default() })
         }),
+        2 => (word(&["A", "B", "C"]), btree_set(1u8..4, 1..3)).prop_map(|(name, encaps)| {
+            let encaps = encaps.into_iter().map(|n| uuid(Table::Encap, n)).collect();
+            row(Chassis { name, encaps, ..Default::default() })
+        }),
+        3 => (word(ENDPOINTS), word(&["geneve", "geneve", "vxlan"])).prop_map(|(ip, kind)| {
+            row(Encap { chassis_name: "A".to_owned(), ip, kind, ..Default::default() })
+        }),
         1 => Just(row(tables::DhcpOptions {
             name: "unknown_option".to_owned(),
             code: 200,
@@ -203,7 +226,9 @@ fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
     (put, 0u8..6, prop::bool::weighted(0.25)).prop_map(|(row, n, goes)| {
         let table = row.table();
         let uuid = match &row {
-            _ if table == Table::Chassis => CHASSIS,
+            AnyRow::Chassis(chassis) if ["me", "it"].contains(&chassis.name.as_str()) => CHASSIS,
+            AnyRow::Chassis(_) => other(n % 3),
+            AnyRow::Encap(_) => uuid(table, n % 4),
             // Mostly of one name each, so that sets change their members more often than their names.
             AnyRow::AddressSet(set) if n < 4 => uuid(table, u8::from(set.name == "as")),
             _ => uuid(table, n),
@@ -217,14 +242,25 @@ fn edit() -> impl Strategy<Value = (Table, Uuid, Option<AnyRow>)> {
 struct Step {
     edits: Vec<(Table, Uuid, Option<AnyRow>)>,
     ports: Option<BTreeSet<String>>,
-    chassis: String,
+    host: Host,
+    /// Ports that are on other chassis: their rows, by number, and where they are then.
+    moves: Vec<(u8, Option<Uuid>, Option<Uuid>)>,
     number: Index,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let chassis = prop_oneof![9 => Just("me"), 1 => Just("it")].prop_map(str::to_owned);
-    (vec(edit(), 0..8), prop::option::of(some(PORTS)), chassis, any::<Index>())
-        .prop_map(|(edits, ports, chassis, number)| Step { edits, ports, chassis, number })
+    let mtu = prop::option::of(select(&[1500, 9000, 10][..]));
+    let port = prop_oneof![9 => Just(PortNo(90)), 1 => Just(PortNo(91))];
+    let tunnel = prop::option::weighted(0.9, (port, mtu).prop_map(|(port, mtu)| Tunnel { port, mtu }));
+    let mapping = (word(&["x", "y", "z"]), (70..73u16).prop_map(PortNo));
+    let mappings = vec(mapping, 0..3).prop_map(|list| list.into_iter().collect());
+    let host = (chassis, tunnel, mappings);
+    let host = host.prop_map(|(chassis, tunnel, mappings)| Host { chassis, tunnel, mappings });
+    let moved = prop_oneof![0u8..6, ELSEWHERE];
+    let moves = vec((moved, seat(), prop::option::weighted(0.1, seat()).prop_map(Option::flatten)), 0..4);
+    (vec(edit(), 0..8), prop::option::of(some(PORTS)), host, moves, any::<Index>())
+        .prop_map(|(edits, ports, host, moves, number)| Step { edits, ports, host, moves, number })
 }
 
 /// Rows that every history begins with, so that most edits find what they refer to.
@@ -278,16 +314,42 @@ fn beginning() -> Transaction {
         ..PortBinding::default()
     };
     rows.put(uuid(Table::PortBinding, 200), port);
-    let ip = "192.0.2.1".to_owned();
-    rows.put(
-        uuid(Table::Encap, 0),
-        Encap { chassis_name: "me".to_owned(), ip, kind: "geneve".to_owned(), ..Default::default() },
-    );
+    for (n, ip) in (0u8..4).zip(ENDPOINTS) {
+        let (chassis_name, ip) = ("me".to_owned(), (*ip).to_owned());
+        let encap = Encap { chassis_name, ip, kind: "geneve".to_owned(), ..Default::default() };
+        rows.put(uuid(Table::Encap, n), encap);
+    }
+    for (n, encaps) in (0u8..).zip([&[1][..], &[2, 3]]) {
+        let encaps = encaps.iter().map(|n| uuid(Table::Encap, *n)).collect();
+        let name = ["A", "B"][usize::from(n)].to_owned();
+        rows.put(other(n), Chassis { name, encaps, ..Default::default() });
+    }
     rows.put(
         CHASSIS,
         Chassis { name: "me".to_owned(), encaps: [uuid(Table::Encap, 0)].into(), ..Default::default() },
     );
     rows
+}
+
+/// Rows of ports of other chassis, where there always is one of this.
+const ELSEWHERE: std::ops::Range<u8> = 120..123;
+
+/// Puts ports of other chassis, and a group of them.
+fn put_elsewhere(rows: &mut Transaction) {
+    let datapath = uuid(Table::DatapathBinding, 0);
+    for n in ELSEWHERE {
+        let port = PortBinding {
+            logical_port: format!("r{n}"),
+            datapath,
+            tunnel_key: n.into(),
+            chassis: Some(other(n % 2)),
+            ..PortBinding::default()
+        };
+        rows.put(uuid(Table::PortBinding, n), port);
+    }
+    let ports = ELSEWHERE.map(|n| uuid(Table::PortBinding, n)).collect();
+    let group = MulticastGroup { datapath, name: "_MC_elsewhere".to_owned(), ports, tunnel_key: 0x9000 };
+    rows.put(uuid(Table::MulticastGroup, 120), group);
 }
 
 type Place = (u8, u16, Match);
@@ -391,7 +453,9 @@ fn from_nothing(store: &Store) -> Delta {
 fn follow(steps: &[Step]) -> (usize, usize, usize) {
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();
-    database.commit(beginning()).unwrap();
+    let mut rows = beginning();
+    put_elsewhere(&mut rows);
+    database.commit(rows).unwrap();
     let mut bindings = Bindings::default();
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let mut tables: HashMap<Place, (u64, Vec<Action>)> = HashMap::new();
@@ -407,7 +471,16 @@ fn follow(steps: &[Step]) -> (usize, usize, usize) {
             }
             let _ = database.commit(transaction);
         }
-        bindings.chassis.clone_from(&step.chassis);
+        for (n, chassis, additional) in &step.moves {
+            let uuid = uuid(Table::PortBinding, *n);
+            let Some(port) = database.snapshot().get::<PortBinding>(uuid) else { continue };
+            let additional_chassis = additional.iter().copied().collect();
+            let moved = PortBinding { chassis: *chassis, additional_chassis, ..PortBinding::clone(port) };
+            let mut transaction = Transaction::new();
+            transaction.put(uuid, moved);
+            let _ = database.commit(transaction);
+        }
+        bindings.host.clone_from(&step.host);
         if let Some(ports) = &step.ports {
             let number = |n: usize| PortNo(1 + ((n + step.number.index(3)) as u16));
             bindings.ports = ports.iter().enumerate().map(|(n, name)| (name.clone(), number(n))).collect();
@@ -509,7 +582,7 @@ fn gateways_are_ready_before_they_are_needed() {
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();
     database.commit(rows).unwrap();
-    let bindings = Bindings { chassis: "me".to_owned(), ports: BTreeMap::new() };
+    let bindings = Bindings { host: Host::named("me"), ports: BTreeMap::new() };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     lowering.update(&cursor.poll(&database), &bindings);
     assert!(lowering.has_datapath(uuid(Table::DatapathBinding, 2)));
@@ -551,7 +624,7 @@ fn rows_that_say_nothing_are_named() {
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();
     database.commit(rows).unwrap();
-    let bindings = Bindings { chassis: "me".to_owned(), ports: [("a".to_owned(), PortNo(1))].into() };
+    let bindings = Bindings { host: Host::named("me"), ports: [("a".to_owned(), PortNo(1))].into() };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     let mut news = lowering.update(&cursor.poll(&database), &bindings).troubles;
     assert!(lowering.update(&cursor.poll(&database), &bindings).troubles.is_empty());

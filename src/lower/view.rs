@@ -26,7 +26,7 @@ pub(super) enum Ref {
     Multicast(Uuid, Box<str>),
     /// Whether a datapath is here, its key and its zones.
     Datapath(Uuid),
-    /// Which ports have a VLAN inside a port.
+    /// Which ports have a VLAN inside a port, or in a physical network.
     Inside(Box<str>, u16),
     /// By which port the physical network of a datapath is reached.
     Wire(Uuid),

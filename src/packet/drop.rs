@@ -92,4 +92,32 @@ reasons! {
     NeighbourFull = "neighbour_queue_full",
     /// The neighbour that the packet waited for did not answer in time.
     NeighbourUnresolved = "neighbour_unresolved",
+    /// A Geneve packet ends within its header, its options or the Ethernet header that it carries.
+    GeneveTruncated = "geneve_truncated",
+    /// A version of Geneve other than 0.
+    GeneveBadVersion = "geneve_bad_version",
+    /// A Geneve packet carries something else than an Ethernet frame.
+    GeneveBadProtocol = "geneve_bad_protocol",
+    /// A Geneve control packet, which has the OAM bit; the switch serves none.
+    GeneveOam = "geneve_oam",
+    /// A critical Geneve option that is not known, comes twice or has the wrong length.
+    GeneveCriticalOption = "geneve_critical_option",
+    /// The outer UDP checksum of a tunnelled packet is wrong.
+    TunnelBadChecksum = "tunnel_bad_checksum",
+    /// A fragment of an outer packet; tunnelled packets are not put together again.
+    TunnelFragment = "tunnel_fragment",
+    /// The outer packet met congestion and the inner one cannot say so (RFC 6040).
+    TunnelEcn = "tunnel_ecn",
+    /// A tunnelled packet came from an address that is no known peer's.
+    TunnelUnknownPeer = "tunnel_unknown_peer",
+    /// A tunnelled packet is of a virtual network that the switch does not have.
+    TunnelUnknownVni = "tunnel_unknown_vni",
+    /// The flow named a tunnel destination that is no known peer's, or none, or one to which there is no route.
+    TunnelNoRemote = "tunnel_no_remote",
+    /// The packet with its tunnel headers is longer than the MTU of the underlay.
+    TunnelMtu = "tunnel_mtu",
+    /// A packet for the tunnel endpoint whose lengths or checksums below UDP's are wrong, or that its protocol forbids.
+    UnderlayMalformed = "underlay_malformed",
+    /// A packet for the tunnel endpoint that is nothing it serves.
+    UnderlayNotHandled = "underlay_not_handled",
 }

@@ -74,6 +74,11 @@ pub(crate) mod w {
     pub const CONJ: usize = 46;
 }
 
+/// Whether a word says something of the tunnel that a packet came by.
+pub const fn is_tunnel(word: usize) -> bool {
+    word >= w::TUN_ID && word < w::CT
+}
+
 /// The stages of a staged lookup, in the order in which they are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -157,7 +162,28 @@ const fn ones64(bits: u16) -> u64 {
     u64::MAX >> (64 - bits as u32)
 }
 
+/// What the key says of the tunnel that a packet came by: the words from `tun_id` to `tun_metadata0`.
+pub type TunnelWords = [u64; w::TUN_METADATA + 1 - w::TUN_ID];
+
 impl FlowKey {
+    /// What it says of the tunnel that the packet came by; zero if it came by none.
+    pub fn tunnel(&self) -> TunnelWords {
+        let mut words = TunnelWords::default();
+        words.iter_mut().zip(self.words.iter().skip(w::TUN_ID)).for_each(|(own, word)| *own = *word);
+        words
+    }
+
+    /// Writes that into a key that says nothing of tunnels, and tells whether there was anything.
+    #[inline(always)]
+    pub fn add_tunnel(&mut self, tunnel: &TunnelWords) -> bool {
+        let mut any = 0;
+        for (word, own) in self.words.iter_mut().skip(w::TUN_ID).zip(tunnel) {
+            *word |= own;
+            any |= own;
+        }
+        any != 0
+    }
+
     /// The value of a field, right-aligned.
     #[inline(always)]
     pub fn get(&self, field: Field) -> u128 {

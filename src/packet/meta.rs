@@ -166,3 +166,18 @@ pub struct PacketMeta {
     /// Frozen context to resume from; 0 for a packet fresh from a port.
     pub frozen: u32,
 }
+
+impl PacketMeta {
+    /// Of a packet of which nothing is known.
+    pub const NONE: PacketMeta = PacketMeta {
+        len: 0,
+        said: Said(0),
+        l3: 0,
+        l4: 0,
+        payload: 0,
+        l3_end: 0,
+        in_port: PortNo(0),
+        in_ref: PortRef { slot: 0, generation: 0 },
+        frozen: 0,
+    };
+}

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::packet::key::TunnelWords;
 use crate::packet::{PacketMeta, PortNo, PortRef, Said};
 
 /// Packets of a burst that may be here. A packet of a burst seldom comes here twice, and copies of it seldom.
@@ -26,12 +27,15 @@ pub struct Left<P> {
     pub frozen: u32,
     /// How often it has come back.
     pub round: u8,
+    /// The words of the key that say by which tunnel it came; zero if by none, or if the context has them.
+    pub tunnel: TunnelWords,
 }
 
 impl<P> Left<P> {
     /// A packet that stands as `meta` says.
     pub fn of(packet: P, meta: &PacketMeta, frozen: u32, round: u8) -> Self {
-        Self { packet, said: meta.said, number: meta.in_port, at: meta.in_ref, frozen, round }
+        let tunnel = TunnelWords::default();
+        Self { packet, said: meta.said, number: meta.in_port, at: meta.in_ref, frozen, round, tunnel }
     }
 }
 

@@ -8,11 +8,11 @@ use super::device::{Backend, Device};
 use super::live::Live;
 use super::mailbox::Learned;
 use super::stage::{ETHERNET, Outputs};
-use super::state::{Poll, State};
+use super::state::{Overlay, Poll, State};
 use super::wait::{MISSES, Waiting};
-use crate::action::execute::{Straight, execute};
+use crate::action::execute::{Exit, Straight, execute};
 use crate::ident::BURST;
-use crate::packet::key::w;
+use crate::packet::key::{TunnelWords, w};
 use crate::packet::parse::{Shape, Stop, parse};
 use crate::packet::{DropReason, FlowKey, Packet, PacketMeta, PortNo, PortRef};
 use crate::pipeline::cache::{FlowCache, Miss, NONE, Served, Verdict};
@@ -25,14 +25,14 @@ const TPID: [u8; 2] = [0x81, 0x00];
 
 /// What is known of the packets of a burst, by their places.
 pub struct Slots {
-    keys: [FlowKey; BURST],
-    metas: [PacketMeta; BURST],
+    pub(super) keys: [FlowKey; BURST],
+    pub(super) metas: [PacketMeta; BURST],
     /// A bit for every place whose key has its long words in use.
-    long: u32,
+    pub(super) long: u32,
     /// By place: the megaflow found.
-    found: [u32; BURST],
+    pub(super) found: [u32; BURST],
     /// The most bytes of a packet of the burst; no number of bytes if one of them must be looked at before it is sent.
-    longest: u32,
+    pub(super) longest: u32,
     /// Where the packets of the first places come from, and how many places are filled with that.
     from: Option<From>,
     prepared: usize,
@@ -75,9 +75,17 @@ impl Slots {
         self.keys[place].words[w::CONTEXT] |= u64::from(frozen);
     }
 
+    /// The packet of a place, just parsed, came by a tunnel, if by any.
+    fn came_by(&mut self, place: usize, tunnel: &TunnelWords) {
+        let place = place % BURST;
+        if self.keys[place].add_tunnel(tunnel) {
+            self.long |= 1 << place;
+        }
+    }
+
     /// Fills what does not depend on the packet into the first places. They keep it until packets of another port come.
     #[inline(always)]
-    fn prepare(&mut self, from: From, count: usize) {
+    pub(super) fn prepare(&mut self, from: From, count: usize) {
         if self.from != Some(from) {
             (self.from, self.prepared) = (Some(from), 0);
         }
@@ -115,13 +123,13 @@ fn fill(meta: &mut PacketMeta, key: &mut FlowKey, from: From) {
 
 /// Where packets come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct From {
-    number: PortNo,
-    at: PortRef,
+pub(super) struct From {
+    pub(super) number: PortNo,
+    pub(super) at: PortRef,
 }
 
 impl From {
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::from(self.at.slot)
     }
 }
@@ -150,7 +158,7 @@ pub struct Burst<'a, B: Backend> {
 }
 
 /// The packets of a backend.
-type PacketOf<B> = <<B as Backend>::Device as Device>::Packet;
+pub(super) type PacketOf<B> = <<B as Backend>::Device as Device>::Packet;
 
 impl<B: Backend> Burst<'_, B> {
     /// Receives one burst and does everything for it. True if it was not empty. `since` is when the time of the queue
@@ -163,10 +171,15 @@ impl<B: Backend> Burst<'_, B> {
         }
         self.out.counters.account.received.add(received);
         let from = From { number: poll.slot.number, at: poll.slot.at };
-        if self.live.is_some() {
-            self.look(&packets, from.number);
-        }
-        let bytes = self.process(&mut packets, from);
+        let bytes = match &self.state.overlay {
+            Some(overlay) if overlay.uplink == from.at => self.arrive(packets, from, overlay),
+            _ => {
+                if self.live.is_some() {
+                    self.look(&packets, from.number);
+                }
+                self.process(&mut packets, from)
+            }
+        };
         self.go_again();
         self.out.flush();
         if let Some(cell) = self.out.counters.ports.get(from.index()) {
@@ -185,6 +198,11 @@ impl<B: Backend> Burst<'_, B> {
     /// Treats a packet as if a port had received it.
     pub fn inject(&mut self, packet: PacketOf<B>, number: PortNo, at: PortRef, table: u8) {
         let from = From { number, at };
+        if table == 0
+            && let Some(overlay) = self.state.overlay.as_ref().filter(|overlay| overlay.uplink == at)
+        {
+            return self.inject_at_uplink(packet, from, overlay);
+        }
         if self.live.is_some() {
             self.look(std::slice::from_ref(&packet), number);
         }
@@ -197,6 +215,16 @@ impl<B: Backend> Burst<'_, B> {
             self.count_flows(self.slots.meta(0).len);
             execute(packet, self.slots.meta(0), self.translation.ops(), &mut self.out);
         }
+        self.go_again();
+    }
+
+    #[cold]
+    fn inject_at_uplink(&mut self, packet: PacketOf<B>, from: From, overlay: &Overlay) {
+        self.count_injected(from);
+        let mut packets = ArrayVec::new();
+        // There is room for one.
+        let _ = packets.try_push(packet);
+        self.arrive(packets, from, overlay);
         self.go_again();
     }
 
@@ -230,6 +258,10 @@ impl<B: Backend> Burst<'_, B> {
     /// Lets the packets go on that wait for a neighbour, with its address.
     pub fn learned(&mut self, learned: &Learned) {
         for mut left in self.out.held.take(&learned.neighbour) {
+            if learned.neighbour.is_of_underlay() {
+                self.out.depart(left, learned.mac);
+                continue;
+            }
             if let Some(dst) = left.packet.data_mut().first_chunk_mut() {
                 *dst = learned.mac.0;
             }
@@ -252,10 +284,10 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Goes on with a packet that was in flight. It is a plain frame.
     fn go(&mut self, left: Left<PacketOf<B>>, misses: &mut usize, known: Known) {
-        let Left { packet, said, number, at, frozen, round } = left;
+        let Left { packet, said, number, at, frozen, round, tunnel } = left;
         self.out.counters.account.staged.sub(1);
         let from = From { number, at };
-        if self.state.topology.port(at).is_none() {
+        if !self.state.has_port(at) {
             return self.out.discard(packet, DropReason::PortGone);
         }
         self.slots.metas[0].said = said;
@@ -263,6 +295,7 @@ impl<B: Backend> Burst<'_, B> {
             return self.out.discard(packet, DropReason::Runt);
         }
         self.slots.comes_back(0, frozen);
+        self.slots.came_by(0, &tunnel);
         self.out.again.round = round;
         self.unsure(packet, 0, from, misses, known);
         self.out.again.round = 0;
@@ -270,16 +303,21 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Counts a packet of the control thread and parses it into the first place; or drops it by name.
     fn admit(&mut self, packet: PacketOf<B>, from: From) -> Option<PacketOf<B>> {
-        self.out.counters.account.injected.add(1);
-        if self.state.topology.port(from.at).is_none() {
+        if !self.state.has_port(from.at) {
+            self.out.counters.account.injected.add(1);
             self.out.discard(packet, DropReason::PortGone);
             return None;
         }
+        self.count_injected(from);
+        self.out.counters.perf.packets.add(1);
+        self.single(packet, 0, from)
+    }
+
+    fn count_injected(&self, from: From) {
+        self.out.counters.account.injected.add(1);
         if let Some(cell) = self.out.counters.ports.get(from.index()) {
             cell.injected.add(1);
         }
-        self.out.counters.perf.packets.add(1);
-        self.single(packet, 0, from)
     }
 
     /// Translates packets that wait, as many of each port as may be at once. True if there were any.
@@ -303,7 +341,7 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Parses, looks up and acts. Returns the bytes as they came.
     #[inline(always)]
-    fn process(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
+    pub(super) fn process(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) -> u64 {
         if let Some(bytes) = self.pass(packets, from) {
             return bytes;
         }
@@ -384,7 +422,7 @@ impl<B: Backend> Burst<'_, B> {
 
     /// Acts on packets that were looked up, in their order.
     #[inline(never)]
-    fn act(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) {
+    pub(super) fn act(&mut self, packets: &mut ArrayVec<PacketOf<B>, BURST>, from: From) {
         let count = packets.len();
         if count == 0 {
             return;
@@ -440,9 +478,14 @@ impl<B: Backend> Burst<'_, B> {
         let ttl = |key: &FlowKey| (key.words[w::NW_MISC] >> 40) as u8;
         if let Some(straight) = Straight::of(ops)
             && (straight.ttls == 0 || keys.iter().all(|key| ttl(key) > straight.ttls))
+            && (straight.longest == u32::MAX || metas.iter().all(|meta| meta.len <= straight.longest))
         {
             straight.change_all(packets.get_mut(..count).unwrap_or_default(), metas);
-            return self.out.output_all(packets.drain(..count).zip(metas), straight.port);
+            let packets = packets.drain(..count).zip(metas);
+            return match straight.exit {
+                Exit::Port(at) => self.out.output_all(packets, at),
+                Exit::Tunnel(out) => self.out.tunnel_all(packets, out),
+            };
         }
         for (packet, meta) in packets.drain(..count).zip(metas) {
             execute(packet, meta, ops, &mut self.out);
@@ -477,7 +520,7 @@ impl<B: Backend> Burst<'_, B> {
     }
 
     /// Makes a plain frame of a packet, which goes to a place; or drops it by name.
-    fn plain(&mut self, packet: PacketOf<B>, place: usize) -> Option<PacketOf<B>> {
+    pub(super) fn plain(&mut self, packet: PacketOf<B>, place: usize) -> Option<PacketOf<B>> {
         let meta = &mut self.slots.metas[place % BURST];
         B::Device::read_meta(&packet, meta);
         let stripped = meta.said.stripped_vlan();
@@ -546,7 +589,8 @@ impl<B: Backend> Burst<'_, B> {
 
     fn wait(&mut self, packet: PacketOf<B>, place: usize, counted: bool) {
         let meta = self.slots.meta(place);
-        let left = Left::of(packet, meta, meta.frozen, self.out.again.round);
+        let mut left = Left::of(packet, meta, meta.frozen, self.out.again.round);
+        left.tunnel = self.slots.key(place).tunnel();
         match self.waiting.push(left, self.slots.key(place), counted) {
             Ok(()) => self.out.counters.account.staged.add(1),
             Err(packet) => self.out.discard(packet, DropReason::MissQueueFull),
@@ -566,6 +610,9 @@ impl<B: Backend> Burst<'_, B> {
         translate(&self.state.pipeline, &mut self.slots.work, start, self.translation);
         let port = usize::from(self.slots.meta(place).in_ref.slot);
         self.cache.freeze(self.translation, port, self.now_ms);
+        if self.state.topology.tunnel == Some(self.slots.meta(place).in_ref) {
+            self.name_unknown_network(place);
+        }
         true
     }
 

@@ -78,11 +78,30 @@ impl PortCell {
     }
 }
 
+/// A counter for each reason of drops.
+#[derive(Debug)]
+pub struct Drops([Counter; DropReason::COUNT]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl std::ops::Deref for Drops {
+    type Target = [Counter];
+
+    fn deref(&self) -> &[Counter] {
+        &self.0
+    }
+}
+
 /// The accounting of one worker.
 #[derive(Debug, Default)]
 pub struct Account {
     pub received: Counter,
     pub injected: Counter,
+    pub originated: Counter,
     pub copied: Counter,
     pub transmitted: Counter,
     pub consumed: Counter,
@@ -93,7 +112,7 @@ pub struct Account {
     pub intents_lost: Counter,
     pub tx_contention: Counter,
     pub tx_retries: Counter,
-    pub drops: [Counter; DropReason::COUNT],
+    pub drops: Drops,
 }
 
 impl Account {
@@ -106,11 +125,11 @@ impl Account {
     }
 
     fn read(&self) -> Totals {
-        let drops = DropReason::ALL.iter().zip(&self.drops);
+        let drops = DropReason::ALL.iter().zip(&*self.drops);
         Totals {
             received: self.received.get(),
             injected: self.injected.get(),
-            originated: 0,
+            originated: self.originated.get(),
             copied: self.copied.get(),
             transmitted: self.transmitted.get(),
             consumed: self.consumed.get(),
@@ -130,6 +149,7 @@ impl Account {
         let pairs = [
             (&self.received, &other.received),
             (&self.injected, &other.injected),
+            (&self.originated, &other.originated),
             (&self.copied, &other.copied),
             (&self.transmitted, &other.transmitted),
             (&self.consumed, &other.consumed),
@@ -141,7 +161,7 @@ impl Account {
             (&self.tx_contention, &other.tx_contention),
             (&self.tx_retries, &other.tx_retries),
         ];
-        for (to, from) in pairs.into_iter().chain(self.drops.iter().zip(&other.drops)) {
+        for (to, from) in pairs.into_iter().chain(self.drops.iter().zip(&*other.drops)) {
             to.announce(from.get());
         }
     }

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::config::PortSpec;
-use crate::datapath::DeviceStats;
+use crate::datapath::{Buffers, DeviceStats};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{Mac, Packet, PacketMeta};
 
@@ -39,6 +39,9 @@ pub trait Device: Send + Sync + 'static {
 
     /// A packet with these bytes, as if received; none if they do not fit a buffer or none is left.
     fn packet(&self, frame: &[u8]) -> Option<Self::Packet>;
+
+    /// Its buffers, if it has a pool of them.
+    fn buffers(&self) -> Option<Buffers>;
 
     /// Bytes of a frame that fit a buffer.
     fn frame_room(&self) -> usize;

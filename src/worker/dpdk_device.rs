@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use super::device::{Backend, Device, Facts};
 use super::precheck;
 use crate::config::{PortKind, PortSpec, VhostMode};
-use crate::datapath::DeviceStats;
+use crate::datapath::{Buffers, DeviceStats};
 use crate::dpdk::eal::RegisteredThread;
 use crate::dpdk::mbuf::Mbuf;
 use crate::dpdk::pool::{self, Pool};
@@ -59,6 +59,10 @@ impl Device for Port {
 
     fn packet(&self, frame: &[u8]) -> Option<Mbuf> {
         self.pool()?.packet(frame)
+    }
+
+    fn buffers(&self) -> Option<Buffers> {
+        self.pool().map(|pool| Buffers { size: pool.size(), free: pool.available() })
     }
 
     fn frame_room(&self) -> usize {
@@ -150,6 +154,7 @@ impl DpdkBackend {
             // DPDK finds a device by its whole name only.
             PortKind::Pci { devargs } if has_no_domain(devargs) => format!("0000:{devargs}"),
             PortKind::Pci { devargs } => devargs.clone(),
+            PortKind::Geneve => return Err("a port of type geneve has no device to open".to_owned()),
             PortKind::Memory => {
                 return Err("a port of type memory exists only in a switch that runs with --no-dpdk; here, \
                             type null or pcap may serve"

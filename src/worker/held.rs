@@ -177,11 +177,20 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use super::*;
+    use crate::packet::key::TunnelWords;
     use crate::packet::{PortNo, PortRef, Said};
 
     fn left(packet: u32, slot: u16) -> Left<u32> {
         let at = PortRef { slot, generation: 0 };
-        Left { packet, said: Said::default(), number: PortNo(1), at, frozen: 1, round: 0 }
+        Left {
+            packet,
+            said: Said::default(),
+            number: PortNo(1),
+            at,
+            frozen: 1,
+            round: 0,
+            tunnel: TunnelWords::default(),
+        }
     }
 
     fn neighbour(ip: u128) -> Neighbour {

@@ -4,10 +4,11 @@
 
 use std::num::NonZeroU64;
 
-use super::burst::Burst;
+use super::burst::{Burst, PacketOf};
 use super::device::{Backend, Device};
 use crate::classifier::Match;
 use crate::packet::headers::{MACS_LEN, VLAN_LEN, VLAN_PRESENT, eth_type};
+use crate::packet::key::TunnelWords;
 use crate::packet::parse::parse;
 use crate::packet::{Field, FlowKey, Packet, PacketMeta, PortNo};
 
@@ -19,6 +20,8 @@ pub struct Live {
     pub filter: Match,
     /// The port that it came in by, once there was one.
     pub found: Option<PortNo>,
+    /// What the tunnel said that it came by, if it came by one.
+    pub tunnel: TunnelWords,
     /// Its bytes. Never grows beyond its capacity.
     pub data: Vec<u8>,
     key: FlowKey,
@@ -27,12 +30,12 @@ pub struct Live {
 impl Live {
     /// Nothing found yet; a packet has the room that `data` has.
     pub fn new(token: NonZeroU64, filter: Match, data: Vec<u8>) -> Self {
-        Self { token, filter, found: None, data, key: FlowKey::default() }
+        Self { token, filter, found: None, tunnel: TunnelWords::default(), data, key: FlowKey::default() }
     }
 
     /// Copies a packet that a port received if it meets the filter. One in several segments, or of which there are more bytes
     /// than room, is passed over.
-    pub fn look<D: Device>(&mut self, packet: &D::Packet, port: PortNo) -> bool {
+    pub fn look<D: Device>(&mut self, packet: &D::Packet, port: PortNo, tunnel: TunnelWords) -> bool {
         let frame = packet.data();
         if !D::is_linear(packet) || frame.len() + VLAN_LEN > self.data.capacity() {
             return false;
@@ -53,6 +56,8 @@ impl Live {
         self.key.clear_long();
         self.key.set(Field::InPort, port.0.into());
         let _ = parse(&self.data, &mut meta, &mut self.key);
+        let _ = self.key.add_tunnel(&tunnel);
+        self.tunnel = tunnel;
         let meets = self.key.eq_masked(&self.filter.key, &self.filter.mask);
         self.found = meets.then_some(port);
         meets
@@ -65,7 +70,16 @@ impl<B: Backend> Burst<'_, B> {
     #[inline(never)]
     pub(super) fn look(&mut self, packets: &[<B::Device as Device>::Packet], port: PortNo) {
         let Some(live) = self.live else { return };
-        if packets.iter().any(|packet| live.look::<B::Device>(packet, port)) {
+        if packets.iter().any(|packet| live.look::<B::Device>(packet, port, TunnelWords::default())) {
+            self.look_no_more();
+        }
+    }
+
+    /// The same of a packet that came by a tunnel, without its outer headers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look_at_inner(&mut self, packet: &PacketOf<B>, port: PortNo, tunnel: TunnelWords) {
+        if self.live.as_mut().is_some_and(|live| live.look::<B::Device>(packet, port, tunnel)) {
             self.look_no_more();
         }
     }

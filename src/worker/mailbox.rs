@@ -55,6 +55,13 @@ pub enum Request<P> {
         /// The frozen context that it left behind, at this very worker.
         frozen: u32,
     },
+    /// Send a packet of the switch's own.
+    Transmit {
+        /// The packet, a whole frame.
+        packet: P,
+        /// The port that it leaves by.
+        at: PortRef,
+    },
     /// Count from zero. The worker does it, between two packets, so that the accounting stays exact.
     Clear,
     /// Say, in `WorkerCounters::synced`, that everything asked before has been done and counted, and that what megaflows

@@ -10,10 +10,10 @@ use crossbeam::queue::ArrayQueue;
 
 use super::device::{Backend, Device, Facts};
 use crate::config::{PortKind, PortSpec};
-use crate::datapath::DeviceStats;
+use crate::datapath::{Buffers, DeviceStats};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::checksum;
-use crate::packet::{CsumState, HeapPacket, Mac, Packet, PacketMeta, Said};
+use crate::packet::{HeapPacket, Mac, Packet, PacketMeta, Said};
 
 /// Packets that wait to be received, and transmitted ones that are kept.
 const QUEUE: usize = 4096;
@@ -93,11 +93,7 @@ impl Device for MemoryPort {
     }
 
     fn prepare(&self, packet: &mut HeapPacket, meta: &PacketMeta) -> bool {
-        let l3 = meta.said.l3_csum() != CsumState::Partial
-            || checksum::complete_l3(packet.data_mut(), meta).is_ok();
-        let l4 = meta.said.l4_csum() != CsumState::Partial
-            || checksum::complete_l4(packet.data_mut(), meta).is_ok();
-        l3 && l4
+        checksum::complete(packet.data_mut(), meta).is_ok()
     }
 
     fn set_rx_owner(&self, queue: u16, worker: Option<u16>) {
@@ -108,6 +104,10 @@ impl Device for MemoryPort {
 
     fn packet(&self, frame: &[u8]) -> Option<HeapPacket> {
         (frame.len() <= self.frame_room()).then(|| HeapPacket::new(frame))
+    }
+
+    fn buffers(&self) -> Option<Buffers> {
+        None
     }
 
     fn frame_room(&self) -> usize {

@@ -7,8 +7,10 @@
 //! thread comes by its mailbox; nothing on a worker allocates, formats, logs or waits.
 
 mod again;
+mod arrive;
 mod burst;
 mod counters;
+mod depart;
 pub mod device;
 #[cfg(feature = "dpdk")]
 mod dpdk_device;

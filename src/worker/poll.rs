@@ -151,6 +151,7 @@ impl<B: Backend> Worker<B> {
                 told: &mut self.mailbox.told,
                 recent: &mut self.recent,
                 meters: state.pipeline.tables.objects().meters(),
+                overlay: state.overlay.as_ref(),
                 now_ms,
             },
         };
@@ -174,6 +175,7 @@ impl<B: Backend> Worker<B> {
             match request {
                 Request::Inject { packet, port, at, table } => burst.inject(packet, port, at, table),
                 Request::Resume { packet, port, at, frozen } => burst.resume(packet, port, at, frozen),
+                Request::Transmit { packet, at } => burst.out.originate(packet, at),
                 Request::Clear => {
                     burst.out.flush();
                     self.counters.clear();

@@ -37,7 +37,11 @@ pub fn check(spec: &PortSpec) -> Result<(), String> {
             rx_file.iter().try_for_each(|file| readable_capture(file))?;
             tx_file.iter().try_for_each(write)
         }
-        PortKind::Null { .. } | PortKind::Vdev { .. } | PortKind::Pci { .. } | PortKind::Memory => Ok(()),
+        PortKind::Null { .. }
+        | PortKind::Vdev { .. }
+        | PortKind::Pci { .. }
+        | PortKind::Memory
+        | PortKind::Geneve => Ok(()),
     }
 }
 

@@ -70,7 +70,7 @@ pub fn topology<D: Device>(ports: &[OpenPort<D>], slots: usize, workers: usize) 
             }
         }
     }
-    Topology { slots: by_slot.into(), polls: polls.into() }
+    Topology { slots: by_slot.into(), tunnel: None, polls: polls.into() }
 }
 
 #[cfg(test)]

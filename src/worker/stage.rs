@@ -12,13 +12,14 @@ use super::counters::{MAX_SLOTS, WorkerCounters};
 use super::device::Device;
 use super::held::Held;
 use super::mailbox::{REPORT_BYTES, Report, Told};
-use super::state::{Slot, Topology};
+use super::state::{Overlay, Slot, Topology};
 use super::told::{Recent, tell};
 use crate::action::execute::{ControllerOp, Copied, Sink};
 use crate::action::intent::{Intent, Neighbour};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::{DropReason, Packet, PacketMeta, PortRef};
 use crate::pipeline::objects::Meters;
+use crate::tunnel::TunnelOut;
 
 /// How often a burst is offered to a driver that did not take all of it.
 const TX_TRIES: usize = 8;
@@ -56,6 +57,7 @@ pub struct Outputs<'a, D: Device> {
     pub told: &'a mut Producer<Told>,
     pub recent: &'a mut Recent,
     pub meters: &'a Meters,
+    pub overlay: Option<&'a Overlay>,
     /// The coarse clock.
     pub now_ms: u64,
 }
@@ -231,6 +233,11 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
     #[inline]
     fn output(&mut self, packet: D::Packet, meta: &PacketMeta, at: PortRef) {
         self.output_all(std::iter::once((packet, meta)), at);
+    }
+
+    #[inline]
+    fn tunnel(&mut self, packet: D::Packet, meta: &PacketMeta, out: &TunnelOut) {
+        self.tunnel_all(std::iter::once((packet, meta)), out);
     }
 
     fn controller(&mut self, packet: &D::Packet, meta: &PacketMeta, info: ControllerOp) {

@@ -10,6 +10,7 @@ use super::counters::Counter;
 use super::device::Device;
 use crate::packet::{PortNo, PortRef};
 use crate::pipeline::Snapshot;
+use crate::tunnel::Underlay;
 
 /// The whole forwarding state. Immutable; the clones share everything.
 pub struct State<D> {
@@ -17,12 +18,27 @@ pub struct State<D> {
     pub pipeline: Snapshot,
     /// The ports as workers see them.
     pub topology: Arc<Topology<D>>,
+    /// Where tunnels go and come from; none where there is no port for them.
+    pub overlay: Option<Overlay>,
+}
+
+/// The underlay and the ports that it concerns.
+#[derive(Clone)]
+pub struct Overlay {
+    /// Its addresses, and the peers.
+    pub underlay: Arc<Underlay>,
+    /// The port that leads to it.
+    pub uplink: PortRef,
+    /// The port where tunnels begin and end.
+    pub tunnel: Option<(PortNo, PortRef)>,
 }
 
 /// The ports and who polls them.
 pub struct Topology<D> {
     /// By slot.
     pub slots: Box<[Option<Arc<Slot<D>>>]>,
+    /// The place of the port where tunnels begin and end, which has no device.
+    pub tunnel: Option<PortRef>,
     /// By worker: what it polls, in this order.
     pub polls: Box<[Vec<Poll<D>>]>,
 }
@@ -60,6 +76,13 @@ pub struct RxqCounters {
     pub bursts: Counter,
     /// TSC cycles spent on them.
     pub cycles: Counter,
+}
+
+impl<D: Device> State<D> {
+    /// Whether the port at a place is still the one that was meant.
+    pub fn has_port(&self, at: PortRef) -> bool {
+        self.topology.port(at).is_some() || self.topology.tunnel == Some(at)
+    }
 }
 
 impl<D: Device> Topology<D> {

@@ -125,11 +125,13 @@ pub fn tell<P: Packet>(
 ) {
     let frame = packet.data();
     let is_log = matches!(intent, Intent::Log { .. });
+    let is_bfd = matches!(intent, Intent::Bfd(_));
     let name = match is_log {
         true => recent.name((intent, flow(frame, meta))),
         false => recent.name(intent),
     };
-    if !recent.is_new(name, now_ms) {
+    // That a peer says the same again is what is told.
+    if !is_bfd && !recent.is_new(name, now_ms) {
         return account.intents_suppressed.add(1);
     }
     let (free, places) = (ring.slots(), ring.buffer().capacity());
@@ -139,7 +141,7 @@ pub fn tell<P: Packet>(
     // What was refused is as new as before.
     recent.note(name, now_ms);
     let mut data = ArrayVec::new();
-    if is_log {
+    if is_log || is_bfd {
         // Never longer than the room.
         let _ = data.try_extend_from_slice(frame.get(..frame.len().min(TOLD_BYTES)).unwrap_or_default());
     }

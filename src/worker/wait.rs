@@ -121,6 +121,7 @@ impl<P> Waiting<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::key::TunnelWords;
     use crate::packet::{Field, PortNo, PortRef, Said};
 
     fn key(src: u128) -> FlowKey {
@@ -131,7 +132,15 @@ mod tests {
 
     fn left<P>(packet: P, slot: u16) -> Left<P> {
         let at = PortRef { slot, generation: 0 };
-        Left { packet, said: Said::default(), number: PortNo(9), at, frozen: 0, round: 0 }
+        Left {
+            packet,
+            said: Said::default(),
+            number: PortNo(9),
+            at,
+            frozen: 0,
+            round: 0,
+            tunnel: TunnelWords::default(),
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod forward;
 mod guest;
 mod guest_checksums;
 mod operate;
+mod overlay;
 mod ovn;
 mod ovn_typed;
 mod policy;

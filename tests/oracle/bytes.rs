@@ -36,6 +36,9 @@ impl Sink<HeapPacket> for Collected {
         let (number, _) = PORTS.iter().find(|(number, _)| at(*number) == port).unwrap();
         self.outputs.push((*number, packet.data().to_vec()));
     }
+    fn tunnel(&mut self, _: HeapPacket, _: &PacketMeta, _: &millrace::tunnel::TunnelOut) {
+        unreachable!("no such port here");
+    }
     fn controller(&mut self, packet: &HeapPacket, _: &PacketMeta, info: ControllerOp) {
         self.packet_ins.push((info, packet.data().to_vec()));
     }

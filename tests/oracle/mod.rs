@@ -248,6 +248,7 @@ impl<'a> Run<'a> {
             | Action::Become { .. }
             | Action::Learn(_)
             | Action::Log(_)
+            | Action::SetMtu(_)
             | Action::Await { .. } => unreachable!("no flow here has such actions"),
             Action::Group(id) => self.group(flow, *id, depth),
             // Whether a meter is exceeded is of the worker.

@@ -193,6 +193,25 @@ proptest! {
     }
 
     #[test]
+    fn what_would_fit_is_written_with_the_checksum_over_it(spec in any_spec(), mtu: u32) {
+        let frame = spec.frame();
+        let (_, meta, key) = read_key(&frame);
+        let l4 = usize::from(meta.l4);
+        let is_icmp = matches!((key.get(Field::EthType), key.get(Field::NwProto)), (0x0800, 1) | (0x86dd, 58));
+        let has_place = is_icmp && l4 != 0 && usize::from(meta.l3_end) >= l4 + 8;
+        if !has_place {
+            return Ok(());
+        }
+        let mut packet = HeapPacket::new(&frame);
+        set_mtu(&mut packet, &meta, mtu);
+        prop_assert_eq!(&packet.data()[l4 + 4..l4 + 8], &mtu.to_be_bytes());
+        prop_assert_eq!(errors(packet.data(), &spec), errors(&frame, &spec));
+        let mut rest = packet.data().to_vec();
+        rest[l4 + 2..l4 + 8].copy_from_slice(&frame[l4 + 2..l4 + 8]);
+        prop_assert_eq!(rest, frame);
+    }
+
+    #[test]
     fn open_checksums_are_left_alone_and_completed_later(spec in any_spec(), steps in prop::collection::vec(any_step(), 0..8)) {
         use crate::packet::checksum::{complete_l3, complete_l4, put_pseudo_header_sum};
         let mut spec = spec;

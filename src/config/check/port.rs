@@ -9,7 +9,7 @@ use crate::config::{PortKind, PortSpec, VhostMode};
 use crate::packet::{Mac, PortNo};
 
 /// The types, each with the keys that only it takes.
-const TYPES: [(&str, &[&str]); 7] = [
+const TYPES: [(&str, &[&str]); 8] = [
     ("af_packet", &["iface"]),
     ("vhost-user", &["socket", "mode"]),
     ("pcap", &["rx_file", "tx_file", "infinite"]),
@@ -17,8 +17,9 @@ const TYPES: [(&str, &[&str]); 7] = [
     ("vdev", &["devargs"]),
     ("pci", &["devargs"]),
     ("memory", &[]),
+    ("geneve", &[]),
 ];
-const TYPE_NAMES: &[&str] = &["af_packet", "vhost-user", "pcap", "null", "vdev", "pci", "memory"];
+const TYPE_NAMES: &[&str] = &["af_packet", "vhost-user", "pcap", "null", "vdev", "pci", "memory", "geneve"];
 
 /// Queues a port may have, one way.
 const QUEUES: (i64, i64) = (1, 64);
@@ -52,6 +53,13 @@ pub(in crate::config) fn port(mut raw: RawPort) -> Checked<PortSpec> {
             keys => keys,
         };
         return Err(Misplaced::key(key, Fault::Foreign { key, port_type, takes }));
+    }
+    if *port_type == "geneve" {
+        if let Some(key) = raw.device_keys().into_iter().next() {
+            let takes = "`number` and `no_flood` only".to_owned();
+            return Err(Misplaced::key(key, Fault::Foreign { key, port_type, takes }));
+        }
+        raw.no_flood.get_or_insert(true);
     }
     let mtu = in_range("mtu", raw.mtu.unwrap_or(PortSpec::DEFAULT_MTU.into()), MTU)?;
     let kind = kind(&mut raw, port_type, mtu)?;
@@ -89,6 +97,24 @@ impl RawPort {
             ("size", self.size.is_some()),
             ("no_rx", self.no_rx.is_some()),
             ("devargs", self.devargs.is_some()),
+        ];
+        given.into_iter().filter_map(|(key, given)| given.then_some(key)).collect()
+    }
+
+    /// Keys given that a port without a device has no use for.
+    fn device_keys(&self) -> Vec<&'static str> {
+        let given = [
+            ("n_rxq", self.n_rxq.is_some()),
+            ("n_txq", self.n_txq.is_some()),
+            ("n_rxq_desc", self.n_rxq_desc.is_some()),
+            ("n_txq_desc", self.n_txq_desc.is_some()),
+            ("mtu", self.mtu.is_some()),
+            ("mac", self.mac.is_some()),
+            ("promiscuous", self.promiscuous.is_some()),
+            ("rss", self.rss.is_some()),
+            ("checksum_offload", self.checksum_offload.is_some()),
+            ("rxq_affinity", self.rxq_affinity.is_some()),
+            ("iface_id", self.iface_id.is_some()),
         ];
         given.into_iter().filter_map(|(key, given)| given.then_some(key)).collect()
     }
@@ -162,6 +188,7 @@ fn kind(raw: &mut RawPort, port_type: &'static str, mtu: i64) -> Checked<PortKin
             }
             PortKind::Pci { devargs: one_word(devargs, wanted)? }
         }
+        "geneve" => PortKind::Geneve,
         _ => PortKind::Memory,
     })
 }
@@ -207,7 +234,8 @@ fn is_pci_address(text: &str) -> bool {
     device && bus && domain && parts.next().is_none() && matches!(function.as_bytes(), [b'0'..=b'7'])
 }
 
-fn mac(text: String) -> Checked<Mac> {
+/// The address of a port.
+pub(super) fn mac(text: String) -> Checked<Mac> {
     let mac: Mac = text.parse().map_err(|error| Misplaced::key("mac", Fault::BadMac(error)))?;
     if mac.is_multicast() || mac == Mac::default() {
         return Err(bad_text(

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::{COMMANDS, Outcome, done};
+use super::underlay::ShownUnderlay;
+use super::{COMMANDS, Outcome, Pending, done};
 use crate::control::chassis::Extent;
 use crate::control::format::{columns, count, duration, link};
 use crate::control::switch::{State, Switch};
 use crate::datapath::{PortCounters, PortStatus, Totals};
 use crate::logical::nb::Table;
+use crate::logical::rows::sbctl::Keys;
 
 #[derive(Serialize)]
 struct CommandList(Vec<ListedCommand>);
@@ -84,6 +87,8 @@ struct Show {
     flows: BTreeMap<u8, u64>,
     /// What this switch is of logical networks; none where there are no rows.
     logical: Option<Networks>,
+    /// The way to other hosts; none where none is configured.
+    underlay: Option<ShownUnderlay>,
     totals: Totals,
     imbalance: i64,
     #[serde(skip)]
@@ -108,6 +113,8 @@ struct Networks {
     bound: usize,
     /// Flows that rows became.
     flows: usize,
+    /// Digest of the tunnel keys; none without keys.
+    keys: Option<String>,
     /// Southbound rows that take no part, or not wholly.
     troubles: usize,
     /// Of those, such as use what this release does not have.
@@ -137,7 +144,7 @@ impl Northbound {
 }
 
 impl Networks {
-    fn of(state: &State) -> Option<Self> {
+    fn of(state: &State, keys: Option<String>) -> Option<Self> {
         let logical = &state.logical;
         let (_, rows) = logical.size();
         let Extent { flows, bound, troubles } = state.extent();
@@ -147,7 +154,8 @@ impl Networks {
         let named = of_rows.iter().take(MAX_NAMED).map(ToString::to_string).collect();
         let (not_yet, troubles) = (troubles.len() - of_rows.len(), troubles.len());
         let northbound = Northbound::of(state);
-        let networks = Self { chassis, known, northbound, rows, bound, flows, troubles, not_yet, named };
+        let networks =
+            Self { chassis, known, northbound, rows, bound, flows, keys, troubles, not_yet, named };
         (rows > 0).then_some(networks)
     }
 }
@@ -171,6 +179,9 @@ impl fmt::Display for Networks {
             None => write!(f, ": {} loaded", counted(self.rows, "row")),
         }?;
         writeln!(f, ", {} bound, {}", counted(self.bound, "port"), counted(self.flows, "flow"))?;
+        if let Some(digest) = &self.keys {
+            writeln!(f, "         keys {}", Keys::shortened(digest))?;
+        }
         if let Some(Northbound { troubles, .. }) = &self.northbound
             && *troubles > 0
         {
@@ -215,7 +226,16 @@ struct ShownPort {
     device_lost: u64,
 }
 
-pub fn show(switch: &Switch, _: &[String]) -> Outcome {
+pub fn show(switch: Rc<Switch>, _: Vec<String>) -> Pending {
+    Box::pin(async move {
+        let rows = switch.state().logical.rows.snapshot().clone();
+        // Of many ports it takes a while.
+        let keys = tokio::task::spawn_blocking(move || Keys::of(&rows)).await?;
+        shown(&switch, (!keys.is_empty()).then(|| keys.digest().to_owned()))
+    })
+}
+
+fn shown(switch: &Switch, keys: Option<String>) -> Outcome {
     let state = switch.state();
     let path = &state.datapath;
     let ports = path.ports().iter().filter_map(|port| {
@@ -240,7 +260,8 @@ pub fn show(switch: &Switch, _: &[String]) -> Outcome {
             .collect(),
         ports: ports.collect(),
         flows: super::flows::counts(&state.flows.tables),
-        logical: Networks::of(&state),
+        logical: Networks::of(&state, keys),
+        underlay: ShownUnderlay::of(&state),
         imbalance: totals.imbalance(),
         totals,
         uptime: duration(switch.uptime()),
@@ -264,6 +285,13 @@ impl fmt::Display for Show {
         writeln!(f, "flows    {} in {}", count(flows, "flow"), count(self.flows.len() as u64, "table"))?;
         if let Some(logical) = &self.logical {
             write!(f, "{logical}")?;
+        }
+        if let Some(underlay) = &self.underlay {
+            underlay.headline(f)?;
+            if !underlay.is_idle() {
+                writeln!(f)?;
+                underlay.tunnels(f)?;
+            }
         }
         writeln!(f)?;
 

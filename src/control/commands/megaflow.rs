@@ -13,7 +13,7 @@ use crate::control::dpflow::leaving::leaving;
 use crate::control::format::count;
 use crate::control::switch::Switch;
 use crate::datapath::megaflow::{Megaflow, MegaflowAnswer, MegaflowErrand};
-use crate::packet::PortNo;
+use crate::packet::{Field, PortNo};
 use crate::pipeline::syntax::{DEFAULT_PRIORITY, PortNames, parse_megaflow, print_actions, print_match};
 use crate::pipeline::{Match, Ports};
 
@@ -73,6 +73,7 @@ fn actions(ops: &[Op], ports: &Ports, names: &dyn PortNames) -> Vec<String> {
             Op::PopVlan => Action::PopVlan,
             Op::DecTtl => Action::DecTtl,
             Op::Meter(id) => Action::Meter(*id),
+            Op::SetMtu(mtu) => Action::SetMtu(*mtu),
             Op::Output(place) => {
                 let port = ports.iter().find(|port| port.at == *place);
                 // A port that is gone, from a megaflow that is stale.
@@ -88,7 +89,28 @@ fn actions(ops: &[Op], ports: &Ports, names: &dyn PortNames) -> Vec<String> {
                 continue;
             }
             Op::Drop(_) => continue,
-            Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_) => {
+            Op::CheckLen { len, larger } => {
+                actions.push(format!("check_pkt_larger({len},recirc({larger:#x}))"));
+                continue;
+            }
+            Op::Tunnel(out) => {
+                let (field, dst) = match out.dst.to_ipv4_mapped() {
+                    Some(dst) => (Field::TunDst, dst.to_bits().into()),
+                    None => (Field::TunIpv6Dst, out.dst.to_bits()),
+                };
+                let set =
+                    |field: Field, value: u128| Action::SetField { field, value, mask: field.all_ones() };
+                let port = ports.tunnel().unwrap_or(PortNo::NONE);
+                let sets = [
+                    set(Field::TunId, out.vni.into()),
+                    set(field, dst),
+                    set(Field::TunMetadata0, out.option.into()),
+                    Action::Output(port),
+                ];
+                actions.push(print_actions(&sets, names));
+                continue;
+            }
+            Op::Become { .. } | Op::Await { .. } | Op::Tell(_) => {
                 actions.extend(leaving(op));
                 continue;
             }

@@ -11,6 +11,7 @@
 
 mod accounting;
 mod bounded;
+mod chassis;
 mod detrace;
 mod dpctl;
 mod flows;
@@ -26,6 +27,7 @@ mod pmd;
 mod ports;
 mod sbctl;
 mod trace;
+mod underlay;
 mod upload;
 mod workers;
 
@@ -213,6 +215,7 @@ const WORDS: usize = 1024;
 /// Every command, by name.
 #[rustfmt::skip]
 static COMMANDS: &[Command] = &[
+    Command { name: "bfd/show", usage: "[CHASSIS]", min: 0, max: 1, run: Run::Now(underlay::bfd), help: "BFD with other chassis" },
     Command { name: "detrace", usage: "COOKIE...", min: 1, max: MANY, run: Run::Aside(detrace::detrace), help: "the rows that the flows with these cookies were made of" },
     Command { name: "dpctl/del-flows", usage: "[DP]", min: 0, max: 1, run: Run::Later(dpctl::del_flows), help: "remove all megaflows" },
     Command { name: "dpctl/dump-flows", usage: "[-m] [--names|--no-names] [DP] [filter=FLOW] [type=TYPE] [pmd=CORE]", min: 0, max: 8, run: Run::Later(dpctl::dump_flows), help: "print megaflows as Open vSwitch prints datapath flows" },
@@ -256,6 +259,7 @@ static COMMANDS: &[Command] = &[
     Command { name: "ofctl/show", usage: "", min: 0, max: 0, run: Run::Now(openflow::show), help: "print the switch and its ports as OpenFlow has them" },
     Command { name: "ofctl/trace", usage: "[--names] FLOW", min: 1, max: 2, run: Run::Rendered(ofproto::ofctl_trace), help: "the way of a packet through the flow tables" },
     Command { name: "ofproto/trace", usage: "[BRIDGE] FLOW", min: 1, max: 6, run: Run::Rendered(ofproto::ofproto_trace), help: "the same, for users of ovs-appctl" },
+    Command { name: "ovs/route/show", usage: "", min: 0, max: 0, run: Run::Now(underlay::routes), help: "routes of the underlay" },
     Command { name: "perf/clear", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::clear), help: "measure workers from now" },
     Command { name: "perf/show", usage: "[WORKER]", min: 0, max: 1, run: Run::Now(perf::show), help: "cycles, cache hits and misses of workers and their receive queues" },
     Command { name: "port/add", usage: "NAME KEY=VALUE...", min: 2, max: 64, run: Run::Later(ports::add), help: "open a port" },
@@ -266,20 +270,25 @@ static COMMANDS: &[Command] = &[
     Command { name: "port/stats", usage: "[NAME|NUMBER]", min: 0, max: 1, run: Run::Now(ports::stats), help: "counters of ports, the device's own included" },
     Command { name: "rxq/move", usage: "PORT:QUEUE WORKER", min: 2, max: 2, run: Run::Later(workers::rxq_move), help: "hand a receive queue to another worker" },
     Command { name: "rxq/show", usage: "", min: 0, max: 0, run: Run::Now(workers::rxq_show), help: "which worker polls which receive queue" },
+    Command { name: "sbctl/change", usage: "[OPTION...] COMMAND [ARG...] [-- COMMAND...]", min: 1, max: WORDS, run: Run::Later(chassis::change), help: "chassis-add, chassis-del, lsp-bind and lsp-unbind: what is on other chassis" },
     Command { name: "sbctl/find", usage: "[OPTION...] TABLE [COLUMN[:KEY]=VALUE...]", min: 1, max: WORDS, run: Run::Aside(sbctl::find), help: "print the Southbound rows that meet all conditions" },
     Command { name: "sbctl/get", usage: "[--if-exists] TABLE RECORD [COLUMN[:KEY]...]", min: 2, max: WORDS, run: Run::Aside(sbctl::get), help: "print values of a Southbound row" },
+    Command { name: "sbctl/keys", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::keys), help: "the tunnel keys, on which hosts have to agree, and their digest" },
     Command { name: "sbctl/lflow-list", usage: "[--uuid] [DATAPATH] [LFLOW...]", min: 0, max: WORDS, run: Run::Aside(sbctl::lflow_list), help: "print logical flows" },
     Command { name: "sbctl/list", usage: "[OPTION...] TABLE [RECORD...]", min: 1, max: WORDS, run: Run::Aside(sbctl::list), help: "print Southbound rows" },
     Command { name: "sbctl/load", usage: "[--chassis=NAME] [--part] TEXT", min: 1, max: 3, run: Run::Continued(sbctl::load), help: "put the rows of a dump in the place of all Southbound rows" },
     Command { name: "sbctl/show", usage: "", min: 0, max: 0, run: Run::Aside(sbctl::show), help: "chassis, their tunnels and their ports" },
     Command { name: "sbctl/troubles", usage: "", min: 0, max: 0, run: Run::Later(sbctl::troubles), help: "rows that cannot be executed, or not wholly, and why" },
     Command { name: "sbctl/unload", usage: "", min: 0, max: 0, run: Run::Later(sbctl::unload), help: "take out the Southbound rows that a dump brought" },
-    Command { name: "show", usage: "", min: 0, max: 0, run: Run::Now(general::show), help: "the switch at a glance" },
+    Command { name: "show", usage: "", min: 0, max: 0, run: Run::Later(general::show), help: "the switch at a glance" },
     Command { name: "stats", usage: "[--per-worker]", min: 0, max: 1, run: Run::Now(accounting::stats), help: "the accounting of all packets" },
     Command { name: "stats/clear", usage: "", min: 0, max: 0, run: Run::Later(accounting::clear), help: "count from now; flow counters stay" },
+    Command { name: "tnl/arp/show", usage: "", min: 0, max: 0, run: Run::Now(underlay::neighbours), help: "neighbours of the underlay" },
+    Command { name: "tnl/neigh/show", usage: "", min: 0, max: 0, run: Run::Now(underlay::neighbours), help: "neighbours of the underlay" },
     Command { name: "trace", usage: "[--ovs] [OPTION...] [DATAPATH] MICROFLOW", min: 1, max: MANY, run: Run::Rendered(trace::trace), help: "what becomes of a packet in the logical network, as ovn-trace says it" },
     Command { name: "trace/live", usage: "[FLOW]", min: 0, max: 1, run: Run::Rendered(ofproto::live), help: "wait for the next packet that matches, and tell its way with logical names" },
     Command { name: "trace/packet", usage: "PORT HEX...", min: 2, max: MANY, run: Run::Rendered(ofproto::packets), help: "the way of frames that a port receives through the flow tables, with logical names" },
+    Command { name: "underlay/show", usage: "", min: 0, max: 0, run: Run::Now(underlay::show), help: "the endpoint of tunnels, next hops and tunnels" },
     Command { name: "version", usage: "", min: 0, max: 0, run: Run::Now(general::version), help: "the version of the switch" },
     Command { name: "worker/list", usage: "", min: 0, max: 0, run: Run::Now(workers::list), help: "the workers and how busy they are" },
 ];

@@ -103,7 +103,8 @@ pub fn live(switch: Rc<Switch>, args: Vec<String>, form: Form, gone: Gone) -> Re
             () = gone.told() => return Err(CommandError::Gone),
         };
         drop((looking, turn));
-        let packet = received(caught.in_port, &caught.data)?;
+        let mut packet = received(caught.in_port, &caught.data)?;
+        packet.key.add_tunnel(&caught.tunnel);
         walk(switch, vec![packet], Manner { names: true, logical: true }, form, gone).await
     })
 }

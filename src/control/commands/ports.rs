@@ -114,6 +114,16 @@ impl Set {
         let number = self.number;
         // First what the device may refuse, so that a refusal leaves the flows as they are.
         if let Some(mtu) = self.mtu {
+            let underlay = state.overlay.settings().filter(|underlay| {
+                state.datapath.ports().by_name(&underlay.port).is_some_and(|port| port.number == number)
+            });
+            if let Some(underlay) = underlay.filter(|underlay| mtu < underlay.mtu) {
+                return Err(CommandError::Argument(format!(
+                    "the underlay sends packets of up to {} bytes by port \"{}\"; lower `underlay.mtu` in the config and \
+                     restart, or give an MTU that is no less",
+                    underlay.mtu, underlay.port
+                )));
+            }
             state.datapath.set_mtu(number, mtu)?;
             tracing::info!(%number, mtu, "MTU changed");
         }
@@ -226,7 +236,10 @@ impl fmt::Display for AllStats {
                 ("device tx bytes", device.obytes),
                 ("device tx errors", device.oerrors),
             ];
-            let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
+            let buffers = stats.buffers.into_iter().flat_map(|buffers| {
+                [("packet buffers", buffers.size.into()), ("packet buffers free", buffers.free.into())]
+            });
+            let own = own.into_iter().chain(buffers).map(|(name, count)| (name.to_owned(), count));
             let extended = stats.extended.iter().map(|(name, count)| (format!("driver {name}"), *count));
             let rows: Vec<Vec<String>> = own
                 .chain(extended)

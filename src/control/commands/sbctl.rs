@@ -13,7 +13,7 @@ use crate::control::logical::{Logical, Upload};
 use crate::control::switch::{Published, Switch};
 use crate::logical::error::shortened;
 use crate::logical::rows::dump::{self, Unfit};
-use crate::logical::rows::sbctl::{self, Style};
+use crate::logical::rows::sbctl::{self, Keys, Style};
 use crate::logical::rows::{NoRows, Store, Table};
 
 /// Bytes of a chassis's name.
@@ -122,7 +122,17 @@ pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
             uuid: Some(trouble.uuid.to_string()),
             sentence: trouble.sentence,
         });
-        let Logical { not_learned, logs, .. } = &state.logical;
+        let Logical { not_learned, logs, bound, rows, .. } = &state.logical;
+        let rows = rows.snapshot();
+        let has_networks = rows.len(Table::DatapathBinding) > 0;
+        let absent = bound.elsewhere.ports().filter(|(port, _)| has_networks && rows.port(port).is_none());
+        let absent = absent.map(|(port, chassis)| ShownTrouble {
+            table: Table::PortBinding.def().name,
+            uuid: None,
+            sentence: format!(
+                "there is no port {port}, which is bound to {chassis}; add it, or correct the name"
+            ),
+        });
         let full = format!("since a datapath has at most {MAX_LEARNED} and a port {OF_PORT}");
         let counts = [
             (Table::MacBinding, not_learned.neighbours, "neighbours were not learned", &*full),
@@ -133,6 +143,12 @@ pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
                 "logs were not written",
                 "since there were too many at once",
             ),
+            (
+                Table::MacBinding,
+                state.told.lost,
+                "neighbours, addresses and logs were forgotten",
+                "since there were too many at once",
+            ),
         ];
         let counted = counts.into_iter().filter(|(_, count, ..)| *count > 0);
         let counted = counted.map(|(table, count, what, why)| ShownTrouble {
@@ -140,7 +156,7 @@ pub fn troubles(switch: Rc<Switch>, _: Vec<String>) -> Pending {
             uuid: None,
             sentence: format!("{count} {what}, {why}"),
         });
-        done(Troubles(unknown.into_iter().chain(counted).chain(shown).collect()))
+        done(Troubles(unknown.into_iter().chain(counted).chain(absent).chain(shown).collect()))
     })
 }
 
@@ -204,6 +220,7 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
             return Err(CommandError::Argument(COMPILED.to_owned()));
         }
         logical.is_loaded = true;
+        logical.bound.elsewhere.is_in_force = false;
         logical.chassis.clone_from(&chassis);
         let changed = logical.rows.adopt(prepared);
         let compiled = logical.northbound.let_go(&logical.rows);
@@ -224,8 +241,8 @@ async fn replace(switch: Rc<Switch>, upload: Upload, chassis: Option<String>) ->
 /// Takes out what a dump brought.
 pub fn unload(switch: Rc<Switch>, _: Vec<String>) -> Pending {
     Box::pin(async move {
-        {
-            let _turns = (switch.following_turn().await, switch.compiling_turn().await);
+        let turns = (switch.following_turn().await, switch.compiling_turn().await);
+        let has_others = {
             let logical = &mut switch.state_mut().logical;
             if !logical.is_loaded {
                 let sentence = "no dump is loaded; `millrace nbctl` changes what is compiled here";
@@ -239,14 +256,43 @@ pub fn unload(switch: Rc<Switch>, _: Vec<String>) -> Pending {
             (logical.is_loaded, logical.chassis) = (false, None);
             let old = (logical.forget(), logical.northbound.let_go(&logical.rows));
             tokio::task::spawn_blocking(move || drop(old));
+            logical.bound.elsewhere.is_in_force = true;
+            !logical.bound.elsewhere.is_empty()
+        };
+        if has_others {
+            switch.register();
         }
+        drop(turns);
         done(switch.follow().await?)
     })
 }
 
+/// What `ovn-sbctl show` prints, and below it by which keys packets go between the chassis.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    show: sbctl::Show,
+    /// Their digest; none without keys.
+    keys: Option<String>,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show.fmt(f)?;
+        self.keys.iter().try_for_each(|digest| writeln!(f, "Keys {}", Keys::shortened(digest)))
+    }
+}
+
 pub fn show(rows: &Store, _: &[String]) -> Outcome {
     some(rows)?;
-    done(sbctl::show(rows))
+    let keys = Keys::of(rows);
+    let keys = (!keys.is_empty()).then(|| keys.digest().to_owned());
+    done(Shown { show: sbctl::show(rows), keys })
+}
+
+/// `sbctl/keys`
+pub fn keys(rows: &Store, _: &[String]) -> Outcome {
+    done(Keys::of(rows))
 }
 
 pub fn lflow_list(rows: &Store, args: &[String]) -> Outcome {

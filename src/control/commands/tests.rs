@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::config::Ovn;
+use crate::config::{self, Ovn};
+use crate::control::elsewhere::Elsewhere;
 use crate::control::switch::SILENCE;
 use crate::control::testing::{Handle, MemoryDatapath};
 use crate::datapath::{Continuation, PacketIn};
@@ -63,10 +64,16 @@ fn bench(test: impl AsyncFnOnce(Bench)) {
 
 /// The same with what a configuration says of logical networks, which begin as it says.
 fn bench_with(ovn: &Ovn, test: impl AsyncFnOnce(Bench)) {
+    bench_among(ovn, &[], test);
+}
+
+/// The same among other chassis.
+fn bench_among(ovn: &Ovn, others: &[config::Chassis], test: impl AsyncFnOnce(Bench)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let (path, handle) = MemoryDatapath::new(2);
         let switch = Rc::new(Switch::new("br0", Box::new(path), ovn));
+        switch.state_mut().logical.bound.say_elsewhere(Elsewhere::of(others));
         switch.start_northbound(ovn).await.unwrap();
         let mut bench = Bench { switch, handle, session: Session::default() };
         assert_eq!(bench.ok("port/add", &["p1", "type=memory", "n_rxq=2"]).await, "port 1\n");
@@ -86,7 +93,7 @@ fn the_list_of_commands_is_in_ovs_form() {
     bench(async |mut bench| {
         let text = bench.ok("list-commands", &[]).await;
         assert!(
-            text.starts_with("The available commands are:\n  detrace                   COOKIE...\n  dpctl/del-flows           [DP]\n")
+            text.starts_with("The available commands are:\n  bfd/show                  [CHASSIS]\n  detrace                   COOKIE...\n  dpctl/del-flows           [DP]\n")
                 && text.contains(
                     "\n  dpif-netdev/pmd-perf-show [-nh] [-pmd CORE] [DP]\n  dpif-netdev/pmd-rxq-show\n"
                 ),
@@ -592,6 +599,7 @@ fn exit_stops() {
 
 mod binding;
 mod chassis;
+mod elsewhere;
 mod inspection;
 mod nbctl;
 mod objects;

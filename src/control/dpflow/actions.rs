@@ -3,6 +3,7 @@
 use super::Style;
 use super::key::value;
 use super::leaving::leaving;
+use super::tunnel;
 use crate::action::Op;
 use crate::packet::Field;
 use crate::packet::field::Form;
@@ -70,25 +71,35 @@ impl Actions<'_> {
                     let (inner, after) =
                         rest.as_slice().split_at_checked(usize::from(*ops)).unwrap_or_default();
                     rest = after.iter();
-                    let copy = Actions {
-                        matcher: self.matcher,
-                        style: self.style,
-                        ttl: self.ttl,
-                        parts: Vec::new(),
-                    };
-                    let inner = copy.read(inner).join(",");
+                    let inner = self.apart().read(inner).join(",");
                     if !inner.is_empty() {
                         self.text(format!("clone({inner})"));
                     }
                 }
                 Op::Meter(id) => self.text(format!("meter({id})")),
+                Op::SetMtu(mtu) => self.text(format!("set_mtu({mtu})")),
                 Op::Drop(_) => {}
-                op @ (Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_)) => {
+                Op::Tunnel(out) => {
+                    self.text(tunnel::set(out));
+                    self.text(self.style.tunnel());
+                }
+                Op::CheckLen { len, larger } => {
+                    let (le, none) = (rest.as_slice(), [].iter());
+                    rest = none;
+                    let shorter = self.apart().read(le).join(",");
+                    self.text(format!("check_pkt_len(size={len},gt(recirc({larger:#x})),le({shorter}))"));
+                }
+                op @ (Op::Become { .. } | Op::Await { .. } | Op::Tell(_)) => {
                     leaving(op).into_iter().for_each(|text| self.text(text));
                 }
             }
         }
         self.parts.into_iter().map(Part::text).collect()
+    }
+
+    /// What comes next, apart from what was before.
+    fn apart(&self) -> Self {
+        Self { matcher: self.matcher, style: self.style, ttl: self.ttl, parts: Vec::new() }
     }
 
     fn text(&mut self, text: String) {

@@ -111,8 +111,11 @@ impl Keys<'_> {
             ("tos", Field::TunTos, Form::Hex),
             ("ttl", Field::TunTtl, Form::Decimal),
         ];
-        if parts.iter().any(|(_, field, _)| self.get(*field).1 != 0) {
-            self.key("tunnel", &parts);
+        let option = super::tunnel::option(self.matcher);
+        if option.is_some() || parts.iter().any(|(_, field, _)| self.get(*field).1 != 0) {
+            let mut parts = self.parts(&parts);
+            parts.extend(option);
+            self.keys.push(format!("tunnel({})", parts.join(",")));
         }
     }
 

@@ -6,9 +6,6 @@ use crate::action::intent::{Intent, Neighbour};
 /// The operation, if it is one of these. `recirc` is the frozen context that the packet goes on from.
 pub fn leaving(op: &Op) -> Option<String> {
     Some(match op {
-        Op::CheckLen { len, larger, other } => {
-            format!("check_pkt_larger({len}),recirc({larger:#x}|{other:#x})")
-        }
         Op::Become { kind, frozen } => format!("reply({}),recirc({frozen:#x})", kind.name()),
         Op::Await { neighbour, frozen } => {
             format!("wait_neighbour({}),recirc({frozen:#x})", place(neighbour))

@@ -13,6 +13,7 @@ mod key;
 pub mod leaving;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -38,6 +39,11 @@ impl Style<'_> {
             Some(port) if self.names => port.name.to_string(),
             _ => number.0.to_string(),
         }
+    }
+
+    /// The port where tunnels begin.
+    fn tunnel(self) -> String {
+        self.ports.tunnel().map_or_else(|| "gone".to_owned(), |number| self.number(number))
     }
 
     fn place(self, place: PortRef) -> String {

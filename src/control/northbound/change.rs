@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use super::back::is_up;
 use super::{Done, Kept, Northbound, NorthboundError, Waited};
+use crate::control::elsewhere::put_chassis;
 use crate::control::switch::{Published, Switch};
 use crate::logical::journal::{Beside, Journal, Recovered};
 use crate::logical::nb;
 use crate::logical::nb::nbctl::{self, Line};
 use crate::logical::nb::tables::LogicalSwitchPort;
-use crate::logical::northd::{Compiler, Keys, keys, names};
-use crate::logical::rows::tables::{Chassis, DatapathBinding, Encap, PortBinding};
+use crate::logical::northd::{Compiler, Keys, keys};
+use crate::logical::rows::tables::{DatapathBinding, PortBinding};
 use crate::logical::rows::{self, Table, Transaction, Uuid};
 
 /// Commands that are run at once, and rows that are compiled so; more of them on another thread, while others go on.
@@ -234,35 +235,22 @@ impl Switch {
         });
     }
 
-    /// Sees to it that the rows know this chassis.
-    pub(super) fn register(&self) {
+    /// Sees to it that the rows know this chassis and the others. The caller has both turns.
+    pub(in crate::control) fn register(&self) {
         let logical = &mut self.state_mut().logical;
         let settings = &logical.northbound.settings;
         let name = settings.system_id.clone();
-        if logical.rows.snapshot().chassis(&name).is_none() {
-            let encap = names::southbound(Table::Encap, &name);
-            let mut transaction = Transaction::new();
-            transaction.put(
-                encap,
-                Encap {
-                    chassis_name: name.clone(),
-                    ip: settings.encap_ip.to_string(),
-                    options: BTreeMap::from([("csum".to_owned(), "true".to_owned())]),
-                    kind: "geneve".to_owned(),
-                },
-            );
-            transaction.put(
-                names::southbound(Table::Chassis, &name),
-                Chassis {
-                    encaps: BTreeSet::from([encap]),
-                    hostname: settings.hostname.clone(),
-                    name: name.clone(),
-                    ..Chassis::default()
-                },
-            );
-            if let Err(refusal) = logical.rows.commit(transaction) {
-                tracing::error!(%refusal, "this chassis could not be registered");
-            }
+        let mut edit = logical.rows.draft().edit();
+        if edit.rows().chassis(&name).is_none() {
+            let encap = ("geneve".to_owned(), settings.encap_ip.to_string());
+            put_chassis(&mut edit, &name, &settings.hostname, &[encap]);
+        }
+        logical.bound.elsewhere.register(&mut edit);
+        let transaction = edit.transaction();
+        if !transaction.is_empty()
+            && let Err(refusal) = logical.rows.commit(transaction)
+        {
+            tracing::error!(%refusal, "the chassis could not be registered");
         }
         logical.chassis = Some(name);
     }

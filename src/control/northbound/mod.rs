@@ -138,6 +138,11 @@ pub enum StartError {
         /// What and where.
         source: BadScript,
     },
+    /// This chassis among the others.
+    #[error(
+        "[[chassis]] \"{0}\" is this host, by `system_id` in `[ovn]` or else by its host name; name the others only"
+    )]
+    Itself(String),
     /// It is refused.
     #[error("topology {path}: {source}", path = .path.display())]
     Topology {
@@ -201,6 +206,11 @@ impl Northbound {
     /// that it followed, which are given out since it takes time to free many.
     pub fn let_go(&mut self, southbound: &rows::Database) -> impl Send + use<> {
         (self.compiler.take(), std::mem::replace(&mut self.told, southbound.subscribe()))
+    }
+
+    /// What the rows of ports and groups say of chassis, as these are now. Rows that are to be compiled anew say it then.
+    pub fn chassis(&self, southbound: &rows::Store) -> rows::Transaction {
+        self.compiler.as_ref().map_or_else(rows::Transaction::new, |compiler| compiler.chassis(southbound))
     }
 
     /// Gives the folder free for another switch.

@@ -32,6 +32,7 @@ impl Switch {
             .as_deref()
             .map(|path| Ok::<_, StartError>((path, read_topology(path)?)))
             .transpose()?;
+        self.meet_others().await?;
         self.recover().await?;
         let is_empty = self.state().logical.northbound.rows.snapshot().is_empty();
         match topology {
@@ -49,6 +50,26 @@ impl Switch {
             ),
             None => {}
         }
+        Ok(())
+    }
+
+    /// Sees to it that the rows know the other chassis of the configuration, whether there are networks yet or not.
+    async fn meet_others(&self) -> Result<(), StartError> {
+        let turn = self.following_turn().await;
+        let compiling = self.compiling_turn().await;
+        {
+            let logical = &self.state().logical;
+            let own = &logical.northbound.settings.system_id;
+            if logical.bound.elsewhere.has(own) {
+                return Err(StartError::Itself(own.clone()));
+            }
+            if logical.bound.elsewhere.is_empty() {
+                return Ok(());
+            }
+        }
+        self.register();
+        drop((compiling, turn));
+        self.follow().await.map_err(NorthboundError::from)?;
         Ok(())
     }
 

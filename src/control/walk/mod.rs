@@ -195,13 +195,13 @@ fn leaving(ops: &[Op], len: Option<usize>) -> Vec<Gone> {
             Op::Controller { frozen, .. } => {
                 leaves(*frozen, "as the controller lets it go on, unchanged".to_owned(), None);
             }
-            Op::CheckLen { len: limit, larger, other } => {
+            Op::CheckLen { len: limit, larger } => {
                 let is_larger = len.map(|len| len > usize::from(*limit));
-                if is_larger != Some(true) {
-                    leaves(*other, format!("with at most {limit} bytes"), None);
-                }
                 if is_larger != Some(false) {
                     leaves(*larger, format!("with more than {limit} bytes"), None);
+                }
+                if is_larger == Some(true) {
+                    return gone;
                 }
             }
             Op::Become { kind, frozen } => leaves(*frozen, format!("as {}", kind.name()), Some(*kind)),

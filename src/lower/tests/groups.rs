@@ -49,7 +49,7 @@ impl World {
         database.commit(rows).unwrap();
         let ports =
             names.iter().zip(1..).map(|(name, number)| ((*name).to_owned(), PortNo(number))).collect();
-        let bindings = Bindings { chassis: "me".to_owned(), ports };
+        let bindings = Bindings { host: Host::named("me"), ports };
         let mut world = Self {
             database,
             cursor,

@@ -31,7 +31,7 @@ impl World {
         let bound = ["here", "a", "b", "uplink", "uplink2", "odd"];
         let ports =
             bound.iter().zip(1..).map(|(name, number)| ((*name).to_owned(), PortNo(number))).collect();
-        let bindings = Bindings { chassis: "me".to_owned(), ports };
+        let bindings = Bindings { host: Host::named("me"), ports };
         Self { database, cursor, lowering: Lowering::new(Numbers::default(), Zones::default()), bindings }
     }
 

@@ -34,7 +34,7 @@ fn a_member_of_a_set_costs_a_flow_of_each_rule_that_names_it() {
     let mut cursor = database.subscribe_from_nothing();
     database.commit(rows).unwrap();
     let ports = BTreeMap::from([("a".to_owned(), PortNo(1))]);
-    let bindings = Bindings { chassis: "me".to_owned(), ports };
+    let bindings = Bindings { host: Host::named("me"), ports };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     lowering.update(&cursor.poll(&database), &bindings);
     let before = (lowering.len(), lowering.work);
@@ -63,7 +63,7 @@ fn what_another_part_of_a_match_wants_stays() {
     let mut cursor = database.subscribe_from_nothing();
     database.commit(rows).unwrap();
     let ports = BTreeMap::from([("always".to_owned(), PortNo(1))]);
-    let bindings = Bindings { chassis: "me".to_owned(), ports };
+    let bindings = Bindings { host: Host::named("me"), ports };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());
     lowering.update(&cursor.poll(&database), &bindings);
     let mut less = Transaction::new();
@@ -83,7 +83,8 @@ fn a_rule_whose_set_was_empty_knows_of_its_ports_once_it_is_not() {
     let step = |table, n, row| Step {
         edits: Vec::from([(table, uuid(table, n), Some(row))]),
         ports: Some(["a".to_owned()].into()),
-        chassis: "me".to_owned(),
+        host: Host::named("me"),
+        moves: Vec::new(),
         number,
     };
     let set = |addresses: &[&str]| {

@@ -5,7 +5,7 @@ use zerocopy::FromBytes;
 use super::crc32c::Crc32c;
 use super::{Sum, Zero};
 use crate::packet::headers::{Ipv4, Ipv6, Ipv6Chain, ip_proto};
-use crate::packet::meta::PacketMeta;
+use crate::packet::meta::{CsumState, PacketMeta};
 
 /// Why a checksum cannot be completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +162,17 @@ pub fn complete_l4(frame: &mut [u8], meta: &PacketMeta) -> Result<(), NoPlace> {
     let covered = frame.get(l4..open.end).ok_or(NoPlace::NotL4)?;
     let sum = pseudo(frame, meta, &open)?.bytes(covered).fold();
     put(frame, open.field, open.zero.canonical(!sum).to_be_bytes())
+}
+
+/// Computes and writes whichever checksums the sender left open.
+pub fn complete(frame: &mut [u8], meta: &PacketMeta) -> Result<(), NoPlace> {
+    if meta.said.l3_csum() == CsumState::Partial {
+        complete_l3(frame, meta)?;
+    }
+    if meta.said.l4_csum() == CsumState::Partial {
+        complete_l4(frame, meta)?;
+    }
+    Ok(())
 }
 
 /// Computes and writes the IPv4 header checksum. IPv6 has none, which is no error.

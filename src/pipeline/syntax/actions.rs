@@ -237,6 +237,7 @@ impl Parser<'_> {
                 let mask = mask.unwrap_or(u64::MAX);
                 Action::WriteMetadata { value: value & mask, mask }
             }
+            "set_mtu" => Action::SetMtu(number(item.required("set_mtu:BYTES")?, "set_mtu", 32)? as u32),
             "set_field" => self.set_field(item)?,
             "set_tunnel" => {
                 let value = number(item.required("set_tunnel:ID")?, "set_tunnel", 64)?;

@@ -608,6 +608,7 @@ impl Display for ActionText<'_> {
             Action::Conjunction { id, clause, of } => write!(f, "conjunction({id},{clause}/{of})"),
             Action::Group(id) => write!(f, "group:{id}"),
             Action::Meter(id) => write!(f, "meter:{id}"),
+            Action::SetMtu(mtu) => write!(f, "set_mtu:{mtu}"),
         }
     }
 }

@@ -522,6 +522,7 @@ fn later() -> impl Strategy<Value = Action> {
         ("[a-zA-Z0-9_ ,=(){}-]{0,20}", verdict, prop::sample::select(Severity::ALL), any::<Option<u32>>());
     prop_oneof![
         Just(Action::CtClear),
+        any::<u32>().prop_map(Action::SetMtu),
         (any::<u16>(), 0..32u16).prop_map(|(len, start)| {
             let dst = Subfield { field: Field::Reg3, start, bits: 1 };
             Action::CheckPktLarger { len, dst }

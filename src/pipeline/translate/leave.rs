@@ -12,7 +12,7 @@ use crate::action::intent::{Intent, Learn, Log, Neighbour};
 use crate::action::reply::Reply;
 use crate::action::{Action, Op, Subfield};
 use crate::classifier::Wildcards;
-use crate::packet::{DropReason, Field, Mac};
+use crate::packet::{DropReason, Field, Mac, key};
 use crate::pipeline::frozen::{self, Context, Rest};
 
 /// The upper bits of an IPv4 address in IPv6's form.
@@ -28,7 +28,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
         Ok(())
     }
 
-    /// Leaves all that was still to be done for when the length of the packet is known.
+    /// Goes on as for a packet that is not larger. For one that is, leaves all that was still to be done behind.
     pub(super) fn check_len(&mut self, len: u16, dst: Subfield) -> Step {
         if dst.field.in_packet() || !dst.field.info().writable {
             return Ok(());
@@ -36,9 +36,8 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
         self.write_subfield(dst, 1)?;
         let larger = self.freeze_all()?;
         self.write_subfield(dst, 0)?;
-        let other = self.freeze_all()?;
-        self.send(Op::CheckLen { len, larger, other })?;
-        self.leave();
+        self.emit(Op::CheckLen { len, larger })?;
+        self.useful = self.out.ops.len();
         Ok(())
     }
 
@@ -46,6 +45,15 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
     pub(super) fn turn(&mut self, kind: Reply, actions: &'s Arc<[Action]>) -> Step {
         let frozen = self.freeze_apart(actions, false)?;
         self.send(Op::Become { kind, frozen })
+    }
+
+    /// Says what would fit, in a message that has a place for it: ICMP destination unreachable, ICMPv6 packet too big.
+    pub(super) fn set_mtu(&mut self, mtu: u32) -> Step {
+        const PLACES: [(Field, u64); 2] = [(Field::IcmpType, 3), (Field::Icmpv6Type, 2)];
+        let mut packet = self.packet();
+        let has_place =
+            PLACES.iter().any(|(field, kind)| packet.present(*field) && packet.look(*field, 0xff) == *kind);
+        if has_place { self.emit(Op::SetMtu(mtu)) } else { Ok(()) }
     }
 
     /// The packet waits for a neighbour; then `actions` go on with it.
@@ -140,8 +148,11 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
     /// A context with what the key says beside the packet, and with the stack.
     fn context(&mut self) -> Result<Context, DropReason> {
         let mut context = Context::default();
+        let has_tunnel = self.may_have_tunnel();
         for (word, bits) in frozen::kept() {
-            self.out.record.read(word, bits);
+            if has_tunnel || !key::is_tunnel(word) {
+                self.out.record.read(word, bits);
+            }
         }
         context.keep(self.key);
         let stack = self.out.stack.get(self.stack_base..).unwrap_or_default();

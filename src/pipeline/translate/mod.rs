@@ -11,9 +11,10 @@
 //!    stays sent;
 //! 3. `NoSuchPort`: an output named a port that does not exist;
 //! 4. `NoSuchGroup`: a bucket or a frozen context named a group that does not exist;
-//! 5. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there);
-//! 6. `NoMatch`: the last lookup met no flow;
-//! 7. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop, nor
+//! 5. `TunnelNoRemote`: an output by the tunnel port when no `tun_dst` was set;
+//! 6. `ToInPort`: an output named the port the packet came in by (only IN_PORT sends there, and tunnels to tunnels);
+//! 7. `NoMatch`: the last lookup met no flow;
+//! 8. `Explicit`: flows matched and sent the packet nowhere. A packet that only the controller was shown is no drop, nor
 //!    is one that leaves the tables to go on later.
 //!
 //! **VLAN fields.** A write that sets the presence bit of an untagged packet pushes a tag of type 0x8100 (as do
@@ -30,6 +31,7 @@ mod objects;
 #[cfg(test)]
 mod tests;
 mod tidy;
+mod tunnel;
 mod vlan;
 mod watch;
 
@@ -125,6 +127,13 @@ impl Translation {
         &self.frozen
     }
 
+    /// Gives a packet that is dropped another reason for it.
+    pub fn drop_as(&mut self, other: DropReason) {
+        if let Some(Op::Drop(reason)) = self.ops.last_mut() {
+            *reason = other;
+        }
+    }
+
     /// The flows that the packet passed, in order; one that it passed twice stands here twice.
     #[inline]
     pub fn hits(&self) -> &[StatsId] {
@@ -163,6 +172,7 @@ pub fn translate_watched<'s>(
     out.keys.clear();
     out.frozen.clear();
     out.record.start(key, matches!(start, Start::Frozen(_)));
+    let entered = PortNo(fields::get64(key, Field::InPort) as u16);
     let mut walk = Walk {
         snapshot,
         key,
@@ -173,6 +183,7 @@ pub fn translate_watched<'s>(
         at: At::default(),
         stack_base: 0,
         useful: 0,
+        entered,
         to_tidy: false,
         resubmits: 0,
         seen: Seen::default(),
@@ -244,6 +255,7 @@ struct Seen {
     halt: Option<DropReason>,
     no_such_port: bool,
     no_such_group: bool,
+    no_tunnel: bool,
     to_in_port: bool,
     missed: bool,
 }
@@ -255,6 +267,7 @@ impl Seen {
             Seen { halt: Some(reason), .. } => Some(reason),
             Seen { no_such_port: true, .. } => Some(DropReason::NoSuchPort),
             Seen { no_such_group: true, .. } => Some(DropReason::NoSuchGroup),
+            Seen { no_tunnel: true, .. } => Some(DropReason::TunnelNoRemote),
             Seen { to_in_port: true, .. } => Some(DropReason::ToInPort),
             Seen { missed: true, .. } => Some(DropReason::NoMatch),
             Seen { shown: true, .. } => None,
@@ -279,6 +292,8 @@ struct Walk<'s, 'w, W> {
     stack_base: usize,
     /// Operations up to here matter; those behind have not been followed by an output.
     useful: usize,
+    /// The port that the packet came in by.
+    entered: PortNo,
     /// Whether there are clones or writes of Ethernet addresses, which may come to less.
     to_tidy: bool,
     resubmits: usize,
@@ -356,6 +371,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
             Action::Conjunction { .. } => Ok(()),
             Action::Group(id) => self.group(*id),
             Action::Meter(id) => self.meter(*id),
+            Action::SetMtu(mtu) => self.set_mtu(*mtu),
         }
     }
 
@@ -433,7 +449,8 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
             PortNo::ALL | PortNo::FLOOD => {
                 self.out.record.depend(Dep::Ports);
                 for other in ports.iter().filter(|other| !is_in_port(other.number)) {
-                    if port == PortNo::ALL || !other.no_flood {
+                    // A flood names no peer.
+                    if (port == PortNo::ALL || !other.no_flood) && !self.is_tunnel(other.number) {
                         self.send(Op::Output(other.at))?;
                     }
                 }
@@ -441,7 +458,9 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
             }
             PortNo::CONTROLLER => return self.controller(u16::MAX, 1, 0),
             PortNo::NONE => return Ok(()),
-            _ if is_in_port(port) => {
+            _ if is_in_port(port) && !self.is_tunnel(port) => {
+                // Were it that of tunnels, it would be sent.
+                self.out.record.depend(Dep::Port(port));
                 self.seen.to_in_port = true;
                 self.watch.remark(DropReason::ToInPort);
                 return Ok(());
@@ -454,6 +473,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
         };
         self.out.record.depend(Dep::Port(number));
         match ports.get(number) {
+            Some(port) if self.is_tunnel(port.number) => self.send_to_tunnel(),
             Some(port) => self.send(Op::Output(port.at)),
             None => {
                 self.seen.no_such_port = true;
@@ -470,7 +490,7 @@ impl<'s, W: Watch> Walk<'s, '_, W> {
     fn send(&mut self, op: Op) -> Step {
         self.emit(op)?;
         match op {
-            Op::Output(_) => self.seen.sent = true,
+            Op::Output(_) | Op::Tunnel(_) => self.seen.sent = true,
             // What is told says nothing of what became of the packet.
             Op::Tell(_) => {}
             _ => self.seen.shown = true,

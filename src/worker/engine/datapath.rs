@@ -7,6 +7,7 @@ use super::perf::since;
 use super::*;
 use crate::action::intent::Neighbour;
 use crate::classifier::Match;
+use crate::config::PortKind;
 use crate::datapath::megaflow::{MegaflowAnswer, MegaflowErrand};
 use crate::datapath::perf::WorkerPerf;
 use crate::datapath::{Caught, Told};
@@ -16,10 +17,15 @@ impl<B: Backend> Datapath for Engine<B> {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
         let current = self.publisher.current();
         let pipeline = current.pipeline.with_tables(tables);
-        let state = State { pipeline, topology: current.topology.clone() };
+        let state = State { pipeline, topology: current.topology.clone(), overlay: current.overlay.clone() };
         let generation = self.publisher.publish(state);
         self.reclaim();
         Generation(generation)
+    }
+
+    fn publish_underlay(&mut self, underlay: Option<Arc<Underlay>>) -> Generation {
+        self.underlay = underlay;
+        self.publish_overlay()
     }
 
     fn set_polling(&mut self, on: bool) -> Generation {
@@ -41,12 +47,12 @@ impl<B: Backend> Datapath for Engine<B> {
         if let Some(sentence) = conflict(spec, self.known.iter().map(|known| &known.spec)) {
             return Err(PortError::Device(sentence));
         }
+        if spec.kind == PortKind::Geneve {
+            return Ok(self.add_tunnel(spec, number, slot));
+        }
         let device = self.backend.open(spec, self.workers.len() as u16).map_err(PortError::Device)?;
         let facts = device.facts();
-        let generation = self.generations.get_mut(usize::from(slot)).map_or(0, |generation| {
-            *generation = generation.wrapping_add(1);
-            *generation
-        });
+        let at = self.new_place(slot);
         let mut rxqs = Vec::new();
         let mut counts = load(&self.ports, self.workers.len());
         let nodes: Vec<i32> = self.workers.iter().map(|worker| worker.setup.numa).collect();
@@ -68,14 +74,12 @@ impl<B: Backend> Datapath for Engine<B> {
         let link_up = device.link().0;
         let slot = Arc::new(Slot {
             number,
-            at: PortRef { slot, generation },
+            at,
             mtu: AtomicU16::new(spec.mtu),
             link_up: AtomicBool::new(link_up),
             device,
         });
-        let cell =
-            |worker: &Handle<_>| worker.counters.ports.get(usize::from(slot.at.slot)).map(|c| c.read());
-        let base = self.workers.iter().map(|worker| cell(worker).unwrap_or_default()).collect();
+        let base = self.cells(slot.at.slot);
         self.ports.push(OpenPort { slot, rxqs });
         self.ports.sort_by_key(|port| port.slot.number);
         self.known.push(Known { number, spec: spec.clone(), base });
@@ -84,8 +88,10 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn unpublish_port(&mut self, number: PortNo) -> Result<Generation, PortError> {
-        let port = Arc::downgrade(&self.port(number)?.slot);
-        let slot = self.port(number)?.slot.at.slot;
+        let at = self.at(number).ok_or(PortError::NoSuchPort(number))?;
+        let port = self.port(number).map_or_else(|_| Weak::new(), |port| Arc::downgrade(&port.slot));
+        let slot = at.slot;
+        self.tunnel.take_if(|(tunnel, _)| *tunnel == number);
         let name = self.known(number).map(|known| known.spec.name.clone()).unwrap_or_default();
         self.ports.retain(|port| port.slot.number != number);
         self.known.retain(|known| known.number != number);
@@ -138,7 +144,7 @@ impl<B: Backend> Datapath for Engine<B> {
                 "an MTU of {mtu} is out of range; give one from {least} to {most}"
             )));
         }
-        let port = self.port(number)?;
+        let port = self.device_port(number)?;
         port.slot.device.set_mtu(mtu).map_err(PortError::Device)?;
         port.slot.mtu.store(mtu, Ordering::Relaxed);
         if let Some(known) = self.known.iter_mut().find(|known| known.number == number) {
@@ -162,8 +168,11 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn port_status(&self, number: PortNo) -> Option<PortStatus> {
-        let port = self.port(number).ok()?;
         let known = self.known(number)?;
+        if known.spec.kind == PortKind::Geneve {
+            return Some(self.tunnel_status(known));
+        }
+        let port = self.port(number).ok()?;
         let facts = port.slot.device.facts();
         let (link_up, link_speed, full_duplex) = port.slot.device.link();
         Some(PortStatus {
@@ -184,16 +193,21 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn port_stats(&self, number: PortNo) -> Option<PortStats> {
-        let port = self.port(number).ok()?;
-        let bases = self.known(number)?.base.iter();
+        let cells = self.cells(self.at(number)?.slot);
         let mut switch = PortCounters::default();
-        for (worker, base) in self.workers.iter().zip(bases) {
-            if let Some(cell) = worker.counters.ports.get(usize::from(port.slot.at.slot)) {
-                let since_open = combine_ports(cell.read(), *base, u64::wrapping_sub);
-                switch = combine_ports(switch, since_open, u64::wrapping_add);
-            }
+        for (cell, base) in cells.into_iter().zip(&self.known(number)?.base) {
+            let since_open = combine_ports(cell, *base, u64::wrapping_sub);
+            switch = combine_ports(switch, since_open, u64::wrapping_add);
         }
-        Some(PortStats { switch, device: port.slot.device.stats(), extended: port.slot.device.xstats() })
+        let (device, extended, buffers) = match self.port(number) {
+            Ok(port) => {
+                let device = &port.slot.device;
+                (device.stats(), device.xstats(), device.buffers())
+            }
+            // Of type geneve.
+            Err(_) => Default::default(),
+        };
+        Some(PortStats { switch, buffers, device, extended })
     }
 
     fn rxqs(&self) -> Vec<RxqStatus> {
@@ -238,14 +252,11 @@ impl<B: Backend> Datapath for Engine<B> {
         for worker in &mut self.workers {
             worker.to_clear = worker.mailbox.requests.push(Request::Clear).is_err();
         }
-        let cells = |slot: u16| {
-            let cell =
-                move |worker: &Handle<_>| worker.counters.ports.get(usize::from(slot)).map(|c| c.read());
-            self.workers.iter().map(move |worker| cell(worker).unwrap_or_default()).collect::<Vec<_>>()
-        };
-        for known in &mut self.known {
-            if let Some(port) = self.ports.iter().find(|port| port.slot.number == known.number) {
-                known.base = cells(port.slot.at.slot);
+        for index in 0..self.known.len() {
+            let at = self.known.get(index).and_then(|known| self.at(known.number));
+            let base = at.map(|at| self.cells(at.slot));
+            if let (Some(known), Some(base)) = (self.known.get_mut(index), base) {
+                known.base = base;
             }
         }
     }
@@ -257,8 +268,14 @@ impl<B: Backend> Datapath for Engine<B> {
     }
 
     fn resume(&mut self, to: Continuation, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
-        let (packet, at) = self.packet_for(number, frame)?;
+        let at = self.at(number).ok_or(PortError::NoSuchPort(number))?;
+        let (packet, _) = self.packet_for(self.buffers_of(number), frame)?;
         self.ask(to.worker, Request::Resume { packet, port: number, at, frozen: to.frozen })
+    }
+
+    fn transmit(&mut self, number: PortNo, frame: &[u8]) -> Result<(), PortError> {
+        let (packet, at) = self.packet_for(number, frame)?;
+        self.ask(0, Request::Transmit { packet, at })
     }
 
     fn sync(&mut self) -> u64 {
@@ -367,6 +384,7 @@ impl<B: Backend> Datapath for Engine<B> {
         self.workers.clear();
         self.ports.clear();
         self.known.clear();
+        self.tunnel = None;
         self.publish_topology();
         self.reclaim();
         // No worker is left that could be inside a pool.

@@ -16,7 +16,7 @@ impl<B: Backend> Engine<B> {
         number: PortNo,
         frame: &[u8],
     ) -> Result<(<B::Device as Device>::Packet, PortRef), PortError> {
-        let port = self.port(number)?;
+        let port = self.device_port(number)?;
         let name = self.known(number).map(|known| known.spec.name.clone()).unwrap_or_default();
         let room = port.slot.device.frame_room();
         if frame.len() > room {

@@ -55,7 +55,7 @@ impl<B: Backend> Engine<B> {
                 if let (Some(in_port), true, true) =
                     (live.found, live.token.get() == desk.last, desk.wanted.is_some())
                 {
-                    desk.caught = Some(Caught { in_port, data: live.data });
+                    desk.caught = Some(Caught { in_port, tunnel: live.tunnel, data: live.data });
                     desk.wanted = None;
                 }
             }

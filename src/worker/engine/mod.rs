@@ -7,6 +7,7 @@ mod frames;
 mod learned;
 mod live;
 mod perf;
+mod tunnel;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ use crate::pipeline::cache::{CacheSizes, FlowCache};
 use crate::pipeline::stats::FlowStats;
 use crate::pipeline::{PortView, Ports, Snapshot, Tables};
 use crate::rcu::Publisher;
+use crate::tunnel::Underlay;
 use crate::worker::again::Again;
 use crate::worker::counters::{MAX_SLOTS, WorkerCounters, combine, combine_ports};
 use crate::worker::device::{Backend, Device};
@@ -126,6 +128,9 @@ pub struct Engine<B: Backend> {
     stop: Arc<AtomicBool>,
     ports: Vec<OpenPort<B::Device>>,
     known: Vec<Known>,
+    /// The port where tunnels begin and end; what is known of it is among the others.
+    tunnel: Option<(PortNo, PortRef)>,
+    underlay: Option<Arc<Underlay>>,
     closing: Vec<Closing<B::Device>>,
     generations: Box<[u16]>,
     flow_stats: Arc<FlowStats>,
@@ -152,6 +157,7 @@ impl<B: Backend> Engine<B> {
         let state = State {
             pipeline: Snapshot::default(),
             topology: Arc::new(topology(&[], MAX_SLOTS, setups.len())),
+            overlay: None,
         };
         let mut engine = Self {
             backend,
@@ -160,6 +166,8 @@ impl<B: Backend> Engine<B> {
             stop: Arc::new(AtomicBool::new(false)),
             ports: Vec::new(),
             known: Vec::new(),
+            tunnel: None,
+            underlay: None,
             closing: Vec::new(),
             generations: vec![0; MAX_SLOTS].into(),
             flow_stats: FlowStats::new(setups.len()),
@@ -250,6 +258,7 @@ impl<B: Backend> Engine<B> {
     fn topology(&self) -> Arc<Topology<B::Device>> {
         let workers = self.workers.len();
         let mut topology = topology(&self.ports, MAX_SLOTS, workers);
+        topology.tunnel = self.tunnel.map(|(_, at)| at);
         if !self.polling {
             topology.polls = (0..workers).map(|_| Vec::new()).collect();
         }
@@ -258,17 +267,29 @@ impl<B: Backend> Engine<B> {
 
     fn publish_topology(&mut self) -> Generation {
         let views = self.known.iter().filter_map(|known| {
-            let port = self.ports.iter().find(|port| port.slot.number == known.number)?;
             Some(PortView {
                 number: known.number,
                 name: known.spec.name.as_str().into(),
-                at: port.slot.at,
+                at: self.at(known.number)?,
                 no_flood: known.spec.no_flood,
             })
         });
-        let pipeline = self.publisher.current().pipeline.with_ports(Ports::new(views.collect()));
-        let state = State { pipeline, topology: self.topology() };
+        let ports = Ports::with_tunnel(views.collect(), self.tunnel.map(|(number, _)| number));
+        let pipeline = self.publisher.current().pipeline.with_ports(ports);
+        let state = State { pipeline, topology: self.topology(), overlay: self.overlay() };
         Generation(self.publisher.publish(state))
+    }
+
+    /// The place of a port.
+    fn at(&self, number: PortNo) -> Option<PortRef> {
+        let tunnel = self.tunnel.filter(|(tunnel, _)| *tunnel == number).map(|(_, at)| at);
+        tunnel.or_else(|| self.port(number).ok().map(|port| port.slot.at))
+    }
+
+    /// What the counters of a slot are now, by worker.
+    fn cells(&self, slot: u16) -> Vec<PortCounters> {
+        let cell = |worker: &Handle<_>| worker.counters.ports.get(usize::from(slot)).map(|c| c.read());
+        self.workers.iter().map(|worker| cell(worker).unwrap_or_default()).collect()
     }
 
     fn port(&self, number: PortNo) -> Result<&OpenPort<B::Device>, PortError> {
@@ -312,6 +333,7 @@ impl<B: Backend> Engine<B> {
         };
         let is_free = |slot: &u16| {
             !self.ports.iter().any(|port| port.slot.at.slot == *slot)
+                && self.tunnel.is_none_or(|(_, at)| at.slot != *slot)
                 && !self.closing.iter().any(|closing| closing.slot == *slot)
         };
         let slot = (0..MAX_SLOTS as u16).find(is_free).ok_or(PortError::TooManyPorts(MAX_SLOTS))?;

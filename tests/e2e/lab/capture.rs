@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -20,11 +20,31 @@ pub struct Capture {
 impl Capture {
     /// Listens on a machine's eth0 to what comes in and matches the filter (`""`: everything).
     pub fn start(lab: &Lab, host: &Host, filter: &str) -> Self {
-        let file = lab.path(&format!("capture-{}.pcap", host.iface));
+        let spawn = |words: &[&str]| host.spawn(words, Stdio::piped());
+        Self::with(lab, ("eth0", &host.iface), filter, spawn)
+    }
+
+    /// Listens on an end of a wire that is no machine's, to what comes in there.
+    pub fn on_wire(lab: &Lab, iface: &str, filter: &str) -> Self {
+        let spawn = |words: &[&str]| {
+            let mut command = Command::new("tcpdump");
+            command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().expect("run tcpdump")
+        };
+        Self::with(lab, (iface, iface), filter, spawn)
+    }
+
+    fn with(
+        lab: &Lab,
+        (iface, name): (&str, &str),
+        filter: &str,
+        spawn: impl FnOnce(&[&str]) -> Child,
+    ) -> Self {
+        let file = lab.path(&format!("capture-{name}.pcap"));
         let mut words = vec![
             "tcpdump",
             "-i",
-            "eth0",
+            iface,
             "-Q",
             "in",
             "-n",
@@ -40,7 +60,7 @@ impl Capture {
         if !filter.is_empty() {
             words.push(filter);
         }
-        let mut child = host.spawn(&words, Stdio::piped());
+        let mut child = spawn(&words);
         let mut said = BufReader::new(child.stderr.take().expect("piped"));
         let capture = Self { child, file: file.clone() };
         let mut line = String::new();

@@ -27,6 +27,8 @@ pub struct Setup {
     file_prefix: bool,
     /// Keys of `[ovn]`.
     ovn: Vec<(&'static str, String)>,
+    /// Other tables of the file, as they stand there.
+    tables: Vec<String>,
     ports: Vec<(String, String)>,
     flows: Vec<String>,
 }
@@ -42,9 +44,16 @@ impl Setup {
             memory_mb: 256,
             file_prefix: false,
             ovn: vec![("state", String::new())],
+            tables: Vec::new(),
             ports: Vec::new(),
             flows: Vec::new(),
         }
+    }
+
+    /// A table of the file, such as `[underlay]`, with its keys as they stand there.
+    pub fn table(mut self, text: String) -> Self {
+        self.tables.push(text);
+        self
     }
 
     /// A port; the keys are written as for `millrace port add`.
@@ -71,6 +80,12 @@ impl Setup {
     pub fn cores(mut self, cores: &[usize]) -> Self {
         self.cores = format!("{cores:?}");
         self
+    }
+
+    /// A worker on one of the first two cores and the control thread on the other, for two switches on a small machine.
+    pub fn on_core(mut self, core: usize) -> Self {
+        self.control_cores = Some(format!("[{}]", 1 - core));
+        self.cores(&[core])
     }
 
     /// Workers on the first two cores, and the control thread beside one of them: a test machine may have no third.
@@ -138,6 +153,7 @@ impl Setup {
                 writeln!(text, "{key} = {quote}{value}{quote}").expect("write to memory");
             }
         }
+        self.tables.iter().for_each(|table| text.push_str(table));
         writeln!(text, "[flows]\nflows = {:?}", self.flows).expect("write to memory");
         text
     }

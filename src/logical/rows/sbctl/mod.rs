@@ -3,6 +3,7 @@
 //! Rows are printed in the order of their names where `ovn-sbctl` has no order.
 
 mod condition;
+mod keys;
 mod lflow;
 pub(super) mod names;
 mod show;
@@ -23,6 +24,7 @@ use super::text::{self, BadText};
 use super::uuid::Uuid;
 use crate::logical::error::shortened;
 use condition::Condition;
+pub use keys::{BadKeys, Difference, Keys};
 pub use lflow::{LflowList, lflow_list};
 
 use names::{ColumnName, column, record};

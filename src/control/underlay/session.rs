@@ -1,0 +1,96 @@
+//! BFD with one chassis.
+
+use std::net::Ipv6Addr;
+
+use crate::config;
+use crate::logical::rows::Uuid;
+use crate::packet::parse::parse;
+use crate::packet::{FlowKey, HeapPacket, Packet, PacketMeta};
+use crate::tunnel::bfd::wire::FIRST_PORT;
+use crate::tunnel::bfd::{Params, Session, State, Status, control, frame};
+use crate::tunnel::{TunnelOut, Underlay};
+
+/// Ports that a session may send from, from [`FIRST_PORT`] on.
+const PORTS: u32 = 1 << 14;
+
+/// A session and what became of it.
+#[derive(Debug)]
+pub struct Watch {
+    session: Session,
+    /// As it was last told of.
+    state: State,
+    /// Packets of the peer that were ignored.
+    pub ignored: u64,
+}
+
+/// What is to be done.
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// A frame is to be sent by the uplink.
+    Frame(Vec<u8>),
+    /// It could not be made: the Ethernet address of this next hop is not known.
+    Unresolved(Ipv6Addr),
+}
+
+impl Watch {
+    /// One that is down, with a discriminator other than these.
+    pub fn new(bfd: config::Bfd, taken: &[u32]) -> Self {
+        let millis = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let params = Params { min_rx: millis(bfd.min_rx), min_tx: millis(bfd.min_tx), mult: bfd.mult };
+        let mut discriminator = 0;
+        while discriminator == 0 || taken.contains(&discriminator) {
+            discriminator = Uuid::random().first_word();
+        }
+        Self { session: Session::new(params, discriminator), state: State::Down, ignored: 0 }
+    }
+
+    /// Names the session on the wire.
+    pub fn discriminator(&self) -> u32 {
+        self.session.discriminator()
+    }
+
+    /// What there is to show.
+    pub fn status(&self) -> Status {
+        self.session.status()
+    }
+
+    /// Takes in a frame of the peer.
+    pub fn received(&mut self, name: &str, inner: &[u8], now: u64) {
+        let Some(packet) = control(inner) else { return };
+        if let Err(why) = self.session.received(&packet, now) {
+            self.ignored += 1;
+            tracing::debug!(chassis = %name, why = why.name(), "a BFD packet was ignored");
+        }
+        self.note(name);
+    }
+
+    /// Goes on to `now`.
+    pub fn tick(&mut self, name: &str, ip: Ipv6Addr, underlay: &Underlay, now: u64) -> Due {
+        let packet = self.session.tick(now);
+        self.note(name);
+        let (Some(packet), Some(remote)) = (packet, underlay.remote(ip)) else { return Due::Nothing };
+        if !remote.is_resolved {
+            return Due::Unresolved(remote.hop);
+        }
+        let port = FIRST_PORT + (self.discriminator() % PORTS) as u16;
+        let mut packet = HeapPacket::new(&frame(underlay.endpoint.mac, port, &packet));
+        let mut meta = PacketMeta::default();
+        let _ = parse(packet.data(), &mut meta, &mut FlowKey::default());
+        let out = TunnelOut { dst: ip, vni: 0, option: 0, ttl: 0, tos: 0 };
+        match remote.encapsulate(&mut packet, &meta, &out) {
+            Ok(()) => Due::Frame(packet.data().to_vec()),
+            Err(_) => Due::Nothing,
+        }
+    }
+
+    /// Tells of a change.
+    fn note(&mut self, name: &str) {
+        let Status { state, diag, remote_state, .. } = self.session.status();
+        if state != self.state {
+            let (before, remote) = (self.state.name(), remote_state.name());
+            tracing::info!(chassis = %name, before, now = state.name(), diag = diag.name(), remote, "BFD state changed");
+            self.state = state;
+        }
+    }
+}
