@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::forward::iperf_at;
 use crate::lab::{Capture, Drops, Host, Lab, SOON, Setup, Switch, wait_for};
 
