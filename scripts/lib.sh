@@ -4,9 +4,9 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export ROOT
-# Where cargo puts what it builds.
-BINARIES=$(realpath -m "${CARGO_TARGET_DIR:-$ROOT/target}")/release
-export BINARIES
+# Where cargo puts what it builds: with which of its profiles, scripts/test says.
+BINARIES=$(realpath -m "${CARGO_TARGET_DIR:-$ROOT/target}")/${MILLRACE_PROFILE:=release}
+export BINARIES MILLRACE_PROFILE
 
 # What it takes to build and run the switch, and what the demo and the tests use besides. No versions: the PMD packages
 # carry DPDK's ABI in their names and come with libdpdk-dev on Debian 12 and 13 and on Ubuntu 24.04 alike.
@@ -35,6 +35,15 @@ die() {
     shift
     printf '%s%s:%s %s\n' "$RED" "$(basename "$0")" "$PLAIN" "$*" >&2
     exit "$status"
+}
+
+# ---- what is built --------------------------------------------------------------------------------------------------
+
+# Builds the two binaries.
+build() {
+    step "Building the $MILLRACE_PROFILE binaries (the first time takes minutes)"
+    (cd "$ROOT" && cargo build --profile "$MILLRACE_PROFILE" --locked --bins)
+    ok "$BINARIES/millraced"
 }
 
 # ---- what the machine must have -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use millrace::logical::rows::{Database, Delta, Transaction, dump};
-use millrace::lower::{Bindings, Host, Lowering, Numbers, Tunnel, Zones};
+use millrace::lower::{Bindings, Families, Host, Lowering, Numbers, Tunnel, Zones};
 use millrace::packet::PortNo;
 use millrace::pipeline::syntax::{Mode, parse_flow, print_actions, print_match};
 
@@ -175,7 +175,7 @@ fn compare(
     let (mapped, ports): (Vec<_>, Vec<_>) = ports.iter().partition(|(name, _)| name.starts_with('='));
     let ports = ports.iter().map(|(name, port)| ((*name).to_owned(), PortNo(*port))).collect();
     let mappings = mapped.iter().map(|(name, port)| (name[1..].to_owned(), PortNo(*port))).collect();
-    let tunnel = Some(Tunnel { port: PortNo(TUNNEL), mtu: None });
+    let tunnel = Some(Tunnel { port: PortNo(TUNNEL), mtu: None, families: Families::default() });
     let bindings = Bindings { host: Host { chassis: chassis.to_owned(), tunnel, mappings }, ports };
     let (theirs, ours) = (recorded(scenario, chassis, peers), lowered(scenario, &bindings));
     let same = theirs.iter().filter(|(flow, cookie)| ours.get(flow) == Some(cookie)).count();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use millrace::action::reply::turn;
 use millrace::action::{Action, Op};
 use millrace::logical::rows::{Database, Transaction, dump};
-use millrace::lower::{Bindings, Host, Lowering, Numbers, Tunnel, Zones};
+use millrace::lower::{Bindings, Families, Host, Lowering, Numbers, Tunnel, Zones};
 use millrace::packet::parse::parse;
 use millrace::packet::{Field, FlowKey, HeapPacket, Mac, Packet, PacketMeta, PortNo, PortRef};
 use millrace::pipeline::stats::FlowStats;
@@ -46,7 +46,7 @@ fn chassis(scenario: &str, name: &str, port: &str, mtu: Option<u16>) -> Snapshot
     let mut database = Database::default();
     let mut cursor = database.subscribe_from_nothing();
     database.commit(transaction).unwrap();
-    let tunnel = Some(Tunnel { port: PortNo(TUNNEL), mtu });
+    let tunnel = Some(Tunnel { port: PortNo(TUNNEL), mtu, families: Families::default() });
     let host = Host { tunnel, ..Host::named(name) };
     let bindings = Bindings { host, ports: [(port.to_owned(), PortNo(GUEST))].into() };
     let mut lowering = Lowering::new(Numbers::default(), Zones::default());

@@ -61,7 +61,7 @@ enum Failure {
     Lines(usize),
     /// Tunnel keys of two hosts.
     #[error(
-        "{0} keys differ; the hosts do not understand each other's packets until they are given the same networks"
+        "keys that differ: {0}; the hosts do not understand each other's packets until they are given the same networks"
     )]
     Keys(usize),
     /// The answer could not be written.

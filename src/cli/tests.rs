@@ -602,7 +602,7 @@ fn keys_of_two_hosts_are_compared() {
     let other = keys("datapath n 2\nport n a 1\nport n c 2\n");
     let told = "datapath n: key 1 here, key 2 there\nport n b: key 2 here, none there\n\
                 port n c: none here, key 2 there\n";
-    let count = "3 keys differ; the hosts do not understand each other's packets until they are given the same networks\n";
+    let count = "keys that differ: 3; the hosts do not understand each other's packets until they are given the same networks\n";
     let compared = run_with(&["sbctl", "compare", "-"], Some(another().socket()), &other);
     assert_eq!(compared, (1, told.to_owned(), count.to_owned()));
     let (code, output, _) = run_with(&["--json", "sbctl", "compare", "-"], Some(another().socket()), &other);

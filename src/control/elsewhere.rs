@@ -100,14 +100,20 @@ impl Elsewhere {
     pub fn register(&self, edit: &mut Edit) {
         for (name, encaps) in &self.chassis {
             if edit.rows().chassis(name).is_none() {
-                put_chassis(edit, name, "", encaps);
+                put_chassis(edit, name, "", encaps, true);
             }
         }
     }
 }
 
-/// Makes the rows of a chassis and its tunnels.
-pub fn put_chassis(edit: &mut Edit, name: &str, hostname: &str, encaps: &[(String, String)]) {
+/// Makes the rows of a chassis and its tunnels, with the `csum` of these: of others it is true, as ovn-sbctl has it.
+pub fn put_chassis(
+    edit: &mut Edit,
+    name: &str,
+    hostname: &str,
+    encaps: &[(String, String)],
+    has_checksums: bool,
+) {
     let mut named = BTreeSet::new();
     for (kind, ip) in encaps {
         // The first has the name of old.
@@ -115,7 +121,7 @@ pub fn put_chassis(edit: &mut Edit, name: &str, hostname: &str, encaps: &[(Strin
             true => names::southbound(Table::Encap, name),
             false => names::southbound(Table::Encap, (name, kind)),
         };
-        let options = BTreeMap::from([("csum".to_owned(), "true".to_owned())]);
+        let options = BTreeMap::from([("csum".to_owned(), has_checksums.to_string())]);
         edit.put(uuid, Encap { chassis_name: name.to_owned(), ip: ip.clone(), options, kind: kind.clone() });
         named.insert(uuid);
     }

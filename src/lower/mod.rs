@@ -58,6 +58,7 @@ pub use remote::{endpoint, endpoints};
 pub use zones::Zones;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::packet::PortNo;
 
@@ -80,6 +81,38 @@ pub struct Tunnel {
     /// Most bytes of an IP packet between the hosts. If it is given, IP packets to a port of another chassis that do not
     /// fit are answered; otherwise they go on and are dropped where they do not fit.
     pub mtu: Option<u16>,
+    /// What kind of endpoints can be reached.
+    pub families: Families,
+}
+
+/// Versions of IP of which a host has an address on the underlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Families {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        Self { v4: true, v6: true }
+    }
+}
+
+impl Families {
+    /// Those of addresses.
+    pub fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let none = Self { v4: false, v6: false };
+        addresses
+            .into_iter()
+            .fold(none, |found, ip| Self { v4: found.v4 | ip.is_ipv4(), v6: found.v6 | ip.is_ipv6() })
+    }
+
+    /// Whether an address can be reached.
+    pub fn reach(self, ip: IpAddr) -> bool {
+        if ip.is_ipv4() { self.v4 } else { self.v6 }
+    }
 }
 
 /// What this chassis is and which of its switch ports are bound to logical ports.

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::Tunnel;
 use super::actions::go_to;
 use super::book::Unit;
 use super::engine::{Lowering, Stale};
@@ -20,6 +19,7 @@ use super::numbers::{
 use super::physical::{Base, Flow, Notes, load, outport};
 use super::units::NOBODY;
 use super::view::Ref;
+use super::{Families, Tunnel};
 use crate::action::reply::Reply;
 use crate::action::{Action, Subfield};
 use crate::logical::rows::tables::{Chassis, DatapathBinding, Encap, MulticastGroup, PortBinding};
@@ -57,10 +57,11 @@ pub(super) fn beyond(group: Uuid) -> Unit {
 }
 
 /// Where packets to a chassis go: to the one of its Geneve endpoints that is asked for, if it has that, else to the
-/// first, IPv4 before IPv6.
-pub fn endpoint(chassis: &Chassis, asked: Option<Uuid>, store: &Store) -> Option<IpAddr> {
+/// first, IPv4 before IPv6; of those that can be reached by their version of IP, if there are any.
+pub fn endpoint(chassis: &Chassis, asked: Option<Uuid>, store: &Store, families: Families) -> Option<IpAddr> {
     let asked = asked.filter(|asked| chassis.encaps.contains(asked)).and_then(|asked| address(asked, store));
-    asked.or_else(|| endpoints(chassis, store).first().copied())
+    let all: Vec<IpAddr> = asked.into_iter().chain(endpoints(chassis, store)).collect();
+    all.iter().find(|ip| families.reach(**ip)).or(all.first()).copied()
 }
 
 /// All Geneve endpoints of a chassis: what comes from it comes from one of these.
@@ -210,12 +211,13 @@ impl Base<'_> {
 
     /// The address of a chassis, if it is another one.
     fn address_of(&self, seat: Uuid, encaps: impl IntoIterator<Item = Uuid>) -> Option<Result<IpAddr, &str>> {
+        let families = self.local.tunnel().map(|tunnel| tunnel.families).unwrap_or_default();
         if self.local.chassis() == Some(seat) {
             return None;
         }
         let chassis = self.store.get::<Chassis>(seat)?;
         let asked = encaps.into_iter().find(|encap| chassis.encaps.contains(encap));
-        Some(endpoint(chassis, asked, self.store).ok_or(&chassis.name))
+        Some(endpoint(chassis, asked, self.store, families).ok_or(&chassis.name))
     }
 
     /// Over to the other chassis that have a port.
@@ -286,7 +288,7 @@ impl Base<'_> {
 
     /// The flows of the tunnel that no row asks for.
     pub fn tunnelled(&self, flows: &mut Vec<Flow>) {
-        let Some(Tunnel { port, mtu }) = self.local.tunnel() else { return };
+        let Some(Tunnel { port, mtu, .. }) = self.local.tunnel() else { return };
         let part = |field, start, bits| Subfield { field, start, bits };
         let moved = |src, dst| Action::Move { src, dst };
         let mut matcher = Match::default();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Bindings, Host, LoweredFlow, Lowering, Numbers, Tunnel, Zones};
+use super::{Bindings, Families, Host, LoweredFlow, Lowering, Numbers, Tunnel, Zones};
 use crate::action::Action;
 use crate::logical::rows::tables::{
     AddressSet, Chassis, DatapathBinding, Encap, Fdb, LogicalDpGroup, LogicalFlow, MacBinding,
@@ -310,7 +310,8 @@ pub fn history(bytes: &[u8]) {
         }
         let host = input.byte();
         bindings.host.chassis = if host % 10 == 9 { "it" } else { "me" }.to_owned();
-        let tunnel = Tunnel { port: PortNo(40), mtu: (host & 64 != 0).then_some(1500) };
+        let tunnel =
+            Tunnel { port: PortNo(40), mtu: (host & 64 != 0).then_some(1500), families: Families::default() };
         bindings.host.tunnel = (host & 128 == 0).then_some(tunnel);
         bindings.host.mappings =
             (host & 32 != 0).then(|| ("net".to_owned(), PortNo(50))).into_iter().collect();

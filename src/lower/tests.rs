@@ -252,7 +252,10 @@ fn step() -> impl Strategy<Value = Step> {
     let chassis = prop_oneof![9 => Just("me"), 1 => Just("it")].prop_map(str::to_owned);
     let mtu = prop::option::of(select(&[1500, 9000, 10][..]));
     let port = prop_oneof![9 => Just(PortNo(90)), 1 => Just(PortNo(91))];
-    let tunnel = prop::option::weighted(0.9, (port, mtu).prop_map(|(port, mtu)| Tunnel { port, mtu }));
+    let families = prop_oneof![8 => Just((true, true)), 1 => Just((true, false)), 1 => Just((false, true))];
+    let families = families.prop_map(|(v4, v6)| Families { v4, v6 });
+    let tunnel = (port, mtu, families).prop_map(|(port, mtu, families)| Tunnel { port, mtu, families });
+    let tunnel = prop::option::weighted(0.9, tunnel);
     let mapping = (word(&["x", "y", "z"]), (70..73u16).prop_map(PortNo));
     let mappings = vec(mapping, 0..3).prop_map(|list| list.into_iter().collect());
     let host = (chassis, tunnel, mappings);

@@ -2,7 +2,7 @@
 
 use crate::packet::checksum::{Zero, update};
 use crate::packet::headers::{ETH_LEN, VLAN_LEN, eth_type};
-use crate::packet::{DropReason, Packet, PacketMeta};
+use crate::packet::{DropReason, Packet};
 
 /// The two bits of ECN in the type of service.
 pub(super) const ECN: u8 = 3;
@@ -66,17 +66,4 @@ fn inner_ip(frame: &mut [u8]) -> Option<(bool, &mut [u8])> {
 
 fn read(frame: &[u8], at: usize) -> Option<u16> {
     frame.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
-}
-
-/// The ECN that the outer packet gets: that of the inner one, and none if it is not IP.
-#[inline(always)]
-pub(super) fn outer_ecn(frame: &[u8], meta: &PacketMeta) -> u8 {
-    if meta.l3_end == 0 {
-        return NOT_ECT;
-    }
-    match frame.get(usize::from(meta.l3)..).and_then(|ip| ip.first_chunk()) {
-        Some([first, second]) if first >> 4 == 4 => second & ECN,
-        Some([_, second]) => second >> 4 & ECN,
-        None => NOT_ECT,
-    }
 }

@@ -10,7 +10,7 @@ use crate::action::execute::Sink;
 use crate::action::intent::{Intent, Neighbour};
 use crate::ident::BURST;
 use crate::packet::{DropReason, Mac, Packet, PacketMeta, PortRef, checksum};
-use crate::tunnel::{Remote, TunnelOut};
+use crate::tunnel::{Remote, TunnelOut, Wrapping};
 
 /// Of a packet with outer headers: nothing is left open, and its length is to be looked at.
 const OUTER: PacketMeta = PacketMeta { len: u32::MAX, ..PacketMeta::NONE };
@@ -23,16 +23,17 @@ impl<D: Device> Outputs<'_, D> {
         packets: impl Iterator<Item = (D::Packet, &'m PacketMeta)>,
         out: &TunnelOut,
     ) {
-        let overlay = self.overlay;
-        let Some((overlay, remote)) =
-            overlay.and_then(|overlay| Some((overlay, overlay.underlay.remote(out.dst)?)))
-        else {
-            return packets.for_each(|(packet, _)| self.discard(packet, DropReason::TunnelNoRemote));
+        let ready = self.overlay.and_then(|overlay| {
+            let remote = overlay.underlay.remote(out.dst)?;
+            Some((overlay, remote, remote.wrapping(out)?))
+        });
+        let Some((overlay, remote, wrapping)) = ready else {
+            return self.refuse_all(packets.map(|(packet, _)| packet));
         };
         let (mut sent, mut bytes, mut refused) = (0, 0, 0);
         let mut wrapped = ArrayVec::<_, BURST>::new();
         for (mut packet, meta) in packets {
-            if let Err(reason) = wrap(&mut packet, meta, remote, out) {
+            if let Err(reason) = wrap(&mut packet, meta, &wrapping) {
                 refused += 1;
                 self.discard(packet, reason);
                 continue;
@@ -49,8 +50,26 @@ impl<D: Device> Outputs<'_, D> {
             let _ = wrapped.try_push(packet);
         }
         self.output_all(wrapped.drain(..).map(|packet| (packet, &OUTER)), overlay.uplink);
-        if let Some(cell) = overlay.tunnel.and_then(|(_, at)| self.counters.ports.get(usize::from(at.slot))) {
-            cell.tx_packets.add(sent);
+        self.count_sent((sent, bytes, refused));
+    }
+
+    /// Drops packets to a peer that is not known, or to which no route leads.
+    #[cold]
+    fn refuse_all(&mut self, packets: impl Iterator<Item = D::Packet>) {
+        let mut refused = 0;
+        for packet in packets {
+            refused += 1;
+            self.discard(packet, DropReason::TunnelNoRemote);
+        }
+        self.count_sent((0, 0, refused));
+    }
+
+    /// Counts packets, bytes and refused packets on the tunnel port.
+    #[inline(always)]
+    fn count_sent(&self, (packets, bytes, refused): (u64, u64, u64)) {
+        let tunnel = self.overlay.and_then(|overlay| overlay.tunnel);
+        if let Some(cell) = tunnel.and_then(|(_, at)| self.counters.ports.get(usize::from(at.slot))) {
+            cell.tx_packets.add(packets);
             cell.tx_bytes.add(bytes);
             cell.tx_dropped.add(refused);
         }
@@ -85,16 +104,11 @@ impl<D: Device> Outputs<'_, D> {
 
 /// Puts the outer headers in front of a packet that is complete then.
 #[inline(always)]
-fn wrap<P: Packet>(
-    packet: &mut P,
-    meta: &PacketMeta,
-    remote: &Remote,
-    out: &TunnelOut,
-) -> Result<(), DropReason> {
+fn wrap<P: Packet>(packet: &mut P, meta: &PacketMeta, wrapping: &Wrapping) -> Result<(), DropReason> {
     if meta.said.is_flagged() {
         // A device completes the checksums of what it sees, which is not this packet any more.
         checksum::complete(packet.data_mut(), meta).map_err(|_| DropReason::BadPartial)?;
         packet.clear_offloads();
     }
-    remote.encapsulate(packet, meta, out)
+    wrapping.wrap(packet, meta)
 }

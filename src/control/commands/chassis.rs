@@ -193,7 +193,7 @@ impl Work<'_> {
                 encaps.push(encap);
             }
         }
-        put_chassis(&mut self.edit, name, "", &encaps);
+        put_chassis(&mut self.edit, name, "", &encaps, true);
         if self.is_compiled {
             self.elsewhere.add(name, encaps);
         }

@@ -237,13 +237,15 @@ impl Switch {
 
     /// Sees to it that the rows know this chassis and the others. The caller has both turns.
     pub(in crate::control) fn register(&self) {
-        let logical = &mut self.state_mut().logical;
+        let mut state = self.state_mut();
+        let has_checksums = state.overlay.settings().is_none_or(|settings| settings.checksum);
+        let logical = &mut state.logical;
         let settings = &logical.northbound.settings;
         let name = settings.system_id.clone();
         let mut edit = logical.rows.draft().edit();
         if edit.rows().chassis(&name).is_none() {
             let encap = ("geneve".to_owned(), settings.encap_ip.to_string());
-            put_chassis(&mut edit, &name, &settings.hostname, &[encap]);
+            put_chassis(&mut edit, &name, &settings.hostname, &[encap], has_checksums);
         }
         logical.bound.elsewhere.register(&mut edit);
         let transaction = edit.transaction();

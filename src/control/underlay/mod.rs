@@ -26,7 +26,7 @@ use crate::config::{self, Mapping};
 use crate::datapath::{Datapath, Generation, Told};
 use crate::logical::rows::Store;
 use crate::logical::rows::tables::{Chassis, DatapathBinding};
-use crate::lower::{Host, Tunnel, endpoint, endpoints};
+use crate::lower::{Families, Host, Tunnel, endpoint, endpoints};
 use crate::packet::{Mac, PortNo, PortRef};
 use crate::tunnel::resolve::{RemoteRow, Resolver, Route, Row, Spec};
 use crate::tunnel::{Endpoint, Underlay};
@@ -124,9 +124,17 @@ impl Overlay {
             |mapping: &Mapping| Some((mapping.network.clone(), ports.by_name(&mapping.port)?.number));
         Host {
             chassis: chassis.to_owned(),
-            tunnel: ports.tunnel().map(|port| Tunnel { port, mtu }),
+            tunnel: ports.tunnel().map(|port| Tunnel { port, mtu, families: self.families() }),
             mappings: self.mappings.iter().filter_map(mapped).collect(),
         }
+    }
+
+    /// How other chassis can be reached.
+    fn families(&self) -> Families {
+        let addresses =
+            |settings: &config::Underlay| settings.addresses.iter().map(|address| address.ip).collect();
+        let addresses: Option<Vec<IpAddr>> = self.settings.as_ref().map(addresses);
+        addresses.map_or_else(Families::default, Families::of)
     }
 
     /// The endpoint, if it is running.
@@ -219,10 +227,10 @@ fn resolver(settings: &config::Underlay, uplink: PortNo, mac: Mac) -> Result<Res
 }
 
 /// The chassis of the rows but this one, with their Geneve endpoints.
-fn peers(store: &Store, own: &str) -> BTreeMap<String, Peer> {
+fn peers(store: &Store, own: &str, families: Families) -> BTreeMap<String, Peer> {
     let others = store.iter::<Chassis>().filter(|(_, chassis)| chassis.name != own);
     let peer = |chassis: &Chassis| {
-        let ip = to_v6(endpoint(chassis, None, store)?);
+        let ip = to_v6(endpoint(chassis, None, store, families)?);
         Some(Peer { ip, all: endpoints(chassis, store).into_iter().map(to_v6).collect() })
     };
     others.filter_map(|(_, chassis)| Some((chassis.name.clone(), peer(chassis)?))).collect()
@@ -350,11 +358,12 @@ impl State {
         let now = self.datapath.now_ms();
         self.overlay.attach(&mut *self.datapath, &mut generation);
         let bfd = self.overlay.settings.as_ref().and_then(|settings| settings.bfd);
+        let families = self.overlay.families();
         if let (Some(running), Some(following)) = (&mut self.overlay.running, &self.logical.following) {
             let rows = following.rows();
             let has_networks = rows.iter::<DatapathBinding>().next().is_some();
             let vnis = has_networks.then(|| following.vnis());
-            running.reach(peers(rows, &following.bindings().host.chassis), vnis, bfd, now);
+            running.reach(peers(rows, &following.bindings().host.chassis, families), vnis, bfd, now);
             generation = running.publish(&mut *self.datapath, now).unwrap_or(generation);
         }
         generation
@@ -365,8 +374,9 @@ impl State {
     pub fn reach_ahead(&mut self) {
         let now = self.datapath.now_ms();
         let own = self.logical.chassis.clone().unwrap_or_default();
+        let families = self.overlay.families();
         if let Some(running) = &mut self.overlay.running {
-            running.reach_also(&peers(self.logical.rows.snapshot(), &own), now);
+            running.reach_also(&peers(self.logical.rows.snapshot(), &own, families), now);
             running.publish(&mut *self.datapath, now);
         }
     }

@@ -218,7 +218,10 @@ fn the_underlay_goes_and_comes_with_its_port() {
         let host = TestHost::new(&config).await;
         assert_eq!(host.underlay().endpoint.mac, Mac([2, 0, 0, 0, 0, 1]));
         let names = |host: &TestHost| host.switch.state().host().tunnel;
-        assert_eq!(names(&host), Some(Tunnel { port: PortNo(3), mtu: Some(1500) }));
+        assert_eq!(
+            names(&host),
+            Some(Tunnel { port: PortNo(3), mtu: Some(1500), families: Families { v4: true, v6: false } })
+        );
         host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
         host.tick(10);
         assert!(host.handle.borrow().underlay.is_none());
@@ -261,7 +264,7 @@ fn there_is_none_where_none_is_configured() {
         assert!(host.handle.borrow().underlay.is_none() && host.sent().is_empty());
         let known = host.switch.state().host();
         assert_eq!(known.mappings, BTreeMap::from([("n".to_owned(), PortNo(1))]));
-        assert_eq!(known.tunnel, Some(Tunnel { port: PortNo(3), mtu: None }));
+        assert_eq!(known.tunnel, Some(Tunnel { port: PortNo(3), mtu: None, families: Families::default() }));
     });
 }
 

@@ -46,7 +46,7 @@ impl World {
         let mut database = Database::default();
         let cursor = database.subscribe_from_nothing();
         database.commit(rows).unwrap();
-        let tunnel = Some(Tunnel { port: PortNo(90), mtu: Some(1500) });
+        let tunnel = Some(Tunnel { port: PortNo(90), mtu: Some(1500), families: Families::default() });
         let host = Host { tunnel, ..Host::named("me") };
         let bindings = Bindings { host, ports: [("here".to_owned(), PortNo(1))].into() };
         let lowering = Lowering::new(Numbers::default(), Zones::default());
@@ -219,4 +219,28 @@ fn vnis_are_those_of_datapaths_that_are_here() {
     let chassis = world.database.snapshot().get::<Chassis>(other(1)).unwrap();
     let all: Vec<IpAddr> = endpoints(chassis, world.database.snapshot()).into_iter().collect();
     assert_eq!(all, ["192.0.2.4".parse::<IpAddr>().unwrap(), "2001:db8::3".parse().unwrap()]);
+}
+
+#[test]
+fn a_chassis_is_reached_by_a_version_of_ip_that_this_host_has() {
+    let world = World::new([(1, Some(other(0)))].into_iter());
+    let store = world.database.snapshot();
+    let chassis = store.get::<Chassis>(other(1)).unwrap();
+    let (v4, v6): (IpAddr, IpAddr) = ("192.0.2.4".parse().unwrap(), "2001:db8::3".parse().unwrap());
+    let encaps = |ip: IpAddr| {
+        let is_it =
+            |encap: &&Uuid| store.get::<Encap>(**encap).is_some_and(|encap| encap.ip == ip.to_string());
+        chassis.encaps.iter().find(is_it).copied()
+    };
+    let by = |asked, v4, v6| endpoint(chassis, asked, store, Families { v4, v6 });
+    assert_eq!(by(None, true, true), Some(v4));
+    assert_eq!(by(None, false, true), Some(v6));
+    assert_eq!(by(encaps(v6), true, true), Some(v6));
+    assert_eq!(by(encaps(v6), true, false), Some(v4));
+    // Nothing helps; the packets are dropped by a name.
+    assert_eq!(by(None, false, false), Some(v4));
+    assert_eq!(
+        (Families::of([v4]), Families::of([])),
+        (Families { v4: true, v6: false }, Families { v4: false, v6: false })
+    );
 }
