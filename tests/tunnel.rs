@@ -295,6 +295,20 @@ fn the_endpoint_answers_and_tells_what_it_hears() {
         assert_eq!((bfd.intent, bfd::control(&bfd.data)), (Intent::Bfd(peer), Some(control)));
     }
     assert_eq!(told.len(), 3);
+    // Whoever claims the endpoint's address under many names is told of once.
+    let claim = |last| {
+        let mut arp = arp.clone();
+        arp[27] = last;
+        arp[28..32].copy_from_slice(&[192, 168, 50, 1]);
+        arp
+    };
+    for last in 0..100 {
+        one.switch.inject(UPLINK, &claim(last)).unwrap();
+    }
+    one.accounts(&[]);
+    let told = one.switch.intents(1000);
+    assert!((1..10).contains(&told.len()), "{}", told.len());
+    assert!(matches!(told[0].intent, Intent::Claimed(ip, mac) if ip == peers(1)[0] && mac.0[5] == 0));
     // What is not the endpoint's goes to the tables.
     set_flows(&mut one.switch, &["in_port=1 actions=output:2"]);
     let frame = numbered(0, 0, 60);

@@ -126,7 +126,11 @@ impl<B: Backend> Burst<'_, B> {
             Err(reason) => self.out.discard(packet, reason),
             Ok(outcome) => {
                 if let Some(heard) = outcome.heard.filter(|heard| overlay.underlay.is_of_concern(heard.ip)) {
-                    Sink::tell(&mut self.out, &packet, &meta, Intent::Heard(heard));
+                    let intent = match overlay.underlay.endpoint.has(heard.ip) {
+                        true => Intent::Claimed(heard.ip, heard.mac),
+                        false => Intent::Heard(heard),
+                    };
+                    Sink::tell(&mut self.out, &packet, &meta, intent);
                 }
                 match outcome.reply {
                     true => self.out.output_all(std::iter::once((packet, &meta)), overlay.uplink),

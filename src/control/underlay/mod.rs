@@ -144,9 +144,9 @@ impl Overlay {
         self.running.iter().flat_map(|running| running.resolver.show(now)).collect()
     }
 
-    /// How often somebody else claimed an address of the endpoint.
-    pub fn conflicts(&self) -> u64 {
-        self.running.as_ref().map_or(0, |running| running.resolver.conflicts())
+    /// How often it was told that somebody else claims an address of the endpoint, and which address who claimed last.
+    pub fn conflicts(&self) -> (u64, Option<(Ipv6Addr, Mac)>) {
+        self.running.as_ref().map_or((0, None), |running| running.resolver.conflicts())
     }
 
     /// The other chassis, by name.
@@ -323,6 +323,11 @@ impl Running {
             Intent::Heard(heard) => {
                 self.resolver.heard(&heard, now);
             }
+            Intent::Claimed(ip, mac) => {
+                if self.resolver.claimed(ip, mac, now) {
+                    tracing::warn!(ip = %ip.to_canonical(), %mac, "another host claims an address of the underlay");
+                }
+            }
             Intent::Resolve(hop) => self.resolver.wanted(hop, now),
             Intent::Bfd(from) => {
                 let of = self.peers.iter().find(|(_, peer)| peer.all.contains(&from));
@@ -394,11 +399,9 @@ impl State {
         let now = self.datapath.now_ms();
         for told in self.datapath.intents(super::told::STRETCH) {
             match (&told.intent, &mut self.overlay.running) {
-                (Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_), None) => {}
-                (Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_), Some(running)) => {
-                    running.take(&told, now)
-                }
-                _ => self.told.push(told),
+                (Intent::Neighbour(..) | Intent::Fdb { .. } | Intent::Log { .. }, _) => self.told.push(told),
+                (_, None) => {}
+                (_, Some(running)) => running.take(&told, now),
             }
         }
     }

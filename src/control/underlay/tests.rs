@@ -88,7 +88,11 @@ impl TestHost {
                 let mut packet = HeapPacket::new(frame);
                 let outcome = answer(&underlay.endpoint, local, &mut packet).unwrap();
                 if let Some(heard) = outcome.heard {
-                    handle.intents.push(tell(Intent::Heard(heard), &[]));
+                    let intent = match underlay.endpoint.has(heard.ip) {
+                        true => Intent::Claimed(heard.ip, heard.mac),
+                        false => Intent::Heard(heard),
+                    };
+                    handle.intents.push(tell(intent, &[]));
                 }
                 if outcome.reply {
                     handle.transmitted.push((self.uplink, packet.data().to_vec()));

@@ -348,7 +348,13 @@ fn the_underlay_is_shown() {
             192.0.2.12  02:00:00:00:00:0c  reachable     0 s\n";
         let shown = bench.ok("underlay/show", &[]).await;
         assert!(shown.contains(more) && shown.ends_with(neighbours), "{shown}");
+        bench.tell([Intent::Claimed("::ffff:192.0.2.11".parse().unwrap(), Mac([2, 0, 0, 0, 0, 0x66]))]);
+        bench.switch.state_mut().tick_underlay();
+        let claimed = "         another host claimed an address of these, 1 times; the last was 02:00:00:00:00:66 with \
+                       192.0.2.11\n";
+        assert!(bench.ok("underlay/show", &[]).await.contains(claimed));
         let json = bench.json("show", &[]).await["underlay"].take();
+        assert_eq!(json["last_conflict"], json!({"ip": "192.0.2.11", "mac": "02:00:00:00:00:66"}));
         assert_eq!(json["endpoint"]["addresses"], json!(["192.0.2.11/24", "fd00::11/64"]));
         assert_eq!(json["tunnels"][0]["chassis"], "hv2");
         assert_eq!(json["tunnels"][0]["bfd"]["state"], "down");
