@@ -336,6 +336,15 @@ fn the_tunnel_port_comes_and_goes_and_there_is_one_at_most() {
     remove(&mut one.switch, TUNNEL);
     assert!(one.out(&numbered(0, 0, 60)).is_empty());
     one.accounts(&[("no_such_port", 1)]);
+    // What a known peer sends ends nowhere then.
+    let own = peers(1)[0];
+    let remote = Remote::new(&endpoint(1), own, own, Some(MACS[0])).unwrap();
+    let (mut packet, meta) = (HeapPacket::new(&numbered(0, 0, 60)), millrace::packet::PacketMeta::default());
+    remote
+        .encapsulate(&mut packet, &meta, &TunnelOut { dst: own, vni: 1, option: 0, ttl: 64, tos: 0 })
+        .unwrap();
+    one.switch.inject(UPLINK, packet.data()).unwrap();
+    one.accounts(&[("no_such_port", 1), ("underlay_not_handled", 1)]);
     // A port of another kind that gets its number sends as it is.
     assert_eq!(add(&mut one.switch, &memory("next")), TUNNEL);
     one.out(&numbered(0, 0, 60));

@@ -20,7 +20,7 @@ pub struct ShownUnderlay {
     /// Name of the port of the switch.
     port: String,
     endpoint: Option<ShownEndpoint>,
-    /// Why there is none.
+    /// Why there is none, or no tunnel.
     #[serde(skip_serializing_if = "Option::is_none")]
     complaint: Option<String>,
     neighbours: Vec<ShownNeighbour>,
@@ -148,7 +148,10 @@ impl ShownUnderlay {
     pub fn headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "underlay ")?;
         match (&self.endpoint, &self.complaint) {
-            (Some(endpoint), _) => write!(f, "{} on port {}", endpoint.addresses.join(", "), self.port)?,
+            (Some(endpoint), complaint) => {
+                write!(f, "{} on port {}", endpoint.addresses.join(", "), self.port)?;
+                complaint.iter().try_for_each(|complaint| write!(f, "; {complaint}"))?;
+            }
             (None, complaint) => write!(f, "none: {}", complaint.as_deref().unwrap_or_default())?,
         }
         let unresolved = self.tunnels.iter().filter(|tunnel| !tunnel.resolved).count();

@@ -22,7 +22,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::switch::{State, Switch};
 use crate::action::intent::{Intent, Neighbour};
-use crate::config::{self, Mapping};
+use crate::config::{self, Mapping, PortKind, PortSpec};
 use crate::datapath::{Datapath, Generation, Told};
 use crate::logical::rows::Store;
 use crate::logical::rows::tables::{Chassis, DatapathBinding};
@@ -114,6 +114,26 @@ impl Overlay {
     /// What it was configured to be.
     pub fn settings(&self) -> Option<&config::Underlay> {
         self.settings.as_ref()
+    }
+
+    /// The sentence that refuses a port which would be that of the underlay and cannot be.
+    pub fn refusal(&self, port: &PortSpec) -> Option<String> {
+        let settings = self.settings.as_ref().filter(|settings| settings.port == port.name)?;
+        let config::Underlay { mtu, .. } = settings;
+        if port.kind == PortKind::Geneve {
+            return Some(format!(
+                "port \"{}\" of [underlay] leads to the other hosts, and one of type geneve has no wire; choose another \
+                 type or another name",
+                port.name
+            ));
+        }
+        (port.mtu < *mtu).then(|| {
+            format!(
+                "the underlay sends packets of up to {mtu} bytes by port \"{}\"; lower `underlay.mtu` in the config and \
+                 restart, or give an MTU that is no less",
+                port.name
+            )
+        })
     }
 
     /// What the lowering needs to know of this host.

@@ -337,8 +337,48 @@ fn the_underlay_is_shown() {
             ),
             "{shown}"
         );
+        // Not every port of that name can be it.
+        let why = bench.refused("port/add", &["uplink", "type=geneve"]).await;
+        assert_eq!(
+            why,
+            "port \"uplink\" of [underlay] leads to the other hosts, and one of type geneve has no wire; choose another \
+             type or another name"
+        );
+        let too_small = "the underlay sends packets of up to 1500 bytes by port \"uplink\"; lower `underlay.mtu` in the config \
+                         and restart, or give an MTU that is no less";
+        assert_eq!(bench.refused("port/add", &["uplink", "type=memory", "mtu=1499"]).await, too_small);
         bench.ok("port/add", &["uplink", "type=memory", "mac=02:00:00:00:00:11"]).await;
+        assert_eq!(bench.refused("port/set-mtu", &["uplink", "1499"]).await, too_small);
+        bench.switch.state_mut().tick_underlay();
+        let shown = bench.ok("underlay/show", &[]).await;
+        let complaint = "underlay 192.0.2.11/24, fd00::11/64 on port uplink; there is no port of type geneve, where \
+                         tunnels end; add it with `millrace port add geneve type=geneve`; 0 tunnels\n";
+        assert!(shown.starts_with(complaint), "{shown}");
         bench.ok("port/add", &["geneve", "type=geneve"]).await;
+        assert_eq!(
+            bench.refused("port/set", &["geneve", "iface_id=vm1"]).await,
+            "a port of type geneve is where tunnels end, and no logical port; name the port that is it"
+        );
+        // Nor is every address that of another host.
+        for (address, sentence) in [
+            (
+                "192.0.2.255",
+                "\"192.0.2.255\" is not the IP address of a host; write that by which the chassis is reached",
+            ),
+            (
+                "192.0.2.0",
+                "\"192.0.2.0\" is not the IP address of a host; write that by which the chassis is reached",
+            ),
+            (
+                "fd00::11",
+                "fd00::11 is the address of chassis hv1; give the address by which this one is reached",
+            ),
+        ] {
+            assert_eq!(
+                bench.refused("sbctl/change", &["chassis-add", "hv2", "geneve", address]).await,
+                sentence
+            );
+        }
         bench.sbctl("chassis-add hv2 geneve 192.0.2.12 -- chassis-add hv3 geneve 198.51.100.3").await;
         bench.switch.state_mut().tick_underlay();
         bench.tell([Intent::Heard(Heard {
