@@ -295,6 +295,20 @@ fn the_endpoint_answers_and_tells_what_it_hears() {
         assert_eq!((bfd.intent, bfd::control(&bfd.data)), (Intent::Bfd(peer), Some(control)));
     }
     assert_eq!(told.len(), 3);
+    // Whoever claims the endpoint's address under many names is told of once.
+    let claim = |last| {
+        let mut arp = arp.clone();
+        arp[27] = last;
+        arp[28..32].copy_from_slice(&[192, 168, 50, 1]);
+        arp
+    };
+    for last in 0..100 {
+        one.switch.inject(UPLINK, &claim(last)).unwrap();
+    }
+    one.accounts(&[]);
+    let told = one.switch.intents(1000);
+    assert!((1..10).contains(&told.len()), "{}", told.len());
+    assert!(matches!(told[0].intent, Intent::Claimed(ip, mac) if ip == peers(1)[0] && mac.0[5] == 0));
     // What is not the endpoint's goes to the tables.
     set_flows(&mut one.switch, &["in_port=1 actions=output:2"]);
     let frame = numbered(0, 0, 60);
@@ -322,6 +336,15 @@ fn the_tunnel_port_comes_and_goes_and_there_is_one_at_most() {
     remove(&mut one.switch, TUNNEL);
     assert!(one.out(&numbered(0, 0, 60)).is_empty());
     one.accounts(&[("no_such_port", 1)]);
+    // What a known peer sends ends nowhere then.
+    let own = peers(1)[0];
+    let remote = Remote::new(&endpoint(1), own, own, Some(MACS[0])).unwrap();
+    let (mut packet, meta) = (HeapPacket::new(&numbered(0, 0, 60)), millrace::packet::PacketMeta::default());
+    remote
+        .encapsulate(&mut packet, &meta, &TunnelOut { dst: own, vni: 1, option: 0, ttl: 64, tos: 0 })
+        .unwrap();
+    one.switch.inject(UPLINK, packet.data()).unwrap();
+    one.accounts(&[("no_such_port", 1), ("underlay_not_handled", 1)]);
     // A port of another kind that gets its number sends as it is.
     assert_eq!(add(&mut one.switch, &memory("next")), TUNNEL);
     one.out(&numbered(0, 0, 60));

@@ -143,6 +143,9 @@ pub enum Intent {
     },
     /// A host of the underlay said its address.
     Heard(Heard),
+    /// Another host says that it has an address of the endpoint. Told once in a while whoever says it, so that
+    /// one who says it under many names takes no room from neighbours.
+    Claimed(Ipv6Addr, Mac),
     /// A packet waits for the address of a next hop of the underlay.
     Resolve(Ipv6Addr),
     /// A peer sent a BFD control packet, which is told with its frame. All of them are told.

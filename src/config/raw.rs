@@ -19,8 +19,10 @@ pub(super) enum Kind {
     Flag,
     /// A list of texts or numbers.
     List,
-    /// A table with these keys, or several of it.
+    /// A table with these keys.
     Table(Keys),
+    /// Several of it.
+    Tables(Keys),
 }
 
 trait Typed {
@@ -43,10 +45,10 @@ impl Typed for Vec<i64> {
     const KIND: Kind = Kind::List;
 }
 impl Typed for Vec<RawPort> {
-    const KIND: Kind = Kind::Table(RawPort::KEYS);
+    const KIND: Kind = Kind::Tables(RawPort::KEYS);
 }
 impl Typed for Vec<RawChassis> {
-    const KIND: Kind = Kind::Table(RawChassis::KEYS);
+    const KIND: Kind = Kind::Tables(RawChassis::KEYS);
 }
 
 macro_rules! raw {
@@ -138,6 +140,11 @@ where
                 _ => wanted_in_words(wanted),
             };
             Fault::WrongType { wanted, found: found_in_words(found) }
+        } else if let Some((number, "i64")) =
+            message.strip_prefix("invalid value: integer `").and_then(|rest| rest.split_once("`, expected "))
+        {
+            let wanted = "a whole number of at most 63 bits".to_owned();
+            Fault::WrongType { wanted, found: format!("the number {number}") }
         } else {
             Fault::Syntax(message.to_owned())
         };
@@ -161,7 +168,8 @@ fn unknown_key(message: &str) -> Option<&str> {
 fn keys_at(mut keys: Keys, path: &[Step]) -> Keys {
     for step in path.split_last().map_or(&[][..], |(_, way)| way) {
         if let Step::Key(key) = step
-            && let Some((_, Kind::Table(inner))) = keys.iter().find(|(name, _)| name == key)
+            && let Some((_, Kind::Table(inner) | Kind::Tables(inner))) =
+                keys.iter().find(|(name, _)| name == key)
         {
             keys = inner;
         }

@@ -44,7 +44,8 @@ impl Config {
             },
             fault: Box::new(Fault::Syntax(error.message().trim().replace('\n', "; "))),
         })?;
-        raw::deserialize(toml::de::Deserializer::from(table.clone()), RawConfig::KEYS)
+        tables_are_tables(table.get_ref(), RawConfig::KEYS)
+            .and_then(|()| raw::deserialize(toml::de::Deserializer::from(table.clone()), RawConfig::KEYS))
             .and_then(|raw: RawConfig| check::config(raw, path))
             .map_err(|Misplaced { path: key, fault }| ConfigError {
                 place: Place {
@@ -103,6 +104,25 @@ fn typed(key: &str, value: &str) -> toml::Value {
         _ => None,
     };
     value_of_kind.unwrap_or_else(|| toml::Value::String(value.to_owned()))
+}
+
+/// Refuses lists in the place of tables, which would be read as the values of their keys, in the order of the keys.
+fn tables_are_tables(top: &DeTable<'_>, keys: raw::Keys) -> Result<(), Misplaced> {
+    for (key, kind) in keys {
+        let Some((_, value)) = entry(top, key) else { continue };
+        let DeValue::Array(list) = value.get_ref() else { continue };
+        let odd = list.iter().position(|value| !matches!(value.get_ref(), DeValue::Table(_)));
+        let (wanted, found, index) = match (kind, odd) {
+            (Kind::Table(_), _) => (format!("one table, under [{key}]"), "a list", None),
+            (Kind::Tables(_), Some(index)) => {
+                (format!("a table, under [[{key}]]"), "a value of another type", Some(index))
+            }
+            _ => continue,
+        };
+        let path = [Step::Key((*key).to_owned())].into_iter().chain(index.map(Step::Index)).collect();
+        return Err(Misplaced { path, fault: Fault::WrongType { wanted, found: found.to_owned() } });
+    }
+    Ok(())
 }
 
 /// Where in the text the value of a key stands; the key itself where the key is what is wrong; the nearest table

@@ -32,6 +32,12 @@ fn with_port(line: &str) -> String {
     "m.toml:3:1: workers.idel_sleep: there is no key `idel_sleep`; did you mean `idle_sleep`?"
 )]
 #[case("workers = 3", "m.toml:1:11: workers: must be a table, not the number 3")]
+#[case("[[underlay]]", "m.toml:1:1: underlay: must be one table, under [underlay], not a list")]
+#[case("switch = [\"br0\"]", "m.toml:1:10: switch: must be one table, under [switch], not a list")]
+#[case(
+    "port = [[\"p\", \"memory\"]]",
+    "m.toml:1:9: port[0]: must be a table, under [[port]], not a value of another type"
+)]
 #[case("[port]", "m.toml:1:1: port: must be a list of tables, each under [[port]], not a table")]
 #[case(
     "[switch]\nname = \"a b\"",
@@ -532,7 +538,7 @@ fn the_example_shows_the_defaults() {
 fn all_keys(prefix: &str, keys: Keys, into: &mut BTreeSet<(String, &'static str)>) {
     for (key, kind) in keys {
         match kind {
-            Kind::Table(inner) => all_keys(key, inner, into),
+            Kind::Table(inner) | Kind::Tables(inner) => all_keys(key, inner, into),
             _ => {
                 into.insert((prefix.to_owned(), key));
             }

@@ -77,10 +77,13 @@ impl fmt::Display for Prefix {
 }
 
 /// Whether a packet can be sent to the address and reach one host that is not this one.
-pub(super) fn is_unicast(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    let mapped = matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
-    !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() && !broadcast && !mapped
+pub fn is_unicast(ip: IpAddr) -> bool {
+    let is_odd = match ip {
+        // 0.0.0.0/8 is this host on this network.
+        IpAddr::V4(ip) => ip.is_broadcast() || ip.octets()[0] == 0,
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.to_ipv4_mapped().is_some(),
+    };
+    !is_odd && !ip.is_multicast() && !ip.is_loopback()
 }
 
 /// A route of the underlay.
@@ -111,6 +114,19 @@ pub struct Underlay {
     pub checksum: bool,
     /// BFD sessions with the other chassis, if there are to be any.
     pub bfd: Option<Bfd>,
+}
+
+impl Underlay {
+    /// Whether the address is one that a host beside this one cannot have: its network's own, or its broadcast address.
+    pub fn is_of_no_host(&self, ip: IpAddr) -> bool {
+        let mut near = self.addresses.iter().filter(|address| address.holds(ip));
+        near.any(|address| !Prefix { ip, ..*address }.is_of_a_host())
+    }
+
+    /// Whether the address is the endpoint's own.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|address| address.ip == ip)
+    }
 }
 
 /// What a BFD session is run with.

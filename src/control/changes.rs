@@ -39,6 +39,9 @@ pub async fn add_port(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Publi
 
 fn open(switch: &Switch, spec: &PortSpec) -> Result<(PortNo, Generation), PortError> {
     let mut state = switch.state_mut();
+    if let Some(sentence) = state.overlay.refusal(spec) {
+        return Err(PortError::Device(sentence));
+    }
     let (number, generation) = state.datapath.add_port(spec)?;
     state.logical.bound.set(number, spec.iface_id.clone());
     tracing::info!(port = %spec.name, %number, kind = spec.kind.type_name(), "port added");

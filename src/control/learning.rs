@@ -93,7 +93,11 @@ impl State {
             match told.intent {
                 Intent::Neighbour(neighbour, mac) => learned.neighbour(neighbour, mac, now_ms),
                 Intent::Fdb { datapath, port, mac } => learned.address(datapath, port, mac),
-                Intent::Log { .. } | Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_) => {}
+                Intent::Log { .. }
+                | Intent::Heard(_)
+                | Intent::Claimed(..)
+                | Intent::Resolve(_)
+                | Intent::Bfd(_) => {}
             }
         }
         let Learned { transaction, rows, refused, .. } = learned;

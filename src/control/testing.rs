@@ -2,8 +2,9 @@
 //! silent as a test wishes. For tests and fuzzing.
 
 use std::cell::RefCell;
+use std::io::Write;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::commands::{self, Session};
 use super::jsonrpc::{self, Framer, Id};
@@ -21,6 +22,35 @@ use crate::packet::{DropReason, Mac, PortNo, PortRef};
 use crate::pipeline::stats::{FlowStats, StatsId, StatsWriter};
 use crate::pipeline::{Match, PortView, Ports, Tables};
 use crate::tunnel::Underlay;
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// What is logged on this thread from now on, until the guard goes.
+    pub fn keep(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    /// All of it.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 /// What a test sees and steers of a [`MemoryDatapath`].
 #[derive(Default)]

@@ -75,7 +75,8 @@ fn answer_arp<P: Packet>(endpoint: &Endpoint, at: usize, packet: &mut P) -> Resu
         is_answer: is_for_us && !is_request,
         overrides: true,
     });
-    let reply = is_request && is_for_us;
+    // Our own question, come back, has no answer.
+    let reply = is_request && is_for_us && sender != endpoint.mac;
     if reply {
         let message = arp(REPLY, (endpoint.mac, tpa), (sender, spa));
         let frame = packet.data_mut();
@@ -89,8 +90,15 @@ fn answer_arp<P: Packet>(endpoint: &Endpoint, at: usize, packet: &mut P) -> Resu
 
 /// Only neighbours are learnt. An own address is told too: somebody else claims it.
 fn is_learnable(endpoint: &Endpoint, heard: &Heard) -> bool {
-    let is_device = heard.mac != Mac::default() && !heard.mac.is_multicast() && heard.mac != endpoint.mac;
-    is_device && endpoint.is_on_link(heard.ip) && !heard.ip.is_multicast()
+    is_device(heard.mac)
+        && heard.mac != endpoint.mac
+        && endpoint.is_on_link(heard.ip)
+        && !heard.ip.is_multicast()
+}
+
+/// Whether an Ethernet address is that of one device.
+fn is_device(mac: Mac) -> bool {
+    mac != Mac::default() && !mac.is_multicast()
 }
 
 /// Source, options and target of a message of neighbour discovery.
@@ -134,8 +142,19 @@ fn solicited<P: Packet>(
         return Err(DropReason::UnderlayMalformed);
     }
     let to = source.unwrap_or(asked.sender);
-    if to.is_multicast() || to == Mac::default() {
+    if !is_device(to) || Ipv6Addr::from_bits(asked.src).is_multicast() {
         return Err(DropReason::UnderlayMalformed);
+    }
+    let heard = source.map(|mac| Heard {
+        ip: Ipv6Addr::from_bits(asked.src),
+        mac,
+        is_answer: false,
+        overrides: true,
+    });
+    let heard = heard.filter(|heard| is_learnable(endpoint, heard));
+    if to == endpoint.mac || endpoint.has_v6(asked.src) {
+        // It would be an answer to ourselves.
+        return Ok(LocalOutcome { reply: false, heard });
     }
     let (dst, mac, flags) = match is_probe {
         true => (ALL_NODES, group_mac(ALL_NODES), OVERRIDE),
@@ -152,13 +171,7 @@ fn solicited<P: Packet>(
     put(frame, 0, &mac.0);
     put(frame, 6, &endpoint.mac.0);
     put(frame, l3, &message);
-    let heard = source.map(|mac| Heard {
-        ip: Ipv6Addr::from_bits(asked.src),
-        mac,
-        is_answer: false,
-        overrides: true,
-    });
-    Ok(LocalOutcome { reply: true, heard: heard.filter(|heard| is_learnable(endpoint, heard)) })
+    Ok(LocalOutcome { reply: true, heard })
 }
 
 /// Without the option the Ethernet source stands in for it, which a neighbour's message has.
@@ -183,20 +196,27 @@ fn advertised<P: Packet>(
     Ok(LocalOutcome { reply: false, heard: Some(heard).filter(|heard| is_learnable(endpoint, heard)) })
 }
 
-/// Turns a request into its reply: receiver and sender change places, and nothing of the data is read.
+/// Turns a request into its reply: receiver and sender change places, and nothing of the data is read. None if the sender
+/// is nobody to whom a reply can go, so that no forged request makes the endpoint speak to a group (RFC 1122, 3.2.2.6, and
+/// RFC 4443, 2.4) or to itself.
 fn echo(endpoint: &Endpoint, at: usize, frame: &mut [u8], is_ipv6: bool) -> Option<()> {
     let sender: [u8; 6] = *frame.get(6..)?.first_chunk()?;
+    if !is_device(Mac(sender)) || Mac(sender) == endpoint.mac {
+        return None;
+    }
     put(frame, 0, &sender);
     put(frame, 6, &endpoint.mac.0);
     let l3 = at.checked_sub(if is_ipv6 { size_of::<Ipv6>() } else { size_of::<Ipv4>() })?;
     let ip = frame.get_mut(l3..)?;
     let kind = if is_ipv6 {
         let addrs: &mut [u8; 32] = ip.get_mut(8..)?.first_chunk_mut()?;
+        endpoint.may_answer_v6(u128::from_be_bytes(*addrs.first_chunk()?)).then_some(())?;
         addrs.rotate_left(16);
         put(ip, 7, &[DEFAULT_TTL]);
         REPLY_V6
     } else {
         let addrs: &mut [u8; 8] = ip.get_mut(12..)?.first_chunk_mut()?;
+        endpoint.may_answer_v4(u32::from_be_bytes(*addrs.first_chunk()?)).then_some(())?;
         addrs.rotate_left(4);
         let [old, proto]: [u8; 2] = *ip.get(8..)?.first_chunk()?;
         let csum = u16::from_be_bytes(*ip.get(10..)?.first_chunk()?);

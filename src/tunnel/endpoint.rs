@@ -149,6 +149,26 @@ impl Endpoint {
         self.v6.iter().any(|(own, _)| *own == ip)
     }
 
+    /// Whether the address is that of one other host, as far as can be told: a reply may go there.
+    pub(super) fn may_answer_v4(&self, ip: u32) -> bool {
+        let addr = Ipv4Addr::from_bits(ip);
+        let is_group = addr.is_multicast() || addr.is_broadcast() || self.is_broadcast_v4(ip);
+        !is_group && !addr.is_unspecified() && !addr.is_loopback() && !self.has_v4(ip)
+    }
+
+    /// The same of IPv6.
+    pub(super) fn may_answer_v6(&self, ip: u128) -> bool {
+        let addr = Ipv6Addr::from_bits(ip);
+        !addr.is_multicast() && !addr.is_unspecified() && !addr.is_loopback() && !self.has_v6(ip)
+    }
+
+    /// Whether the address stands for all hosts of one of the endpoint's networks.
+    fn is_broadcast_v4(&self, ip: u32) -> bool {
+        self.v4.iter().any(|(own, prefix)| {
+            *prefix < 31 && ip == own | u32::MAX.checked_shr((*prefix).into()).unwrap_or(0)
+        })
+    }
+
     pub(super) fn is_on_link_v4(&self, ip: u32) -> bool {
         self.v4.iter().any(|(own, prefix)| is_in_v4(*own, *prefix, ip))
     }

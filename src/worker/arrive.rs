@@ -87,10 +87,13 @@ impl<B: Backend> Burst<'_, B> {
         overlay: &Overlay,
         inner: &mut Inner<PacketOf<B>>,
     ) {
-        let known = overlay.tunnel.filter(|_| overlay.underlay.remote(received.src).is_some());
-        let Some((number, at)) = known else {
-            return self.out.discard(packet, DropReason::TunnelUnknownPeer);
+        let Some((number, at)) = overlay.tunnel else {
+            // Where no tunnel ends, Geneve is nothing that is served.
+            return self.out.discard(packet, DropReason::UnderlayNotHandled);
         };
+        if overlay.underlay.remote(received.src).is_none() {
+            return self.out.discard(packet, DropReason::TunnelUnknownPeer);
+        }
         packet.truncate(usize::from(received.end));
         if !packet.pull_front(usize::from(received.inner)) || packet.data().len() < ETH_LEN {
             return self.out.discard(packet, DropReason::Runt);
@@ -126,7 +129,11 @@ impl<B: Backend> Burst<'_, B> {
             Err(reason) => self.out.discard(packet, reason),
             Ok(outcome) => {
                 if let Some(heard) = outcome.heard.filter(|heard| overlay.underlay.is_of_concern(heard.ip)) {
-                    Sink::tell(&mut self.out, &packet, &meta, Intent::Heard(heard));
+                    let intent = match overlay.underlay.endpoint.has(heard.ip) {
+                        true => Intent::Claimed(heard.ip, heard.mac),
+                        false => Intent::Heard(heard),
+                    };
+                    Sink::tell(&mut self.out, &packet, &meta, intent);
                 }
                 match outcome.reply {
                     true => self.out.output_all(std::iter::once((packet, &meta)), overlay.uplink),

@@ -15,7 +15,7 @@ use rtrb::Producer;
 use super::counters::{Account, MAX_SLOTS};
 use super::mailbox::{TOLD, TOLD_BYTES, Told};
 use crate::action::intent::Intent;
-use crate::packet::{Packet, PacketMeta};
+use crate::packet::{Mac, Packet, PacketMeta};
 
 /// Things that are remembered.
 const RECENT: usize = 1024;
@@ -126,9 +126,10 @@ pub fn tell<P: Packet>(
     let frame = packet.data();
     let is_log = matches!(intent, Intent::Log { .. });
     let is_bfd = matches!(intent, Intent::Bfd(_));
-    let name = match is_log {
-        true => recent.name((intent, flow(frame, meta))),
-        false => recent.name(intent),
+    let name = match intent {
+        Intent::Log { .. } => recent.name((intent, flow(frame, meta))),
+        Intent::Claimed(ip, _) => recent.name(Intent::Claimed(ip, Mac::default())),
+        _ => recent.name(intent),
     };
     // That a peer says the same again is what is told.
     if !is_bfd && !recent.is_new(name, now_ms) {
@@ -171,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::action::intent::{Neighbour, Severity};
-    use crate::packet::{HeapPacket, Mac};
+    use crate::packet::HeapPacket;
 
     #[test]
     fn a_thing_is_told_once_in_a_while_and_a_full_ring_is_counted() {
@@ -194,6 +195,12 @@ mod tests {
         assert_eq!((first.intent, first.data.len()), (learned, 0));
         tell(learned, 0, 101);
         assert_eq!(account.intents.get(), 2, "what was refused a moment ago is told now");
+        let _ = from.pop();
+        for last in 0..=255 {
+            tell(Intent::Claimed(Ipv6Addr::LOCALHOST, Mac([2, 0, 0, 0, 0, last])), 0, 200);
+        }
+        let counts = [&account.intents, &account.intents_suppressed].map(|c| c.get());
+        assert_eq!(counts, [3, 99 + 255], "one claim, however many hosts there seem to be");
     }
 
     /// Shares of a ring of this size, and what is in it.

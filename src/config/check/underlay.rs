@@ -24,6 +24,10 @@ const BFD_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration:
 /// Name of the tunnel port where none is configured.
 const TUNNEL_PORT: &str = "geneve";
 
+/// What the address of another chassis is to be.
+const OTHER_HOST: &str =
+    "the address of another host; write that by which this host reaches it, such as 192.168.50.12";
+
 fn at(key: &str, index: usize) -> impl Fn(Fault) -> Misplaced {
     move |fault| Misplaced { path: vec![Step::Key(key.to_owned()), Step::Index(index)], fault }
 }
@@ -169,7 +173,13 @@ fn next_hop(via: IpAddr, addresses: &[Prefix]) -> Result<(), Fault> {
             "another host's address but this one's own; write that of a router",
         ));
     }
-    if !addresses.iter().any(|address| address.holds(via) && Prefix { ip: via, ..*address }.is_of_a_host()) {
+    // Every link has these, and routers tell hosts no others.
+    let is_link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
+    let is_near = |address: &Prefix| match is_link_local {
+        true => address.ip.is_ipv6(),
+        false => address.holds(via) && Prefix { ip: via, ..*address }.is_of_a_host(),
+    };
+    if !addresses.iter().any(is_near) {
         let what = format!("way to the next hop {via}");
         let mend = "write one that lies in the prefix of one of `addresses`".to_owned();
         return Err(Fault::NoSuch { what, mend });
@@ -180,6 +190,11 @@ fn next_hop(via: IpAddr, addresses: &[Prefix]) -> Result<(), Fault> {
 fn mtu(given: Option<i64>, port: &PortSpec, addresses: &[Prefix]) -> Checked<u16> {
     let max = i64::from(port.mtu);
     let least = if addresses.iter().any(|address| address.ip.is_ipv6()) { IPV6_MTU } else { MTU.0 };
+    if max < least {
+        let what = format!("room for an underlay in port \"{}\", whose `mtu` is {max}", port.name);
+        let mend = format!("give that port one of at least {least}");
+        return Err(Misplaced::key("port", Fault::NoSuch { what, mend }));
+    }
     let mtu = in_range("mtu", given.unwrap_or(max), (least, MTU.1))?;
     if mtu > max {
         let fault = Fault::MoreThan { value: mtu, bound: "mtu of its port", max };
@@ -287,10 +302,8 @@ fn peer(raw: RawChassis) -> Checked<Chassis> {
     let name = chassis_name("name", name)?;
     let owner = format!("chassis \"{name}\"");
     let ip = raw.encap_ip.ok_or_else(|| missing(&owner, "encap_ip", "\"192.168.50.12\""))?;
-    let wanted =
-        "the address of another host; write that by which this host reaches it, such as 192.168.50.12";
     let encap_ip =
-        ip.parse().ok().filter(|ip| is_unicast(*ip)).ok_or_else(|| bad_text("encap_ip", ip, wanted))?;
+        ip.parse().ok().filter(|ip| is_unicast(*ip)).ok_or_else(|| bad_text("encap_ip", ip, OTHER_HOST))?;
     let mut seen = HashSet::new();
     let mut ports = Vec::new();
     for (index, port) in raw.ports.unwrap_or_default().into_iter().enumerate() {
@@ -317,11 +330,13 @@ fn is_another(peer: &Chassis, others: &[Chassis], ovn: &Ovn, underlay: Option<&U
         let mend = "it is `ovn.system_id`, this host; name the others only";
         return twice("name", format!("the chassis \"{name}\""), mend);
     }
-    let is_own = ovn.encap_ip == *ip
-        || underlay.is_some_and(|underlay| underlay.addresses.iter().any(|own| own.ip == *ip));
+    let is_own = ovn.encap_ip == *ip || underlay.is_some_and(|underlay| underlay.has(*ip));
     if is_own || others.iter().any(|other| other.encap_ip == *ip) {
         let mend = "every chassis has an address of its own; write that of this one";
         return twice("encap_ip", format!("the address {ip}"), mend);
+    }
+    if underlay.is_some_and(|underlay| underlay.is_of_no_host(*ip)) {
+        return Err(bad_text("encap_ip", ip.to_string(), OTHER_HOST));
     }
     let has_route = |underlay: &Underlay| {
         underlay.addresses.iter().any(|address| address.holds(*ip))

@@ -16,6 +16,7 @@ fn with_underlay(line: &str, rest: &str) -> String {
 
 #[rstest]
 #[case("gateway = \"192.168.50.1\"\ngateway6 = \"fd00:50::1\"\nroutes = [\"10.0.0.0/8 via 192.168.50.2\"]")]
+#[case("gateway6 = \"fe80::1\"")]
 #[case("mtu = 1280")]
 #[case("vlan = 4094")]
 #[case("bfd = true")]
@@ -49,6 +50,14 @@ fn accepts_a_key_of_the_underlay(#[case] line: &str) {
 #[case(
     "gateway6 = \"192.168.50.1\"",
     "gateway6: \"192.168.50.1\" is not an IPv6 address; write that of the router, such as fd00:50::1"
+)]
+#[case(
+    "mtu = 9223372036854775808",
+    "mtu: must be a whole number of at most 63 bits, not the number 9223372036854775808"
+)]
+#[case(
+    "gateway6 = \"fec0::1\"",
+    "gateway6: there is no way to the next hop fec0::1; write one that lies in the prefix of one of `addresses`"
 )]
 #[case(
     "routes = [\"10.0.0.0/8\"]",
@@ -149,6 +158,7 @@ fn refuses_an_underlay(#[case] port: &str, #[case] addresses: &str, #[case] sent
 #[case("127.0.0.1/8", false)]
 #[case("224.0.0.1/8", false)]
 #[case("0.0.0.0/8", false)]
+#[case("0.1.2.3/8", false)]
 #[case("fe80::1/64", true)]
 #[case("fd00::/128", true)]
 #[case("fd00::1/129", false)]
@@ -235,6 +245,18 @@ fn an_underlay_brings_its_defaults_and_the_tunnel_port() {
     )
 )]
 #[case(
+    "[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.168.50.255\"",
+    Some(
+        "chassis[0].encap_ip: \"192.168.50.255\" is not the address of another host; write that by which this host reaches it, such as 192.168.50.12"
+    )
+)]
+#[case(
+    "[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.168.50.0\"",
+    Some(
+        "chassis[0].encap_ip: \"192.168.50.0\" is not the address of another host; write that by which this host reaches it, such as 192.168.50.12"
+    )
+)]
+#[case(
     "[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.168.50.11\"",
     Some(
         "chassis[0].encap_ip: the address 192.168.50.11 is given twice; every chassis has an address of its own; write that of this one"
@@ -293,6 +315,27 @@ fn what_goes_with_an_underlay(#[case] rest: &str, #[case] sentence: Option<&str>
         (Ok(_), None) => {}
         (Err(refused), Some(sentence)) => assert!(refused.ends_with(&format!(" {sentence}")), "{refused}"),
         (read, _) => panic!("{read:?}"),
+    }
+}
+
+#[test]
+fn a_port_that_is_too_small_for_an_underlay_is_what_is_named() {
+    let text = |mtu: u16, address: &str| {
+        format!(
+            "[[port]]\nname = \"p\"\ntype = \"memory\"\nmtu = {mtu}\n[underlay]\nport = \"p\"\naddresses = [\"{address}\"]\n"
+        )
+    };
+    for (mtu, address, least) in
+        [(68, "1.2.3.4/24", 576), (575, "1.2.3.4/24", 576), (1279, "fd00::1/64", 1280)]
+    {
+        assert_eq!(
+            read(&text(mtu, address)).unwrap_err(),
+            format!(
+                "m.toml:6:8: underlay.port: there is no room for an underlay in port \"p\", whose `mtu` is {mtu}; give \
+                 that port one of at least {least}"
+            )
+        );
+        read(&text(least, address)).unwrap();
     }
 }
 

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::{CommandError, Pending, done};
+use crate::config::Underlay;
+use crate::config::underlay::is_unicast;
 use crate::control::elsewhere::{Elsewhere, Encaps, put_chassis};
 use crate::control::northbound::NorthboundError;
 use crate::control::switch::{Published, Switch};
@@ -105,11 +107,12 @@ pub fn change(switch: Rc<Switch>, words: Vec<String>) -> Pending {
             switch.register();
         }
         let changed = {
-            let logical = &mut switch.state_mut().logical;
+            let state = &mut *switch.state_mut();
+            let (logical, underlay) = (&mut state.logical, state.overlay.settings());
             let draft = logical.rows.draft();
             let own = logical.chassis.as_deref().unwrap_or_default();
-            let mut work =
-                Work { edit: draft.edit(), elsewhere: logical.bound.elsewhere.clone(), own, is_compiled };
+            let elsewhere = logical.bound.elsewhere.clone();
+            let mut work = Work { edit: draft.edit(), elsewhere, own, is_compiled, underlay };
             for call in split(&words) {
                 work.run(&call)?;
             }
@@ -148,6 +151,8 @@ struct Work<'a> {
     own: &'a str,
     /// Whether rows are compiled here, and not those of a dump.
     is_compiled: bool,
+    /// The endpoint of this chassis.
+    underlay: Option<&'a Underlay>,
 }
 
 impl Work<'_> {
@@ -176,7 +181,8 @@ impl Work<'_> {
             return Err(BadBinding::EncapType(shortened(bad).into_owned()));
         }
         let address = ip.parse::<IpAddr>().map_err(|_| BadBinding::EncapIp(shortened(ip).into_owned()))?;
-        if address.is_multicast() || address.is_unspecified() || address.is_loopback() {
+        let is_of_no_host = self.underlay.is_some_and(|underlay| underlay.is_of_no_host(address));
+        if !is_unicast(address) || is_of_no_host {
             return Err(BadBinding::EncapIp(ip.to_owned()));
         }
         if self.edit.rows().chassis(name).is_some() {
@@ -185,6 +191,9 @@ impl Work<'_> {
         let taken = self.edit.rows().iter::<Encap>().find(|(_, encap)| encap.ip.parse() == Ok(address));
         if let Some((_, other)) = taken {
             return Err(BadBinding::EncapTaken(address, other.chassis_name.clone()));
+        }
+        if self.underlay.is_some_and(|underlay| underlay.has(address)) {
+            return Err(BadBinding::EncapTaken(address, self.own.to_owned()));
         }
         let mut encaps = Encaps::new();
         for kind in kinds.split(',') {
@@ -231,6 +240,9 @@ impl Work<'_> {
         let at = binding.chassis.filter(|at| rows.row(Table::Chassis, *at).is_some());
         if at == Some(to) && may_exist {
             return Ok(());
+        }
+        if at.is_some_and(|at| rows.get::<Chassis>(at).is_some_and(|row| row.name == self.own)) {
+            return Err(BadBinding::IsHere(port.to_owned()));
         }
         if let Some(at) = at {
             let name = rows.get::<Chassis>(at).map(|row| row.name.clone());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::{CommandError, Outcome, Pending, done, port_arg, ports_arg};
-use crate::config::PortSpec;
+use crate::config::{PortKind, PortSpec};
 use crate::control::changes;
 use crate::control::format::{columns, link};
 use crate::control::switch::{Published, State, Switch};
@@ -114,20 +114,21 @@ impl Set {
         let number = self.number;
         // First what the device may refuse, so that a refusal leaves the flows as they are.
         if let Some(mtu) = self.mtu {
-            let underlay = state.overlay.settings().filter(|underlay| {
-                state.datapath.ports().by_name(&underlay.port).is_some_and(|port| port.number == number)
-            });
-            if let Some(underlay) = underlay.filter(|underlay| mtu < underlay.mtu) {
-                return Err(CommandError::Argument(format!(
-                    "the underlay sends packets of up to {} bytes by port \"{}\"; lower `underlay.mtu` in the config and \
-                     restart, or give an MTU that is no less",
-                    underlay.mtu, underlay.port
-                )));
+            let changed = state.datapath.port_status(number).map(|port| PortSpec { mtu, ..port.spec });
+            let is_tunnel = changed.as_ref().is_some_and(|spec| spec.kind == PortKind::Geneve);
+            let refusal = changed.filter(|_| !is_tunnel).and_then(|spec| state.overlay.refusal(&spec));
+            if let Some(sentence) = refusal {
+                return Err(CommandError::Argument(sentence));
             }
             state.datapath.set_mtu(number, mtu)?;
             tracing::info!(%number, mtu, "MTU changed");
         }
         if let Some(iface_id) = &self.iface_id {
+            let status = state.datapath.port_status(number);
+            if iface_id.is_some() && status.is_some_and(|port| port.spec.kind == PortKind::Geneve) {
+                let sentence = "a port of type geneve is where tunnels end, and no logical port; name the port that is it";
+                return Err(CommandError::Argument(sentence.to_owned()));
+            }
             state.datapath.set_iface_id(number, iface_id.clone())?;
             state.logical.bound.set(number, iface_id.clone());
             tracing::info!(%number, ?iface_id, "logical port changed");

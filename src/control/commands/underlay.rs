@@ -20,13 +20,22 @@ pub struct ShownUnderlay {
     /// Name of the port of the switch.
     port: String,
     endpoint: Option<ShownEndpoint>,
-    /// Why there is none.
+    /// Why there is none, or no tunnel.
     #[serde(skip_serializing_if = "Option::is_none")]
     complaint: Option<String>,
     neighbours: Vec<ShownNeighbour>,
     tunnels: Vec<ShownTunnel>,
     /// How often somebody else claimed an address of the endpoint.
     conflicts: u64,
+    /// Who did last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_conflict: Option<ShownConflict>,
+}
+
+#[derive(Serialize)]
+struct ShownConflict {
+    ip: IpAddr,
+    mac: String,
 }
 
 #[derive(Serialize)]
@@ -99,7 +108,12 @@ impl ShownUnderlay {
         let settings = overlay.settings()?;
         let endpoint = overlay.endpoint().map(ShownEndpoint::of);
         let absent = || format!("there is no port \"{}\"; add it with `millrace port add`", settings.port);
-        let complaint = endpoint.is_none().then(|| overlay.complaint().map_or_else(absent, str::to_owned));
+        let no_tunnel = "there is no port of type geneve, where tunnels end; add it with `millrace port add geneve type=geneve`";
+        let complaint = match endpoint {
+            None => Some(overlay.complaint().map_or_else(absent, str::to_owned)),
+            Some(_) => state.datapath.ports().tunnel().is_none().then(|| no_tunnel.to_owned()),
+        };
+        let (conflicts, last) = overlay.conflicts();
         let neighbours = overlay.neighbours(now).into_iter().map(|row| ShownNeighbour {
             ip: row.ip,
             mac: row.mac.map(|mac| mac.to_string()),
@@ -119,7 +133,9 @@ impl ShownUnderlay {
             complaint,
             neighbours: neighbours.collect(),
             tunnels: tunnels.collect(),
-            conflicts: overlay.conflicts(),
+            conflicts,
+            last_conflict: last
+                .map(|(ip, mac)| ShownConflict { ip: ip.to_canonical(), mac: mac.to_string() }),
         })
     }
 
@@ -132,7 +148,10 @@ impl ShownUnderlay {
     pub fn headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "underlay ")?;
         match (&self.endpoint, &self.complaint) {
-            (Some(endpoint), _) => write!(f, "{} on port {}", endpoint.addresses.join(", "), self.port)?,
+            (Some(endpoint), complaint) => {
+                write!(f, "{} on port {}", endpoint.addresses.join(", "), self.port)?;
+                complaint.iter().try_for_each(|complaint| write!(f, "; {complaint}"))?;
+            }
             (None, complaint) => write!(f, "none: {}", complaint.as_deref().unwrap_or_default())?,
         }
         let unresolved = self.tunnels.iter().filter(|tunnel| !tunnel.resolved).count();
@@ -187,8 +206,12 @@ impl fmt::Display for ShownUnderlay {
             let checksum = if endpoint.checksum { "with" } else { "without" };
             writeln!(f, "         mac {}{vlan}, mtu {}, {checksum} checksum", endpoint.mac, endpoint.mtu)?;
         }
-        if self.conflicts > 0 {
-            writeln!(f, "         another host claimed an address of these, {} times", self.conflicts)?;
+        if let Some(ShownConflict { ip, mac }) = &self.last_conflict {
+            let times = self.conflicts;
+            writeln!(
+                f,
+                "         another host claimed an address of these, {times} times; the last was {mac} with {ip}"
+            )?;
         }
         if !self.tunnels.is_empty() {
             writeln!(f)?;

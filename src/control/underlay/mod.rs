@@ -6,9 +6,10 @@
 //! - The endpoint is there as long as the port of the configuration is, and goes and comes with it.
 //! - Nothing here waits: what is to be sent and cannot be is lost, as on any wire, and sent again by its own timer.
 //!
-//! `session` is BFD with one peer.
+//! `session` is BFD with one peer, `sparing` what keeps the log short.
 
 pub mod session;
+mod sparing;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::switch::{State, Switch};
 use crate::action::intent::{Intent, Neighbour};
-use crate::config::{self, Mapping};
+use crate::config::{self, Mapping, PortKind, PortSpec};
 use crate::datapath::{Datapath, Generation, Told};
 use crate::logical::rows::Store;
 use crate::logical::rows::tables::{Chassis, DatapathBinding};
@@ -31,6 +32,7 @@ use crate::packet::{Mac, PortNo, PortRef};
 use crate::tunnel::resolve::{RemoteRow, Resolver, Route, Row, Spec};
 use crate::tunnel::{Endpoint, Underlay};
 use session::Watch;
+use sparing::Sparing;
 
 /// How often something is done.
 const LOOK: Duration = Duration::from_millis(10);
@@ -55,11 +57,19 @@ struct Running {
     published: Arc<Underlay>,
     /// Ethernet addresses of the next hops in that.
     hops: BTreeMap<Ipv6Addr, Mac>,
+    /// What the log says of them.
+    told: BTreeMap<Ipv6Addr, ToldHop>,
     peers: BTreeMap<String, Peer>,
     watches: BTreeMap<String, Watch>,
     /// Whether the link of the port was up when it was last looked at, and when that was.
     is_up: bool,
     looked_at_link: u64,
+}
+
+/// What the log says of a next hop.
+struct ToldHop {
+    mac: Option<Mac>,
+    lines: Sparing,
 }
 
 /// Another chassis.
@@ -116,6 +126,26 @@ impl Overlay {
         self.settings.as_ref()
     }
 
+    /// The sentence that refuses a port which would be that of the underlay and cannot be.
+    pub fn refusal(&self, port: &PortSpec) -> Option<String> {
+        let settings = self.settings.as_ref().filter(|settings| settings.port == port.name)?;
+        let config::Underlay { mtu, .. } = settings;
+        if port.kind == PortKind::Geneve {
+            return Some(format!(
+                "port \"{}\" of [underlay] leads to the other hosts, and one of type geneve has no wire; choose another \
+                 type or another name",
+                port.name
+            ));
+        }
+        (port.mtu < *mtu).then(|| {
+            format!(
+                "the underlay sends packets of up to {mtu} bytes by port \"{}\"; lower `underlay.mtu` in the config and \
+                 restart, or give an MTU that is no less",
+                port.name
+            )
+        })
+    }
+
     /// What the lowering needs to know of this host.
     pub fn host(&self, chassis: &str, datapath: &dyn Datapath) -> Host {
         let ports = datapath.ports();
@@ -152,9 +182,9 @@ impl Overlay {
         self.running.iter().flat_map(|running| running.resolver.show(now)).collect()
     }
 
-    /// How often somebody else claimed an address of the endpoint.
-    pub fn conflicts(&self) -> u64 {
-        self.running.as_ref().map_or(0, |running| running.resolver.conflicts())
+    /// How often it was told that somebody else claims an address of the endpoint, and which address who claimed last.
+    pub fn conflicts(&self) -> (u64, Option<(Ipv6Addr, Mac)>) {
+        self.running.as_ref().map_or((0, None), |running| running.resolver.conflicts())
     }
 
     /// The other chassis, by name.
@@ -196,6 +226,7 @@ impl Overlay {
                     resolver,
                     published,
                     hops: BTreeMap::new(),
+                    told: BTreeMap::new(),
                     peers: BTreeMap::new(),
                     watches: BTreeMap::new(),
                     is_up: true,
@@ -259,7 +290,7 @@ impl Running {
             if let Some(bfd) = bfd {
                 for name in peers.keys() {
                     let taken: Vec<u32> = self.watches.values().map(|watch| watch.discriminator()).collect();
-                    self.watches.entry(name.clone()).or_insert_with(|| Watch::new(bfd, &taken));
+                    self.watches.entry(name.clone()).or_insert_with(|| Watch::new(bfd, &taken, now));
                 }
             }
             self.peers = peers;
@@ -295,17 +326,35 @@ impl Running {
             neighbours.iter().filter_map(|row| Some((to_v6(row.ip), row.mac?))).collect();
         for (hop, mac) in &hops {
             if self.hops.get(hop) != Some(mac) {
-                tracing::info!(ip = %hop.to_canonical(), %mac, "neighbour of the underlay found");
                 // Just before the publication that knows it, so that no packet waits for it in vain.
                 datapath.neighbour_learned(Neighbour::of_underlay(*hop), *mac);
             }
         }
-        for hop in self.hops.keys().filter(|hop| !hops.contains_key(*hop)) {
-            tracing::info!(ip = %hop.to_canonical(), "neighbour of the underlay lost");
-        }
         self.hops = hops;
+        let asked: BTreeSet<Ipv6Addr> = neighbours.iter().map(|row| to_v6(row.ip)).collect();
+        self.told.retain(|hop, told| asked.contains(hop) || told.mac.is_some());
+        for hop in asked {
+            self.told.entry(hop).or_insert_with(|| ToldHop { mac: None, lines: Sparing::new(now) });
+        }
         self.published = Arc::clone(&built);
         Some(datapath.publish_underlay(Some(built)))
+    }
+
+    /// Tells of next hops that were found and lost. Where somebody changes one without end some changes are passed over,
+    /// but not the last.
+    fn tell_of_hops(&mut self, now: u64) {
+        for (hop, told) in &mut self.told {
+            let mac = self.hops.get(hop).copied();
+            if mac == told.mac || !told.lines.take(now) {
+                continue;
+            }
+            told.mac = mac;
+            let ip = hop.to_canonical();
+            match mac {
+                Some(mac) => tracing::info!(%ip, %mac, "neighbour of the underlay found"),
+                None => tracing::info!(%ip, "neighbour of the underlay lost"),
+            }
+        }
     }
 
     fn tick(&mut self, datapath: &mut dyn Datapath, now: u64) {
@@ -330,6 +379,11 @@ impl Running {
         match told.intent {
             Intent::Heard(heard) => {
                 self.resolver.heard(&heard, now);
+            }
+            Intent::Claimed(ip, mac) => {
+                if self.resolver.claimed(ip, mac, now) {
+                    tracing::warn!(ip = %ip.to_canonical(), %mac, "another host claims an address of the underlay");
+                }
             }
             Intent::Resolve(hop) => self.resolver.wanted(hop, now),
             Intent::Bfd(from) => {
@@ -396,6 +450,7 @@ impl State {
             running.look_at_link(&*self.datapath, now);
             running.tick(&mut *self.datapath, now);
             running.publish(&mut *self.datapath, now);
+            running.tell_of_hops(now);
         }
     }
 
@@ -404,11 +459,9 @@ impl State {
         let now = self.datapath.now_ms();
         for told in self.datapath.intents(super::told::STRETCH) {
             match (&told.intent, &mut self.overlay.running) {
-                (Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_), None) => {}
-                (Intent::Heard(_) | Intent::Resolve(_) | Intent::Bfd(_), Some(running)) => {
-                    running.take(&told, now)
-                }
-                _ => self.told.push(told),
+                (Intent::Neighbour(..) | Intent::Fdb { .. } | Intent::Log { .. }, _) => self.told.push(told),
+                (_, None) => {}
+                (_, Some(running)) => running.take(&told, now),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::sparing::Sparing;
 use crate::config;
 use crate::logical::rows::Uuid;
 use crate::packet::parse::parse;
@@ -19,6 +20,7 @@ pub struct Watch {
     session: Session,
     /// As it was last told of.
     state: State,
+    lines: Sparing,
     /// Packets of the peer that were ignored.
     pub ignored: u64,
 }
@@ -35,14 +37,15 @@ pub enum Due {
 
 impl Watch {
     /// One that is down, with a discriminator other than these.
-    pub fn new(bfd: config::Bfd, taken: &[u32]) -> Self {
+    pub fn new(bfd: config::Bfd, taken: &[u32], now: u64) -> Self {
         let millis = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let params = Params { min_rx: millis(bfd.min_rx), min_tx: millis(bfd.min_tx), mult: bfd.mult };
         let mut discriminator = 0;
         while discriminator == 0 || taken.contains(&discriminator) {
             discriminator = Uuid::random().first_word();
         }
-        Self { session: Session::new(params, discriminator), state: State::Down, ignored: 0 }
+        let session = Session::new(params, discriminator);
+        Self { session, state: State::Down, lines: Sparing::new(now), ignored: 0 }
     }
 
     /// Names the session on the wire.
@@ -62,13 +65,13 @@ impl Watch {
             self.ignored += 1;
             tracing::debug!(chassis = %name, why = why.name(), "a BFD packet was ignored");
         }
-        self.note(name);
+        self.note(name, now);
     }
 
     /// Goes on to `now`.
     pub fn tick(&mut self, name: &str, ip: Ipv6Addr, underlay: &Underlay, now: u64) -> Due {
         let packet = self.session.tick(now);
-        self.note(name);
+        self.note(name, now);
         let (Some(packet), Some(remote)) = (packet, underlay.remote(ip)) else { return Due::Nothing };
         if !remote.is_resolved {
             return Due::Unresolved(remote.hop);
@@ -84,12 +87,12 @@ impl Watch {
         }
     }
 
-    /// Tells of a change.
-    fn note(&mut self, name: &str) {
-        let Status { state, diag, remote_state, .. } = self.session.status();
-        if state != self.state {
+    /// Tells of a change. Of a session that goes up and down without end some changes are passed over, but not the last.
+    fn note(&mut self, name: &str, now: u64) {
+        let Status { state, diag, remote_state, flaps, .. } = self.session.status();
+        if state != self.state && self.lines.take(now) {
             let (before, remote) = (self.state.name(), remote_state.name());
-            tracing::info!(chassis = %name, before, now = state.name(), diag = diag.name(), remote, "BFD state changed");
+            tracing::info!(chassis = %name, before, now = state.name(), diag = diag.name(), remote, flaps, "BFD state changed");
             self.state = state;
         }
     }

@@ -5,7 +5,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::config::{Bfd, Config, Ovn, PortKind, PortSpec};
 use crate::control::elsewhere::Elsewhere;
-use crate::control::testing::{Handle, MemoryDatapath};
+use crate::control::testing::{Handle, Log, MemoryDatapath};
 use crate::logical::nb::nbctl::Line;
 use crate::packet::{HeapPacket, Packet as _};
 use crate::tunnel::bfd::{State as BfdState, control};
@@ -88,7 +88,11 @@ impl TestHost {
                 let mut packet = HeapPacket::new(frame);
                 let outcome = answer(&underlay.endpoint, local, &mut packet).unwrap();
                 if let Some(heard) = outcome.heard {
-                    handle.intents.push(tell(Intent::Heard(heard), &[]));
+                    let intent = match underlay.endpoint.has(heard.ip) {
+                        true => Intent::Claimed(heard.ip, heard.mac),
+                        false => Intent::Heard(heard),
+                    };
+                    handle.intents.push(tell(intent, &[]));
                 }
                 if outcome.reply {
                     handle.transmitted.push((self.uplink, packet.data().to_vec()));
@@ -247,6 +251,48 @@ fn the_underlay_goes_and_comes_with_its_port() {
             "{:?}",
             state.overlay.complaint()
         );
+    });
+}
+
+#[test]
+fn nobody_on_the_wire_fills_the_log() {
+    test(async || {
+        let one = config(1, "[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.0.2.2\"\n");
+        let two = config(2, "[[chassis]]\nname = \"hv1\"\nencap_ip = \"192.0.2.1\"\n");
+        let (one, two) = (TestHost::new(&one).await, TestHost::new(&two).await);
+        let now = run(&[&one, &two], 0, 5_000, |_| false);
+        let log = Log::default();
+        let guard = log.keep();
+        let tell = |intent, data: &[u8]| {
+            let told = Told { intent, in_port: one.uplink, data: data.to_vec() };
+            one.handle.borrow_mut().intents.push(told);
+        };
+        // Somebody says another address of the next hop, that it is himself, and that the session is down, each turn.
+        let mut down = [0; 24];
+        down[..8].copy_from_slice(&[0x20, 0x40, 3, 24, 0, 0, 0, 9]);
+        let down = crate::tunnel::bfd::frame(Mac([2; 6]), 49152, &down);
+        let mut lies = now;
+        for n in 0..1000u16 {
+            let mac = Mac([2, 0, 0, 0xff, (n >> 8) as u8, n as u8]);
+            let heard = crate::tunnel::Heard { ip: v6("192.0.2.2"), mac, is_answer: false, overrides: true };
+            tell(Intent::Heard(heard), &[]);
+            tell(Intent::Claimed(v6("192.0.2.1"), mac), &[]);
+            tell(Intent::Bfd(v6("192.0.2.2")), &down);
+            lies = run(&[&one], lies, lies + 10, |_| false);
+        }
+        let lines = |what: &str| log.text().lines().filter(|line| line.contains(what)).count();
+        for (what, most) in [("neighbour of", 12), ("BFD state", 12), ("claims", 2)] {
+            assert!((1..=most).contains(&lines(what)), "{what}: {}", log.text());
+        }
+        // How it ends is told.
+        run(&[&one, &two], lies, lies + 60_000, |_| false);
+        drop(guard);
+        let text = log.text();
+        let last = |what: &str| {
+            text.lines().filter(|line| line.contains(what)).last().unwrap_or_default().to_owned()
+        };
+        assert!(last("neighbour of").ends_with("found ip=192.0.2.2 mac=02:00:00:00:00:02"), "{text}");
+        assert!(last("BFD state changed chassis=hv2").contains("now=\"up\""), "{text}");
     });
 }
 

@@ -80,7 +80,8 @@ pub struct Resolver {
     /// Announcements left, and when the next is due.
     announcements: (u8, u64),
     defended_at: Option<u64>,
-    conflicts: u64,
+    /// How often somebody else claimed an address of the endpoint, and who did last.
+    conflicts: (u64, Option<(Ipv6Addr, Mac)>),
 }
 
 impl Resolver {
@@ -97,7 +98,7 @@ impl Resolver {
             has_changed: true,
             announcements: (ANNOUNCEMENTS, 0),
             defended_at: None,
-            conflicts: 0,
+            conflicts: (0, None),
         })
     }
 
@@ -130,17 +131,20 @@ impl Resolver {
         self.vnis = vnis;
     }
 
+    /// Another host claimed an address of the endpoint. Whether that is answered: not each time.
+    pub fn claimed(&mut self, ip: Ipv6Addr, mac: Mac, now: u64) -> bool {
+        self.conflicts.0 += 1;
+        self.conflicts.1 = Some((ip, mac));
+        let is_answered = self.defended_at.is_none_or(|at| now >= at + DEFEND_INTERVAL);
+        if is_answered {
+            self.defended_at = Some(now);
+            self.announcements = (self.announcements.0.max(1), now);
+        }
+        is_answered
+    }
+
     /// A neighbour showed itself.
     pub fn heard(&mut self, heard: &Heard, now: u64) {
-        if self.spec.endpoint.has(heard.ip) {
-            // Somebody else claims an address of ours.
-            self.conflicts += 1;
-            if self.defended_at.is_none_or(|at| now >= at + DEFEND_INTERVAL) {
-                self.defended_at = Some(now);
-                self.announcements = (self.announcements.0.max(1), now);
-            }
-            return;
-        }
         if let Some(neighbour) = self.neighbours.get_mut(&heard.ip) {
             self.has_changed |= neighbour.heard(heard, now);
         }
@@ -215,8 +219,8 @@ impl Resolver {
         self.remotes.iter().map(row).collect()
     }
 
-    /// How often somebody else claimed an address of the endpoint.
-    pub fn conflicts(&self) -> u64 {
+    /// How often it was told that somebody else claims an address of the endpoint, and which address who claimed last.
+    pub fn conflicts(&self) -> (u64, Option<(Ipv6Addr, Mac)>) {
         self.conflicts
     }
 }

@@ -110,10 +110,10 @@ fn own_addresses_are_announced_twice() {
     assert_eq!(resolver.due(), None);
     // Somebody else has one of the addresses: said once more, and not again and again.
     for now in [20_000, 20_001, 20_002] {
-        resolver.heard(&said("10.9.0.1", PEER, false), now);
+        assert_eq!(resolver.claimed(v6("10.9.0.1"), PEER, now), now == 20_000);
         assert_eq!(resolver.tick(now).len(), if now == 20_000 { 3 } else { 0 });
     }
-    assert_eq!(resolver.conflicts(), 3);
+    assert_eq!(resolver.conflicts(), (3, Some((v6("10.9.0.1"), PEER))));
 }
 
 #[test]

@@ -214,6 +214,57 @@ fn echoes_come_back() {
 }
 
 #[test]
+fn no_forged_sender_makes_the_endpoint_speak_to_a_group_or_to_itself() {
+    let from = |sender: Mac, mut frame: Vec<u8>| {
+        frame[6..12].copy_from_slice(&sender.0);
+        given(None, &frame).map(|(outcome, _)| outcome.reply)
+    };
+    let (wrong, group) = (Err(DropReason::UnderlayMalformed), Mac([1, 0, 0x5e, 0, 0, 1]));
+    let echo = |src: &str| {
+        let is_v4 = src.contains('.');
+        let mut message = [if is_v4 { 8 } else { 128 }, 0, 0, 0, 0x12, 0x34, 0, 1];
+        if is_v4 {
+            let sum = !oracle::sum(&[&message]);
+            message[2..4].copy_from_slice(&sum.to_be_bytes());
+            let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 9, 1, 0, 0];
+            packet.extend([v4(src), v4("10.9.0.1")].map(u32::to_be_bytes).concat());
+            let sum = !oracle::sum(&[&packet]);
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+            return frame(None, OWN, 0x800, &[packet, message.to_vec()].concat());
+        }
+        let mut packet = vec![0x60, 0, 0, 0, 0, 8, 58, 9];
+        packet.extend([v6(src), v6("fd00:50::11")].map(|ip| ip.octets()).concat());
+        packet.extend(message);
+        heal(&mut packet);
+        frame(None, OWN, 0x86dd, &packet)
+    };
+    for good in ["192.168.50.12", "172.16.0.255", "fd00:50::12", "fe80::12"] {
+        assert_eq!(from(PEER, echo(good)), Ok(true), "{good}");
+        for sender in [Mac::BROADCAST, group, Mac::default(), OWN] {
+            assert_eq!(from(sender, echo(good)), wrong, "{good} {sender}");
+        }
+    }
+    let v4_groups = ["255.255.255.255", "224.0.0.1", "192.168.50.255", "10.9.0.3"];
+    let v4_others = ["0.0.0.0", "127.0.0.1", "192.168.50.11", "10.9.0.1"];
+    for bad in v4_groups.into_iter().chain(v4_others).chain(["ff02::1", "::", "::1", "fd00:50::11"]) {
+        assert_eq!(from(PEER, echo(bad)), wrong, "{bad}");
+    }
+    // Nor do questions.
+    let own = v6("fd00:50::11").to_bits();
+    let asked = |src: &str, mac| {
+        let packet = discovery(Nd::Solicit, v6(src).to_bits(), own, own, mac);
+        given(None, &frame(None, OWN, 0x86dd, &packet)).map(|(outcome, _)| outcome)
+    };
+    assert_eq!(asked("ff02::1", PEER), Err(DropReason::UnderlayMalformed));
+    let claim = LocalOutcome { reply: false, heard: heard("fd00:50::11", false, true) };
+    assert_eq!(asked("fd00:50::11", PEER), Ok(claim));
+    let nothing = Ok(LocalOutcome { reply: false, heard: None });
+    assert_eq!(asked("fd00:50::12", OWN), nothing);
+    let arp = arp(1, (OWN, v4(ASKER)), (Mac::default(), v4("10.9.0.1")));
+    assert_eq!(given(None, &frame(None, OWN, 0x806, &arp)).map(|(outcome, _)| outcome), nothing);
+}
+
+#[test]
 fn what_is_not_served_is_named() {
     let refused = |proto: u8, payload: &[u8]| {
         let mut packet = vec![0x45, 0, 0, 20 + payload.len() as u8, 0, 0, 0, 0, 9, proto, 0, 0];

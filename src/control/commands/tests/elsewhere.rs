@@ -161,6 +161,14 @@ fn chassis_come_and_go_by_commands() {
         ] {
             assert_eq!(bench.not_said(line).await, sentence, "{line}");
         }
+        for address in ["255.255.255.255", "0.1.2.3", "::ffff:192.0.2.2", "ff02::1", "::1"] {
+            assert_eq!(
+                bench.not_said(&format!("chassis-add hv3 geneve {address}")).await,
+                format!(
+                    "\"{address}\" is not the IP address of a host; write that by which the chassis is reached"
+                )
+            );
+        }
         let clash = bench.not_said("chassis-add hv3 geneve 192.0.2.2").await;
         assert_eq!(
             clash,
@@ -219,7 +227,11 @@ fn ports_are_bound_moved_and_unbound_by_commands() {
             bench.not_said("lsp-unbind q").await,
             "q is a port of this switch; take it away with `millrace port set PORT iface_id=`"
         );
-        assert!(bench.not_said("lsp-bind q hv2").await.contains("binded to chassis (hv1)"));
+        // The way that is named is one that there is.
+        assert_eq!(
+            bench.not_said("lsp-bind q hv2").await,
+            "q is a port of this switch; take it away with `millrace port set PORT iface_id=`"
+        );
         // One that comes here from there, and the other way about.
         bench.ok("port/set", &["p2", "iface_id=p"]).await;
         assert_eq!(bench.place("p").await, at("hv1"));
@@ -325,8 +337,48 @@ fn the_underlay_is_shown() {
             ),
             "{shown}"
         );
+        // Not every port of that name can be it.
+        let why = bench.refused("port/add", &["uplink", "type=geneve"]).await;
+        assert_eq!(
+            why,
+            "port \"uplink\" of [underlay] leads to the other hosts, and one of type geneve has no wire; choose another \
+             type or another name"
+        );
+        let too_small = "the underlay sends packets of up to 1500 bytes by port \"uplink\"; lower `underlay.mtu` in the config \
+                         and restart, or give an MTU that is no less";
+        assert_eq!(bench.refused("port/add", &["uplink", "type=memory", "mtu=1499"]).await, too_small);
         bench.ok("port/add", &["uplink", "type=memory", "mac=02:00:00:00:00:11"]).await;
+        assert_eq!(bench.refused("port/set-mtu", &["uplink", "1499"]).await, too_small);
+        bench.switch.state_mut().tick_underlay();
+        let shown = bench.ok("underlay/show", &[]).await;
+        let complaint = "underlay 192.0.2.11/24, fd00::11/64 on port uplink; there is no port of type geneve, where \
+                         tunnels end; add it with `millrace port add geneve type=geneve`; 0 tunnels\n";
+        assert!(shown.starts_with(complaint), "{shown}");
         bench.ok("port/add", &["geneve", "type=geneve"]).await;
+        assert_eq!(
+            bench.refused("port/set", &["geneve", "iface_id=vm1"]).await,
+            "a port of type geneve is where tunnels end, and no logical port; name the port that is it"
+        );
+        // Nor is every address that of another host.
+        for (address, sentence) in [
+            (
+                "192.0.2.255",
+                "\"192.0.2.255\" is not the IP address of a host; write that by which the chassis is reached",
+            ),
+            (
+                "192.0.2.0",
+                "\"192.0.2.0\" is not the IP address of a host; write that by which the chassis is reached",
+            ),
+            (
+                "fd00::11",
+                "fd00::11 is the address of chassis hv1; give the address by which this one is reached",
+            ),
+        ] {
+            assert_eq!(
+                bench.refused("sbctl/change", &["chassis-add", "hv2", "geneve", address]).await,
+                sentence
+            );
+        }
         bench.sbctl("chassis-add hv2 geneve 192.0.2.12 -- chassis-add hv3 geneve 198.51.100.3").await;
         bench.switch.state_mut().tick_underlay();
         bench.tell([Intent::Heard(Heard {
@@ -348,7 +400,13 @@ fn the_underlay_is_shown() {
             192.0.2.12  02:00:00:00:00:0c  reachable     0 s\n";
         let shown = bench.ok("underlay/show", &[]).await;
         assert!(shown.contains(more) && shown.ends_with(neighbours), "{shown}");
+        bench.tell([Intent::Claimed("::ffff:192.0.2.11".parse().unwrap(), Mac([2, 0, 0, 0, 0, 0x66]))]);
+        bench.switch.state_mut().tick_underlay();
+        let claimed = "         another host claimed an address of these, 1 times; the last was 02:00:00:00:00:66 with \
+                       192.0.2.11\n";
+        assert!(bench.ok("underlay/show", &[]).await.contains(claimed));
         let json = bench.json("show", &[]).await["underlay"].take();
+        assert_eq!(json["last_conflict"], json!({"ip": "192.0.2.11", "mac": "02:00:00:00:00:66"}));
         assert_eq!(json["endpoint"]["addresses"], json!(["192.0.2.11/24", "fd00::11/64"]));
         assert_eq!(json["tunnels"][0]["chassis"], "hv2");
         assert_eq!(json["tunnels"][0]["bfd"]["state"], "down");

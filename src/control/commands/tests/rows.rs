@@ -1,9 +1,7 @@
 //! What rows have in the tables beside what users have there.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use super::*;
+use crate::control::testing::Log;
 
 fn real() -> String {
     let path = format!("{}/tests/data/ovn/s3-rich/chassis/sb-dump.json", env!("CARGO_MANIFEST_DIR"));
@@ -98,33 +96,6 @@ fn beginning_anew_takes_out_all_that_rows_had() {
         assert_eq!((groups, meters), (vec![7], vec![9]));
         assert!(flows < 20, "the one of the user, and those that no row asks for: {flows}");
     });
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// What is logged on this thread from now on, until the guard goes.
-    fn keep(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
 }
 
 #[test]
