@@ -512,3 +512,83 @@ fn frames_of_other_vlans_beside_an_underlay_with_a_tag_are_of_the_tables_and_kee
     assert_eq!(fed(&mut other, burst.collect()), [to_vm, vec![inner.clone(), inner]]);
     other.accounts(&[]);
 }
+
+/// It is the tables of its network that a packet has left which comes back to a frozen context.
+#[test]
+fn what_is_dropped_behind_a_frozen_context_is_not_of_an_unknown_network() {
+    let (mut one, mut other) = (host(0), host(1));
+    set_flows(&mut one.switch, &[&to("192.168.50.2").replace("set_field:1->", "set_field:9->")]);
+    let flows = [
+        "in_port=3,tun_id=9 actions=check_pkt_larger(90)->NXM_NX_REG0[0],resubmit(,1)",
+        "table=1,reg0=0 actions=output:2",
+    ];
+    set_flows(&mut other.switch, &flows);
+    let [short, long] = [60, 100].map(|len| one.out(&numbered(0, 0, len)).remove(0));
+    assert_eq!(other.deliver(&short).len(), 1);
+    for count in 1..3 {
+        assert!(other.deliver(&long).is_empty());
+        other.accounts(&[("no_match", count)]);
+    }
+    // One that meets no flow of its network, which is none of those that are known.
+    set_flows(&mut other.switch, &["in_port=3,tun_id=1 actions=output:2"]);
+    assert!(other.deliver(&long).is_empty());
+    other.accounts(&[("no_match", 2), ("tunnel_unknown_vni", 1)]);
+}
+
+/// What hosts of the underlay say, far more than the ring has room for, each thing another one.
+fn flood(of: &str) -> Vec<Vec<u8>> {
+    let from = |number: u32| Mac::from_u64(0x0200_0000_0000 | u64::from(number));
+    let announcement = |number: u32| {
+        let mut arp = vec![0xff; 6];
+        arp.extend(from(number).0);
+        arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        for _ in 0..2 {
+            arp.extend(from(number).0);
+            arp.extend([192, 168, 50, 2]);
+        }
+        arp
+    };
+    let mut control = [7; 24];
+    control[..4].copy_from_slice(&[0x20, 0x40, 3, 24]);
+    let (mut packet, meta) =
+        (HeapPacket::new(&bfd::frame(MACS[1], 49152, &control)), millrace::packet::PacketMeta::default());
+    let own = peers(1)[0];
+    let out = TunnelOut { dst: own, vni: 0, option: 0, ttl: 64, tos: 0 };
+    Remote::new(&endpoint(1), own, own, Some(MACS[0]))
+        .unwrap()
+        .encapsulate(&mut packet, &meta, &out)
+        .unwrap();
+    (0..3000)
+        .map(|number| match of {
+            "announcements" => announcement(number),
+            _ => packet.data().to_vec(),
+        })
+        .collect()
+}
+
+#[test]
+fn neither_announcements_nor_bfd_keep_the_other_from_being_told() {
+    let kinds = ["announcements", "BFD"];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut one = host(0);
+        let wire = one.wires.of("uplink").unwrap();
+        let frames = flood(kinds[first]);
+        let count = frames.len() as u64;
+        frames.iter().for_each(|frame| assert!(wire.feed(0, frame)));
+        eventually("all were received", || one.switch.totals().received == count);
+        one.switch.inject(UPLINK, &flood(kinds[second])[0]).unwrap();
+        sync(&mut one.switch);
+        let told = one.switch.intents(10_000);
+        let is_bfd = |told: &millrace::datapath::Told| matches!(told.intent, Intent::Bfd(_));
+        let (bfd, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_bfd);
+        let counts = if first == 0 { [others.len(), bfd.len()] } else { [bfd.len(), others.len()] };
+        assert!((100..400).contains(&counts[0]), "a share of the ring: {counts:?}");
+        assert_eq!(counts[1], 1, "{} behind {}", kinds[second], kinds[first]);
+        // Of a stranger nothing is told.
+        let mut stranger = flood("announcements").remove(0);
+        [31, 41].into_iter().for_each(|at| stranger[at] = 77);
+        one.switch.inject(UPLINK, &stranger).unwrap();
+        sync(&mut one.switch);
+        assert!(one.switch.intents(10_000).is_empty());
+    }
+}
