@@ -30,9 +30,13 @@ fn ip(text: &str) -> Ipv6Addr {
 }
 
 fn endpoint(host: usize) -> Endpoint {
+    endpoint_with(host, None)
+}
+
+fn endpoint_with(host: usize, vlan: Option<u16>) -> Endpoint {
     let addresses = [format!("192.168.50.{}", host + 1), format!("fd00::{}", host + 1)];
     let addresses = addresses.map(|text| (text.parse().unwrap(), if text.contains(':') { 64 } else { 24 }));
-    Endpoint::new(MACS[host], None, &addresses, 1500, true).unwrap()
+    Endpoint::new(MACS[host], vlan, &addresses, 1500, true).unwrap()
 }
 
 /// The other host's addresses.
@@ -423,4 +427,191 @@ fn copies_for_peers_of_both_families() {
     let types: Vec<_> = one.out(&numbered(0, 0, 60)).iter().map(|frame| (frame[12], frame[13])).collect();
     assert_eq!(types, [(0x86, 0xdd), (8, 0)]);
     one.accounts(&[]);
+}
+
+/// The frame with a tag behind its addresses.
+fn tagged(frame: &[u8], tci: u16) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(12);
+    [addresses, &[0x81, 0], &tci.to_be_bytes(), rest].concat()
+}
+
+/// What the first host asks by ARP for the second's address.
+fn question() -> Vec<u8> {
+    let mut arp = vec![0xff; 6];
+    arp.extend(MACS[0].0);
+    arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    arp.extend(MACS[0].0);
+    arp.extend([192, 168, 50, 1, 0, 0, 0, 0, 0, 0, 192, 168, 50, 2]);
+    arp
+}
+
+/// A device may leave a tag in the bytes or beside them.
+fn both_ways(frame: &[u8], tci: u16) -> [HeapPacket; 2] {
+    [HeapPacket::new(&tagged(frame, tci)), HeapPacket::new(frame).with_stripped(tci)]
+}
+
+/// The second host with a tag of its underlay, whose tables send what comes by the wire to the VM, and what comes by the
+/// tunnel back to the wire; and what the first host sends to it, without a tag: for the endpoint, and for others.
+fn beside(vlan: Option<u16>) -> (Host, [Vec<u8>; 3], Vec<u8>) {
+    let (mut one, mut other) = (host(0), host(1));
+    set_flows(&mut one.switch, &[&to("192.168.50.2"), "in_port=1 actions=drop"]);
+    let inner = numbered(1, 5, 100);
+    let wrapped = one.out(&inner).remove(0);
+    let endpoint = endpoint_with(1, vlan);
+    let remotes = peers(1).map(|peer| Remote::new(&endpoint, peer, peer, Some(MACS[0])).unwrap());
+    let underlay = Underlay::new(UPLINK, endpoint, remotes, Some([1, 2].into()));
+    let generation = other.switch.publish_underlay(Some(Arc::new(underlay)));
+    wait(&other.switch, generation);
+    set_flows(&mut other.switch, &["in_port=1 actions=output:2", "in_port=3,tun_id=1 actions=output:1"]);
+    (other, [wrapped, question(), numbered(2, 6, 80)], inner)
+}
+
+/// Feeds a burst, and gives what went to the VM and to the wire.
+fn fed(host: &mut Host, packets: Vec<HeapPacket>) -> [Vec<Vec<u8>>; 2] {
+    let before = host.switch.totals().received;
+    let count = packets.len() as u64;
+    let wire = host.wires.of("uplink").unwrap();
+    packets.into_iter().for_each(|packet| assert!(wire.feed_packet(0, packet)));
+    eventually("all were received", || host.switch.totals().received == before + count);
+    sync(&mut host.switch);
+    ["vm", "uplink"].map(|port| host.sent(port))
+}
+
+#[test]
+fn tagged_frames_beside_an_underlay_without_a_tag_are_of_the_tables_and_keep_it() {
+    let (mut other, frames, inner) = beside(None);
+    // The highest priority of VLAN 7; of VLAN 0, as who knows no VLAN may say a priority.
+    for tci in [0xe007, 0xe000, 0x0007] {
+        for frame in &frames {
+            for packet in both_ways(frame, tci) {
+                assert_eq!(fed(&mut other, vec![packet]), [vec![tagged(frame, tci)], vec![]]);
+            }
+        }
+    }
+    // Between frames that are the endpoint's, in one burst.
+    let mut burst: Vec<_> = frames.iter().flat_map(|frame| both_ways(frame, 7)).collect();
+    burst.insert(3, HeapPacket::new(&frames[0]));
+    burst.insert(1, HeapPacket::new(&frames[2]));
+    let to_vm = [&tagged(&frames[0], 7), &frames[2], &tagged(&frames[0], 7)].map(Vec::clone);
+    let to_vm =
+        to_vm.into_iter().chain(frames[1..].iter().flat_map(|frame| [tagged(frame, 7), tagged(frame, 7)]));
+    assert_eq!(fed(&mut other, burst), [to_vm.collect(), vec![inner]]);
+    other.accounts(&[]);
+}
+
+#[test]
+fn frames_of_other_vlans_beside_an_underlay_with_a_tag_are_of_the_tables_and_keep_theirs() {
+    let (mut other, frames, inner) = beside(Some(7));
+    for frame in &frames {
+        let plain = fed(&mut other, vec![HeapPacket::new(frame)]);
+        assert_eq!(plain, [vec![frame.clone()], vec![]]);
+        for tci in [0xe008, 0x0000] {
+            for packet in both_ways(frame, tci) {
+                assert_eq!(fed(&mut other, vec![packet]), [vec![tagged(frame, tci)], vec![]]);
+            }
+        }
+        // Two tags, of which the outer one is the underlay's.
+        for packet in both_ways(&tagged(frame, 9), 7) {
+            assert_eq!(fed(&mut other, vec![packet]), [vec![tagged(&tagged(frame, 9), 7)], vec![]]);
+        }
+    }
+    // The underlay's tag, with a priority: what is the endpoint's, and what is not and keeps one tag.
+    let [wrapped, question, others] = &frames;
+    for packet in both_ways(wrapped, 0xe007) {
+        assert_eq!(fed(&mut other, vec![packet]), [vec![], vec![inner.clone()]]);
+    }
+    for packet in both_ways(question, 7) {
+        let [to_vm, sent] = fed(&mut other, vec![packet]);
+        assert_eq!(
+            (to_vm.len(), sent.len(), &sent[0][..6], &sent[0][12..16]),
+            (0, 1, &MACS[0].0[..], &[0x81, 0, 0, 7][..])
+        );
+    }
+    for packet in both_ways(others, 7) {
+        assert_eq!(fed(&mut other, vec![packet]), [vec![tagged(others, 7)], vec![]]);
+    }
+    let burst = both_ways(others, 7).into_iter().chain(both_ways(wrapped, 7)).chain(both_ways(others, 8));
+    let to_vm = [7, 7, 8, 8].map(|tci| tagged(others, tci)).to_vec();
+    assert_eq!(fed(&mut other, burst.collect()), [to_vm, vec![inner.clone(), inner]]);
+    other.accounts(&[]);
+}
+
+/// It is the tables of its network that a packet has left which comes back to a frozen context.
+#[test]
+fn what_is_dropped_behind_a_frozen_context_is_not_of_an_unknown_network() {
+    let (mut one, mut other) = (host(0), host(1));
+    set_flows(&mut one.switch, &[&to("192.168.50.2").replace("set_field:1->", "set_field:9->")]);
+    let flows = [
+        "in_port=3,tun_id=9 actions=check_pkt_larger(90)->NXM_NX_REG0[0],resubmit(,1)",
+        "table=1,reg0=0 actions=output:2",
+    ];
+    set_flows(&mut other.switch, &flows);
+    let [short, long] = [60, 100].map(|len| one.out(&numbered(0, 0, len)).remove(0));
+    assert_eq!(other.deliver(&short).len(), 1);
+    for count in 1..3 {
+        assert!(other.deliver(&long).is_empty());
+        other.accounts(&[("no_match", count)]);
+    }
+    // One that meets no flow of its network, which is none of those that are known.
+    set_flows(&mut other.switch, &["in_port=3,tun_id=1 actions=output:2"]);
+    assert!(other.deliver(&long).is_empty());
+    other.accounts(&[("no_match", 2), ("tunnel_unknown_vni", 1)]);
+}
+
+/// What hosts of the underlay say, far more than the ring has room for, each thing another one.
+fn flood(of: &str) -> Vec<Vec<u8>> {
+    let from = |number: u32| Mac::from_u64(0x0200_0000_0000 | u64::from(number));
+    let announcement = |number: u32| {
+        let mut arp = vec![0xff; 6];
+        arp.extend(from(number).0);
+        arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        for _ in 0..2 {
+            arp.extend(from(number).0);
+            arp.extend([192, 168, 50, 2]);
+        }
+        arp
+    };
+    let mut control = [7; 24];
+    control[..4].copy_from_slice(&[0x20, 0x40, 3, 24]);
+    let (mut packet, meta) =
+        (HeapPacket::new(&bfd::frame(MACS[1], 49152, &control)), millrace::packet::PacketMeta::default());
+    let own = peers(1)[0];
+    let out = TunnelOut { dst: own, vni: 0, option: 0, ttl: 64, tos: 0 };
+    Remote::new(&endpoint(1), own, own, Some(MACS[0]))
+        .unwrap()
+        .encapsulate(&mut packet, &meta, &out)
+        .unwrap();
+    (0..3000)
+        .map(|number| match of {
+            "announcements" => announcement(number),
+            _ => packet.data().to_vec(),
+        })
+        .collect()
+}
+
+#[test]
+fn neither_announcements_nor_bfd_keep_the_other_from_being_told() {
+    let kinds = ["announcements", "BFD"];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut one = host(0);
+        let wire = one.wires.of("uplink").unwrap();
+        let frames = flood(kinds[first]);
+        let count = frames.len() as u64;
+        frames.iter().for_each(|frame| assert!(wire.feed(0, frame)));
+        eventually("all were received", || one.switch.totals().received == count);
+        one.switch.inject(UPLINK, &flood(kinds[second])[0]).unwrap();
+        sync(&mut one.switch);
+        let told = one.switch.intents(10_000);
+        let is_bfd = |told: &millrace::datapath::Told| matches!(told.intent, Intent::Bfd(_));
+        let (bfd, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_bfd);
+        let counts = if first == 0 { [others.len(), bfd.len()] } else { [bfd.len(), others.len()] };
+        assert!((100..400).contains(&counts[0]), "a share of the ring: {counts:?}");
+        assert_eq!(counts[1], 1, "{} behind {}", kinds[second], kinds[first]);
+        // Of a stranger nothing is told.
+        let mut stranger = flood("announcements").remove(0);
+        [31, 41].into_iter().for_each(|at| stranger[at] = 77);
+        one.switch.inject(UPLINK, &stranger).unwrap();
+        sync(&mut one.switch);
+        assert!(one.switch.intents(10_000).is_empty());
+    }
 }

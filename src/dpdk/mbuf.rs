@@ -209,4 +209,8 @@ impl Packet for Mbuf {
     fn clear_offloads(&mut self) {
         Mbuf::clear_offloads(self);
     }
+
+    fn tag_is_back(&mut self) {
+        self.raw_mut().ol_flags &= !(sys::RTE_MBUF_F_RX_VLAN | sys::RTE_MBUF_F_RX_VLAN_STRIPPED);
+    }
 }

@@ -23,6 +23,8 @@ pub trait Packet: Sized + Send + 'static {
     fn try_copy(&self) -> Option<Self>;
     /// What the driver said of the packet on reception does not count any more: the bytes are new.
     fn clear_offloads(&mut self);
+    /// The tag that the driver took out on reception is in the bytes again; what else it said still counts.
+    fn tag_is_back(&mut self);
 }
 
 /// A packet in a `Vec`.
@@ -30,6 +32,8 @@ pub trait Packet: Sized + Send + 'static {
 pub struct HeapPacket {
     bytes: Vec<u8>,
     start: usize,
+    /// A tag beside the bytes, as a device leaves it that takes tags out, with bit 12 set; 0 if none.
+    stripped: u16,
 }
 
 impl HeapPacket {
@@ -41,7 +45,19 @@ impl HeapPacket {
         let mut bytes = Vec::with_capacity(Self::HEADROOM + frame.len());
         bytes.resize(Self::HEADROOM, 0);
         bytes.extend_from_slice(frame);
-        Self { bytes, start: Self::HEADROOM }
+        Self { bytes, start: Self::HEADROOM, stripped: 0 }
+    }
+
+    /// The packet with a tag that a device took out of it.
+    #[must_use]
+    pub fn with_stripped(mut self, tci: u16) -> Self {
+        self.stripped = tci | 0x1000;
+        self
+    }
+
+    /// The tag beside the bytes, with bit 12 set; 0 if none.
+    pub fn stripped(&self) -> u16 {
+        self.stripped
     }
 }
 
@@ -83,5 +99,11 @@ impl Packet for HeapPacket {
         Some(self.clone())
     }
 
-    fn clear_offloads(&mut self) {}
+    fn clear_offloads(&mut self) {
+        self.stripped = 0;
+    }
+
+    fn tag_is_back(&mut self) {
+        self.stripped = 0;
+    }
 }

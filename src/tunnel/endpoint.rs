@@ -97,12 +97,6 @@ impl Endpoint {
         Ok(Endpoint { mac, vlan, mtu, checksum, v4, v6 })
     }
 
-    /// Whether a frame of which the driver took this tag out (0 for none) may be for the endpoint.
-    #[inline(always)]
-    pub fn may_have_tag(&self, stripped: u16) -> bool {
-        stripped == 0 || self.vlan == Some(stripped & 0xfff)
-    }
-
     /// The addresses with the lengths of their prefixes, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, u8)> {
         let v4 = self.v4.iter().map(|(ip, prefix)| (IpAddr::V4(Ipv4Addr::from_bits(*ip)), *prefix));

@@ -639,5 +639,7 @@ fn put_back_tag<P: Packet>(packet: &mut P, tci: u16) -> bool {
         let [high, low] = (tci & !0x1000).to_be_bytes();
         tag.copy_from_slice(&[TPID[0], TPID[1], high, low]);
     }
+    // Who reads again what the driver said finds nothing more to put back.
+    packet.tag_is_back();
     true
 }

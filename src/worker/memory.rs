@@ -13,7 +13,7 @@ use crate::config::{PortKind, PortSpec};
 use crate::datapath::{Buffers, DeviceStats};
 use crate::ident::{BURST, Sent, WorkerId};
 use crate::packet::checksum;
-use crate::packet::{HeapPacket, Mac, Packet, PacketMeta, Said};
+use crate::packet::{CsumState, HeapPacket, Mac, Packet, PacketMeta, Said};
 
 /// Packets that wait to be received, and transmitted ones that are kept.
 const QUEUE: usize = 4096;
@@ -42,7 +42,12 @@ pub struct Wire {
 impl Wire {
     /// Puts a frame where the port receives from. False if the queue is full or not there.
     pub fn feed(&self, queue: usize, frame: &[u8]) -> bool {
-        self.inner.queues.get(queue).is_some_and(|(_, rx)| rx.push(HeapPacket::new(frame)).is_ok())
+        self.feed_packet(queue, HeapPacket::new(frame))
+    }
+
+    /// The same of a packet as a device may leave it, with its tag beside the bytes.
+    pub fn feed_packet(&self, queue: usize, packet: HeapPacket) -> bool {
+        self.inner.queues.get(queue).is_some_and(|(_, rx)| rx.push(packet).is_ok())
     }
 
     /// The oldest frame that was transmitted and not yet taken; only the last 4096 are kept.
@@ -81,7 +86,9 @@ impl Device for MemoryPort {
     fn prefetch(_packet: &HeapPacket) {}
 
     fn read_meta(packet: &HeapPacket, meta: &mut PacketMeta) {
-        (meta.len, meta.said) = (packet.data().len() as u32, Said::default());
+        let said = |stripped| Said::new(CsumState::Unknown, CsumState::Unknown, stripped);
+        let said = Some(packet.stripped()).filter(|stripped| *stripped != 0).map(said);
+        (meta.len, meta.said) = (packet.data().len() as u32, said.unwrap_or_default());
     }
 
     fn is_linear(_packet: &Self::Packet) -> bool {

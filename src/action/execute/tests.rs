@@ -42,6 +42,7 @@ impl Packet for Scarce {
         Some(Scarce { packet: self.packet.clone(), left: left.clone() })
     }
     fn clear_offloads(&mut self) {}
+    fn tag_is_back(&mut self) {}
 }
 
 /// Slots that stand for packets which go on elsewhere, with the number of the context.
