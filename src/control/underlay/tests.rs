@@ -289,7 +289,7 @@ fn nobody_on_the_wire_fills_the_log() {
         drop(guard);
         let text = log.text();
         let last = |what: &str| {
-            text.lines().filter(|line| line.contains(what)).last().unwrap_or_default().to_owned()
+            text.lines().rfind(|line| line.contains(what)).unwrap_or_default().to_owned()
         };
         assert!(last("neighbour of").ends_with("found ip=192.0.2.2 mac=02:00:00:00:00:02"), "{text}");
         assert!(last("BFD state changed chassis=hv2").contains("now=\"up\""), "{text}");
