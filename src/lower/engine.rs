@@ -276,6 +276,7 @@ impl Lowering {
         let mut changes = self.book.finish(|id| self.units.unit(id));
         changes.objects = self.objects.finish();
         changes.troubles = self.new_troubles(&stale, known);
+        self.reader.tidy(self.units.len());
         changes
     }
 

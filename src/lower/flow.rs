@@ -26,6 +26,13 @@ use crate::logical::rows::tables::LogicalFlow;
 const MAX_KEPT: usize = 1 << 16;
 /// Texts that were met; beyond that all are taken for new.
 const MAX_MET: usize = 1 << 20;
+/// Units for which a text is kept between updates. More texts than that are not in use, for one that is kept is that of two
+/// units at least: as rows come and go they would fill the memory with what is past.
+const UNITS_PER_TEXT: usize = 2;
+/// Texts that are kept however few units there are.
+const LEAST_KEPT: usize = 1 << 9;
+/// Lists of actions that nobody may use before that is looked at, beside a quarter of those in use.
+const SPARE_LISTS: usize = 64;
 
 /// Why a logical flow takes no part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +83,8 @@ pub(super) struct Reader {
     met: HashSet<u64, Fast>,
     /// Actions that are the same are one.
     lists: HashMap<Arc<[crate::action::Action]>, (), Fast>,
+    /// How many of them were in use when that was looked at last.
+    lists_in_use: usize,
 }
 
 /// What actions ask for, as text: little, and mostly nothing.
@@ -92,6 +101,33 @@ impl Reader {
     pub fn forget_sets(&mut self, changed: &dyn Fn(&Ref) -> bool) {
         self.growths.clear();
         self.with_sets.retain(|_, (_, refs)| !refs.iter().any(changed));
+    }
+
+    /// Forgets what was read in excess of what so many units need, at the end of an update.
+    pub fn tidy(&mut self, units: usize) {
+        self.growths = HashMap::default();
+        let most = (units / UNITS_PER_TEXT).max(LEAST_KEPT);
+        if self.actions.len() > most {
+            self.actions = HashMap::default();
+        }
+        if self.templates.len() + self.with_sets.len() > most {
+            (self.templates, self.with_sets) = (HashMap::default(), HashMap::default());
+        }
+        // A unit has the text of a match and that of actions.
+        if self.met.len() > 2 * units.max(LEAST_KEPT) {
+            self.met = HashSet::default();
+        }
+        if self.lists.len() > self.lists_in_use + self.lists_in_use / 4 + SPARE_LISTS {
+            self.lists.retain(|list, ()| Arc::strong_count(list) > 1);
+            self.lists_in_use = self.lists.len();
+        }
+    }
+
+    /// Number of texts and lists that are kept.
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        let texts = self.actions.len() + self.templates.len() + self.with_sets.len();
+        texts + self.met.len() + self.lists.len()
     }
 
     /// What changed sets change in the match of a logical flow, which may have no flows here; none if it is to be read anew.

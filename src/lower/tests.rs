@@ -26,6 +26,7 @@ mod groups;
 mod places;
 mod remote;
 mod sets;
+mod texts;
 
 const MATCHES: &[&str] = &[
     "1",

@@ -83,6 +83,11 @@ impl Made {
 }
 
 impl Units {
+    /// Number of those that are there.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     pub fn get(&self, id: UnitId) -> Option<&Made> {
         self.list.get(id as usize)
     }

@@ -104,6 +104,12 @@ impl Compiler {
         self.looked_at
     }
 
+    /// Number of values that are kept.
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.memory.borrow().len()
+    }
+
     /// What is not compiled, or not wholly: rows of the Northbound with a sentence.
     pub fn troubles(&self) -> impl Iterator<Item = (nb::Table, Uuid, &str)> {
         self.made.iter().flat_map(|((kind, row), made)| {

@@ -128,6 +128,8 @@ struct Node {
     doubts: SmallVec<[NodeId; 2]>,
     /// It is being looked at just now.
     is_open: bool,
+    /// Another value was computed from it. One that was not is asked for from outside.
+    is_asked: bool,
 }
 
 /// What may make a value another.
@@ -148,6 +150,8 @@ pub struct Memory {
     /// Who asked for what, in order: most is asked by few.
     asking: HashMap<Asked, SmallVec<[NodeId; 4]>, foldhash::fast::FixedState>,
     doubtful: Vec<NodeId>,
+    /// Values that no other is computed from any more.
+    unasked: Vec<NodeId>,
 }
 
 impl Memory {
@@ -181,10 +185,17 @@ impl Memory {
             .collect()
     }
 
-    /// Ends an update: what is still doubtful was not asked for, and is forgotten.
+    /// Ends an update: what is still doubtful was not asked for, and is forgotten, and so is what nothing is computed from
+    /// any more.
     pub fn end(&mut self) {
         for id in std::mem::take(&mut self.doubtful) {
             if self.node(id).is_some_and(|node| node.is_doubtful) {
+                self.forget(id);
+            }
+        }
+        while let Some(id) = self.unasked.pop() {
+            let is_needed = self.asking.contains_key(&Asked::Value(id));
+            if !is_needed && self.node(id).is_some_and(|node| node.is_asked) {
                 self.forget(id);
             }
         }
@@ -195,6 +206,12 @@ impl Memory {
         if let Some(id) = self.ids.get(&Key { query: TypeId::of::<Q>(), of }) {
             self.forget(*id);
         }
+    }
+
+    /// Number of values that are kept.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.ids.len()
     }
 
     fn enter<Q: Query>(&mut self, of: Of) -> NodeId {
@@ -217,6 +234,7 @@ impl Memory {
             is_touched: false,
             doubts: SmallVec::new(),
             is_open: false,
+            is_asked: false,
         };
         let id = match self.free.pop() {
             Some(id) => {
@@ -295,6 +313,11 @@ impl Memory {
             if let Err(place) = asking.binary_search(&id) {
                 asking.insert(place, id);
             }
+            if let Asked::Value(other) = asked
+                && let Some(other) = self.node_mut(*other)
+            {
+                other.is_asked = true;
+            }
         }
     }
 
@@ -314,6 +337,9 @@ impl Memory {
                 }
                 if asking.is_empty() {
                     self.asking.remove(asked);
+                    if let Asked::Value(other) = asked {
+                        self.unasked.push(*other);
+                    }
                 }
             }
         }

@@ -10,6 +10,8 @@ use super::uuid::Uuid;
 
 /// Most names of rows that the log keeps; a subscriber that is further behind is told by comparing snapshots.
 const MAX_LOGGED: usize = 1 << 16;
+/// Names that it keeps however few rows there are. Beyond these and the number of rows it would save nothing.
+const LEAST_LOGGED: usize = 1 << 10;
 
 /// What became of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +50,7 @@ pub struct Delta<S: Schema> {
 pub struct Database<S: Schema> {
     now: Store<S>,
     /// The rows that each commit may have changed, oldest first.
-    log: VecDeque<Vec<(S, Uuid)>>,
+    log: VecDeque<Box<[(S, Uuid)]>>,
     /// Names in the log, and most that may be in it.
     logged: usize,
     most: usize,
@@ -221,8 +223,9 @@ impl<S: Schema> Database<S> {
         self.now = next;
         self.commits += 1;
         self.logged += count;
-        self.log.push_back(touched);
-        while self.logged > self.most
+        self.log.push_back(touched.into());
+        let most = self.most.min(self.now.count().max(LEAST_LOGGED));
+        while self.logged > most
             && let Some(oldest) = self.log.pop_front()
         {
             self.logged -= oldest.len();
@@ -243,9 +246,9 @@ impl<S: Schema> Database<S> {
     }
 
     /// The commits after a version, if the log has them all.
-    fn since(&self, version: u64) -> Option<impl Iterator<Item = &Vec<(S, Uuid)>>> {
+    fn since(&self, version: u64) -> Option<impl Iterator<Item = &[(S, Uuid)]>> {
         let missed = usize::try_from(self.commits.saturating_sub(version)).ok()?;
-        Some(self.log.iter().skip(self.log.len().checked_sub(missed)?))
+        Some(self.log.iter().skip(self.log.len().checked_sub(missed)?).map(|names| &**names))
     }
 }
 
@@ -295,4 +298,29 @@ impl<S: Schema> Delta<S> {
 
 fn names<S: Schema>(store: &Store<S>) -> impl Iterator<Item = (S, Uuid)> {
     S::ALL.iter().flat_map(|table| store.rows(*table).map(|(uuid, _)| (*table, uuid)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logical::rows::tables::AddressSet;
+
+    #[test]
+    fn the_log_of_few_rows_is_short() {
+        let mut database = Database::default();
+        let mut cursor = database.subscribe_from_nothing();
+        for n in 0..3 * LEAST_LOGGED {
+            let mut rows = Transaction::new();
+            rows.put(Uuid(1), AddressSet { name: n.to_string(), ..AddressSet::default() });
+            database.commit(rows).unwrap();
+        }
+        assert_eq!((database.logged, database.log.len()), (LEAST_LOGGED, LEAST_LOGGED));
+        assert_eq!(cursor.poll(&database).changes.len(), 1);
+        let mut rows = Transaction::new();
+        for n in 2..3 * LEAST_LOGGED {
+            rows.put(Uuid(n as u128), AddressSet { name: format!("s{n}"), ..AddressSet::default() });
+        }
+        let count = database.commit(rows).unwrap();
+        assert!((count..=database.snapshot().count()).contains(&database.logged), "{}", database.logged);
+    }
 }

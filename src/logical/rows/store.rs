@@ -60,6 +60,11 @@ impl<S: Schema> Store<S> {
         self.tables.get(&table).map_or(0, RedBlackTreeMapSync::size)
     }
 
+    /// Number of rows of all tables.
+    pub fn count(&self) -> usize {
+        self.tables.values().map(RedBlackTreeMapSync::size).sum()
+    }
+
     /// Whether there are no rows at all.
     pub fn is_empty(&self) -> bool {
         self.tables.values().all(RedBlackTreeMapSync::is_empty)

@@ -218,3 +218,30 @@ fn what_cannot_be_followed_is_said() {
         ]
     );
 }
+
+#[test]
+fn what_was_found_of_a_next_hop_goes_with_the_last_route_to_it() {
+    let mut network = Network::recorded("s2-l3");
+    let (router, _) = network.northbound.snapshot().routers_named("router1").next().unwrap();
+    let before = network.compiler.kept();
+    let mut kept = Vec::new();
+    for n in 100..110 {
+        let mut routes = Vec::new();
+        network.edit(|edit| {
+            for ip_prefix in ["10.0.0.0/8", "11.0.0.0/8"] {
+                let (ip_prefix, nexthop) = (ip_prefix.to_owned(), format!("192.168.0.{n}"));
+                let route = LogicalRouterStaticRoute { ip_prefix, nexthop, ..Default::default() };
+                routes.push(edit.insert(route));
+            }
+            let all = &routes;
+            edit.update(router, |row: &mut LogicalRouter| row.static_routes.extend(all));
+        });
+        network.edit(|edit| {
+            edit.update(router, |row: &mut LogicalRouter| {
+                row.static_routes.retain(|route| !routes.contains(route));
+            });
+        });
+        kept.push(network.compiler.kept());
+    }
+    assert_eq!(kept, [before; 10]);
+}
