@@ -348,6 +348,19 @@ fn the_underlay_goes_and_comes_with_its_port() {
         assert_eq!(host.underlay().endpoint.mac, Mac([2, 0, 0, 0, 0, 9]));
         assert!(host.underlay().remote(v6("192.0.2.2")).is_some(), "peers are known at once");
         assert!(!host.sent().is_empty(), "it announces itself");
+        // One through which the underlay's packets do not fit is none, and that is said.
+        host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
+        host.tick(21);
+        host.switch.state_mut().datapath.add_port(&PortSpec { mtu: 1499, ..spec.clone() }).unwrap();
+        host.tick(22);
+        assert!(host.handle.borrow().underlay.is_none());
+        assert_eq!(
+            host.switch.state().overlay.complaint(),
+            Some(
+                "packets of the underlay have up to 1500 bytes, and port \"uplink\" has an MTU of 1499; remove it and \
+                 add it with `mtu=1500`, or lower `underlay.mtu` in the config and restart"
+            )
+        );
         // One that cannot be is complained of.
         host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
         host.tick(25);
