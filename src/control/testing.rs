@@ -52,6 +52,9 @@ impl Log {
     }
 }
 
+/// Sees what workers see, at every publication of it.
+pub type Onlooker = Box<dyn FnMut(&Tables, Option<&Underlay>)>;
+
 /// What a test sees and steers of a [`MemoryDatapath`].
 #[derive(Default)]
 pub struct Handle {
@@ -83,6 +86,10 @@ pub struct Handle {
     pub underlay: Option<Arc<Underlay>>,
     /// Next hops of the underlay that became known.
     pub hops: Vec<(Neighbour, Mac)>,
+    /// Told of every publication of tables and of the underlay.
+    pub onlooker: Option<Onlooker>,
+    /// Ports whose link is down.
+    pub links_down: Vec<PortNo>,
     /// How often the ring of `inject` is full before it takes a frame.
     pub ring_full: u32,
     /// What happened to ports and queues, in order.
@@ -152,6 +159,13 @@ impl MemoryDatapath {
         Generation(handle.published)
     }
 
+    fn show(&self) {
+        let Handle { onlooker, tables, underlay, .. } = &mut *self.handle.borrow_mut();
+        if let Some(onlooker) = onlooker {
+            onlooker(tables, underlay.as_deref());
+        }
+    }
+
     fn find(&self, number: PortNo) -> Result<&(PortNo, PortSpec), PortError> {
         self.ports.iter().find(|port| port.0 == number).ok_or(PortError::NoSuchPort(number))
     }
@@ -185,11 +199,13 @@ impl MemoryDatapath {
 impl Datapath for MemoryDatapath {
     fn publish_tables(&mut self, tables: Tables) -> Generation {
         self.handle.borrow_mut().tables = tables;
+        self.show();
         self.publish("tables".to_owned())
     }
 
     fn publish_underlay(&mut self, underlay: Option<Arc<Underlay>>) -> Generation {
         self.handle.borrow_mut().underlay = underlay;
+        self.show();
         self.publish("underlay".to_owned())
     }
 
@@ -308,7 +324,7 @@ impl Datapath for MemoryDatapath {
             spec: spec.clone(),
             driver: "memory".to_owned(),
             hw_addr: spec.mac.unwrap_or(Mac::from_u64(0x0200_0000_0000 | u64::from(number.0))),
-            link_up: true,
+            link_up: !self.handle.borrow().links_down.contains(&number),
             link_speed: 10_000,
             full_duplex: true,
             tx_queues: self.workers,

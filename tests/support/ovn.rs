@@ -8,11 +8,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use millrace::config::{Config, PortSpec};
+use millrace::config::{Config, PortKind, PortSpec};
 use millrace::control;
 use millrace::packet::{Packet, PortNo};
 use millrace::pipeline::cache::CacheSizes;
-use millrace::worker::memory::Wires;
+use millrace::worker::memory::{Wire, Wires};
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use serde_json::{Value, json};
 
@@ -40,9 +40,7 @@ pub struct Chassis {
 impl Chassis {
     /// Starts one with these ports and these rows.
     pub fn start(name: &str, ports: &[(&str, u16)], dump: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let mut config = Config { name: name.to_owned(), ..Config::default() };
-        config.control.socket = dir.path().join("s.ctl");
         config.ovn = millrace::config::Ovn::unkept();
         config.ports = ports
             .iter()
@@ -52,7 +50,18 @@ impl Chassis {
                 ..memory(name)
             })
             .collect();
+        let mut chassis = Self::run(config);
+        chassis.ask("sbctl/load", &[&format!("--chassis={name}"), dump]);
+        chassis
+    }
+
+    /// Starts one of which everything stands in a configuration, but for its socket.
+    pub fn run(mut config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        config.control.socket = dir.path().join("s.ctl");
         let socket = config.control.socket.clone();
+        let ports = config.ports.iter().filter(|spec| spec.kind == PortKind::Memory);
+        let ports = ports.map(|spec| spec.name.clone()).collect();
         let backend = MemoryBackend::default();
         let wires = backend.wires();
         let (ready, wait) = mpsc::channel();
@@ -66,10 +75,7 @@ impl Chassis {
         wait.recv_timeout(Duration::from_secs(20)).expect("the switch starts");
         let client = UnixStream::connect(socket).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let ports = ports.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut chassis = Self { client, wires, ports, thread: Some(thread), _dir: dir };
-        chassis.ask("sbctl/load", &[&format!("--chassis={name}"), dump]);
-        chassis
+        Self { client, wires, ports, thread: Some(thread), _dir: dir }
     }
 
     /// Does a command that has to succeed.
@@ -104,6 +110,11 @@ impl Chassis {
         let said = self.ask("inject", &[port, &hex]);
         assert!(!said.contains("not yet"), "{said}");
         self.take()
+    }
+
+    /// The far end of a port.
+    pub fn wire(&self, port: &str) -> Wire {
+        self.wires.of(port).unwrap()
     }
 
     /// What came out and was not taken.

@@ -24,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 use super::switch::{State, Switch};
 use crate::action::intent::{Intent, Neighbour};
 use crate::config::{self, Mapping, PortKind, PortSpec};
-use crate::datapath::{Datapath, Generation, Told};
+use crate::datapath::{Datapath, Generation, PortStatus, Told};
 use crate::logical::rows::Store;
 use crate::logical::rows::tables::{Chassis, DatapathBinding};
 use crate::lower::{Families, Host, Tunnel, endpoint, endpoints};
@@ -212,8 +212,8 @@ impl Overlay {
             tracing::warn!(port = %settings.port, "the underlay is gone: its port is");
         }
         let Some(uplink) = found else { return false };
-        let mac = settings.mac.or_else(|| datapath.port_status(uplink.0).map(|status| status.hw_addr));
-        match resolver(settings, uplink.0, mac.unwrap_or_default()) {
+        let Some(status) = datapath.port_status(uplink.0) else { return false };
+        match resolver(settings, &status) {
             Ok(mut resolver) => {
                 let endpoint = resolver.spec().endpoint.clone();
                 tracing::info!(port = %settings.port, mac = %endpoint.mac, mtu = endpoint.mtu, "the underlay is there");
@@ -245,8 +245,18 @@ impl Overlay {
     }
 }
 
-/// The resolver of a configured underlay.
-fn resolver(settings: &config::Underlay, uplink: PortNo, mac: Mac) -> Result<Resolver, String> {
+/// The resolver of a configured underlay on a port.
+fn resolver(settings: &config::Underlay, port: &PortStatus) -> Result<Resolver, String> {
+    let (uplink, mac) = (port.number, settings.mac.unwrap_or(port.hw_addr));
+    if port.spec.mtu < settings.mtu {
+        return Err(format!(
+            "packets of the underlay have up to {mtu} bytes, and port \"{}\" has an MTU of {}; remove it and add it with \
+             `mtu={mtu}`, or lower `underlay.mtu` in the config and restart",
+            port.spec.name,
+            port.spec.mtu,
+            mtu = settings.mtu
+        ));
+    }
     let addresses: Vec<(IpAddr, u8)> =
         settings.addresses.iter().map(|address| (address.ip, address.len)).collect();
     let endpoint = Endpoint::new(mac, settings.vlan, &addresses, settings.mtu, settings.checksum);

@@ -1,15 +1,20 @@
 use std::cell::RefCell;
+use std::net::Ipv4Addr;
 
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::action::Action;
 use crate::config::{Bfd, Config, Ovn, PortKind, PortSpec};
 use crate::control::elsewhere::Elsewhere;
 use crate::control::testing::{Handle, Log, MemoryDatapath};
+use crate::control::told::STRETCH;
 use crate::logical::nb::nbctl::Line;
-use crate::packet::{HeapPacket, Packet as _};
+use crate::packet::{Field, HeapPacket, Packet as _};
+use crate::pipeline::Tables;
+use crate::pipeline::table::FlowFilter;
 use crate::tunnel::bfd::{State as BfdState, control};
-use crate::tunnel::{Arrival, answer};
+use crate::tunnel::{Arrival, Heard, answer};
 
 /// A host with a wire, which is what its datapath transmits.
 struct TestHost {
@@ -215,6 +220,118 @@ fn peers_and_networks_are_those_of_the_rows() {
     });
 }
 
+/// The peers that flows send to.
+fn named(tables: &Tables) -> BTreeSet<Ipv6Addr> {
+    let flows = tables.list(&FlowFilter::default());
+    let peer = |action: &Action| match *action {
+        Action::SetField { field: Field::TunDst, value: ip @ 1.., .. } => {
+            Some(Ipv4Addr::from_bits(ip as u32).to_ipv6_mapped())
+        }
+        Action::SetField { field: Field::TunIpv6Dst, value, .. } => Some(Ipv6Addr::from_bits(value)),
+        _ => None,
+    };
+    flows.iter().flat_map(|flow| flow.actions.iter()).filter_map(peer).collect()
+}
+
+/// Whatever comes, goes or moves: no worker ever sees a flow that sends to a peer which is not known beside it.
+#[test]
+fn no_flow_comes_before_its_peer_or_outlives_it() {
+    test(async || {
+        let host = TestHost::new(&config(1, "")).await;
+        let port = |name: &str, n: u8| {
+            format!("-- lsp-add s {name} -- lsp-set-addresses {name} 02:00:00:00:01:{n:02x}")
+        };
+        host.nbctl(&format!("ls-add s {} {} {}", port("p", 1), port("q", 2), port("r", 3))).await;
+        host.switch.state_mut().logical.bound.set(PortNo(1), Some("p".to_owned()));
+        host.switch.follow().await.unwrap();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let all = Rc::clone(&seen);
+        host.handle.borrow_mut().onlooker = Some(Box::new(move |tables, underlay| {
+            let named = named(tables);
+            let knows = |peer: &Ipv6Addr| underlay.is_some_and(|underlay| underlay.remote(*peer).is_some());
+            assert!(named.iter().all(knows), "flows send to {named:?}, and known is {underlay:?}");
+            let mut all = all.borrow_mut();
+            if all.last() != Some(&named) {
+                all.push(named);
+            }
+        }));
+        for line in [
+            "chassis-add hv2 geneve 192.0.2.2 -- lsp-bind q hv2",
+            "chassis-add hv3 geneve fd00::3 -- lsp-bind r hv3",
+            // Another address.
+            "lsp-unbind q -- chassis-del hv2 -- chassis-add hv2 geneve 192.0.2.22 -- lsp-bind q hv2",
+            // From one to the other, and the one goes.
+            "lsp-unbind q -- lsp-bind q hv3 -- chassis-del hv2",
+            "chassis-del hv3",
+        ] {
+            host.say(line).await;
+            host.tick(10);
+        }
+        let peers = |peers: &[&str]| peers.iter().map(|peer| v6(peer)).collect::<BTreeSet<_>>();
+        let steps: [&[&str]; 6] =
+            [&[], &["192.0.2.2"], &["192.0.2.2", "fd00::3"], &["192.0.2.22", "fd00::3"], &["fd00::3"], &[]];
+        assert_eq!(*seen.borrow(), steps.map(peers));
+        assert_eq!(host.underlay().remotes().count(), 0);
+    });
+}
+
+#[test]
+fn the_endpoint_announces_itself_when_its_link_comes_back() {
+    test(async || {
+        let (host, other) = (TestHost::new(&config(1, "")).await, TestHost::new(&config(2, "")).await);
+        let sent = |from: u64, to: u64| {
+            let mut sent = Vec::new();
+            for now in (from..to).step_by(10) {
+                host.tick(now);
+                sent.extend(host.sent().into_iter().map(|frame| (now, frame)));
+            }
+            sent
+        };
+        assert_eq!(sent(0, 10_000).len(), 4, "both addresses, twice");
+        assert!(sent(10_000, 20_000).is_empty());
+        host.handle.borrow_mut().links_down.push(host.uplink);
+        assert!(sent(20_000, 25_000).is_empty());
+        host.handle.borrow_mut().links_down.clear();
+        let announced = sent(25_000, 40_000);
+        let times: Vec<u64> = announced.iter().map(|(now, _)| *now).collect();
+        assert!((25_000..=25_000 + LINK).contains(&times[0]), "{times:?}");
+        assert_eq!(times[1..], [0, 2_000, 2_000].map(|later| times[0] + later), "and no more");
+        // Unasked, by both families, so that whoever knew another address has this one.
+        announced.iter().for_each(|(_, frame)| other.receive(frame));
+        let told: Vec<_> = other.handle.borrow().intents.iter().map(|told| told.intent).collect();
+        let heard = |ip: &str| {
+            Intent::Heard(Heard {
+                ip: v6(ip),
+                mac: Mac([2, 0, 0, 0, 0, 1]),
+                is_answer: false,
+                overrides: true,
+            })
+        };
+        assert_eq!(told, [heard("192.0.2.1"), heard("fd00::1"), heard("192.0.2.1"), heard("fd00::1")]);
+    });
+}
+
+/// What concerns the underlay is taken in at once, however much waits to be learned, and a share of that is lost.
+#[test]
+fn what_neighbours_say_does_not_wait_behind_what_packets_teach() {
+    test(async || {
+        let config = config(1, "[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.0.2.2\"\n");
+        let host = TestHost::new(&config).await;
+        host.tick(0);
+        let tell = |intent, in_port| Told { intent, in_port, data: Vec::new() };
+        let fdb = |n: u64| Intent::Fdb { datapath: 1, port: 1, mac: Mac::from_u64(n) };
+        let count = 16 * STRETCH;
+        let flood = (0..count as u64).map(|n| tell(fdb(n), PortNo(1)));
+        let heard =
+            Heard { ip: v6("192.0.2.2"), mac: Mac([2, 0, 0, 0, 0, 2]), is_answer: true, overrides: true };
+        host.handle.borrow_mut().intents.extend(flood.chain([tell(Intent::Heard(heard), host.uplink)]));
+        // Nobody learns here.
+        (0..17).for_each(|turn| host.tick(10 + turn));
+        assert!(host.underlay().remote(v6("192.0.2.2")).unwrap().is_resolved);
+        assert!(host.switch.state().told.lost > 0 && !host.switch.state().told.is_empty());
+    });
+}
+
 #[test]
 fn the_underlay_goes_and_comes_with_its_port() {
     test(async || {
@@ -238,6 +355,19 @@ fn the_underlay_goes_and_comes_with_its_port() {
         assert_eq!(host.underlay().endpoint.mac, Mac([2, 0, 0, 0, 0, 9]));
         assert!(host.underlay().remote(v6("192.0.2.2")).is_some(), "peers are known at once");
         assert!(!host.sent().is_empty(), "it announces itself");
+        // One through which the underlay's packets do not fit is none, and that is said.
+        host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
+        host.tick(21);
+        host.switch.state_mut().datapath.add_port(&PortSpec { mtu: 1499, ..spec.clone() }).unwrap();
+        host.tick(22);
+        assert!(host.handle.borrow().underlay.is_none());
+        assert_eq!(
+            host.switch.state().overlay.complaint(),
+            Some(
+                "packets of the underlay have up to 1500 bytes, and port \"uplink\" has an MTU of 1499; remove it and \
+                 add it with `mtu=1500`, or lower `underlay.mtu` in the config and restart"
+            )
+        );
         // One that cannot be is complained of.
         host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
         host.tick(25);

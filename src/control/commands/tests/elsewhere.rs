@@ -318,6 +318,26 @@ state = \"\"
 ";
 
 #[test]
+fn the_mtu_of_the_underlays_port_is_no_less_than_the_underlays() {
+    bench_with(&hv1(), async |mut bench| {
+        let config = config::Config::from_toml(UNDERLAY, "m.toml").unwrap();
+        bench.switch.state_mut().overlay = crate::control::underlay::Overlay::new(&config);
+        assert_eq!(bench.ok("port/add", &["uplink", "type=memory"]).await, "port 3\n");
+        let refused = "the underlay sends packets of up to 1500 bytes by port \"uplink\"; lower `underlay.mtu` in the \
+                       config and restart, or give an MTU that is no less";
+        for params in [["uplink", "1499"], ["3", "68"]] {
+            assert_eq!(bench.refused("port/set-mtu", &params).await, refused);
+        }
+        assert_eq!(bench.refused("port/set", &["uplink", "iface_id=ln", "mtu=1499"]).await, refused);
+        let list = bench.json("port/list", &[]).await;
+        assert_eq!((&list[2]["mtu"], &list[2]["iface_id"]), (&json!(1500), &Value::Null), "nothing is done");
+        for (port, mtu) in [("uplink", "9000"), ("uplink", "1500"), ("p1", "1400")] {
+            bench.ok("port/set-mtu", &[port, mtu]).await;
+        }
+    });
+}
+
+#[test]
 fn the_underlay_is_shown() {
     bench_with(&hv1(), async |mut bench| {
         for method in ["underlay/show", "bfd/show", "tnl/neigh/show", "tnl/arp/show", "ovs/route/show"] {
