@@ -250,7 +250,7 @@ pub(super) fn encap_ip(
 }
 
 pub(super) fn mappings(texts: &[String], ports: &[PortSpec]) -> Checked<Vec<Mapping>> {
-    let mut seen = HashSet::new();
+    let (mut seen, mut taken) = (HashSet::new(), HashSet::new());
     let mut mappings = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
         let at = at("bridge_mappings", index);
@@ -269,6 +269,9 @@ pub(super) fn mappings(texts: &[String], ports: &[PortSpec]) -> Checked<Vec<Mapp
             "a network is behind one port; name another",
         )
         .map_err(&at)?;
+        let mend = "a port leads to one network, which has its VLANs by the tags of its localnet ports; name another \
+                    port, or give all of them one network";
+        first_time(&mut taken, port, || format!("the port {port}"), mend).map_err(&at)?;
         mappings.push(Mapping { network: network.to_owned(), port: port.to_owned() });
     }
     Ok(mappings)

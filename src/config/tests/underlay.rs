@@ -198,7 +198,13 @@ fn an_underlay_brings_its_defaults_and_the_tunnel_port() {
         "ovn.encap_ip: there is no address 192.168.50.12 of the underlay; write one of `underlay.addresses`, or leave it out for the first"
     )
 )]
-#[case("[ovn]\nbridge_mappings = [\"physnet1:vm1\", \"physnet2:vm1\"]", None)]
+#[case("[ovn]\nbridge_mappings = [\"physnet1:vm1\", \"physnet2:uplink\"]", None)]
+#[case(
+    "[ovn]\nbridge_mappings = [\"physnet1:vm1\", \"physnet2:vm1\"]",
+    Some(
+        "ovn.bridge_mappings[1]: the port vm1 is given twice; a port leads to one network, which has its VLANs by the tags of its localnet ports; name another port, or give all of them one network"
+    )
+)]
 #[case(
     "[ovn]\nbridge_mappings = [\"physnet1\"]",
     Some(
