@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Parser;
-use millrace::config::Config;
+use millrace::config::{self, Config};
 use millrace::control;
 use millrace::datapath::Datapath;
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup, cache_sizes};
@@ -45,6 +45,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(file) = &options.check {
         let config = Config::load(file)?;
         control::northbound::check(&config.ovn).map_err(|error| anyhow!("{error}"))?;
+        if let Some(caution) = caution(&config) {
+            println!("{}: take care: {caution}", file.display());
+        }
         println!(
             "{}: right; {} port(s), {} worker(s), socket {}",
             file.display(),
@@ -59,6 +62,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     for core in config.shared_cores() {
         tracing::warn!("core {core} is shared by the control thread and a worker; both will be slower");
     }
+    if let Some(caution) = caution(&config) {
+        tracing::warn!("{caution}");
+    }
     // Before EAL narrows it: the cores that this process may use.
     let cores = allowed_cores()?;
     if options.no_dpdk {
@@ -70,6 +76,11 @@ fn run(options: &Options) -> anyhow::Result<()> {
         return serve(&config, Box::new(engine));
     }
     with_dpdk(&config, &cores)
+}
+
+/// What the configuration may not mean as it says it.
+fn caution(config: &Config) -> Option<String> {
+    config.underlay.as_ref().and_then(config::Underlay::caution)
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {

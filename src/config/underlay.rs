@@ -127,6 +127,28 @@ impl Underlay {
     pub fn has(&self, ip: IpAddr) -> bool {
         self.addresses.iter().any(|address| address.ip == ip)
     }
+
+    /// Least MTU of IPv6.
+    const IPV6_MTU: u16 = 1280;
+
+    /// Bytes that Geneve with OVN's option, UDP, IP and the inner Ethernet header take of an IP packet of the underlay.
+    fn overhead(&self) -> u16 {
+        let is_ipv6 = self.addresses.first().is_some_and(|address| address.ip.is_ipv6());
+        if is_ipv6 { 78 } else { 58 }
+    }
+
+    /// What is allowed and may not be meant: a sentence with its mend.
+    pub fn caution(&self) -> Option<String> {
+        let (overhead, least) = (self.overhead(), Self::IPV6_MTU);
+        let left = self.mtu.saturating_sub(overhead);
+        (left < least).then(|| {
+            format!(
+                "packets of guests have {left} bytes at most in tunnels, and IPv6 needs {least}; raise `underlay.mtu` to {} \
+                 or more, unless guests have IPv4 only",
+                least + overhead
+            )
+        })
+    }
 }
 
 /// What a BFD session is run with.

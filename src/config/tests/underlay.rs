@@ -362,6 +362,28 @@ fn a_second_tunnel_port_is_refused_while_the_switch_runs_too() {
     );
 }
 
+#[rstest]
+#[case("192.168.50.11/24", 1338, None)]
+#[case("192.168.50.11/24", 1337, Some((1279, 1338)))]
+#[case("fd00:50::11/64", 1358, None)]
+#[case("fd00:50::11/64", 1280, Some((1202, 1358)))]
+fn an_underlay_with_too_little_for_ipv6_is_a_caution(
+    #[case] address: &str,
+    #[case] mtu: u16,
+    #[case] told: Option<(u16, u16)>,
+) {
+    let text = format!(
+        "[[port]]\nname = \"p\"\ntype = \"memory\"\n[underlay]\nport = \"p\"\naddresses = [\"{address}\"]\nmtu = {mtu}\n"
+    );
+    let wanted = told.map(|(left, wanted)| {
+        format!(
+            "packets of guests have {left} bytes at most in tunnels, and IPv6 needs 1280; raise `underlay.mtu` to {wanted} \
+             or more, unless guests have IPv4 only"
+        )
+    });
+    assert_eq!(read(&text).unwrap().underlay.unwrap().caution(), wanted);
+}
+
 /// Bit by bit.
 fn holds_naively(prefix: Prefix, ip: IpAddr) -> bool {
     let bits = |ip: IpAddr| -> Vec<u8> {
