@@ -110,7 +110,7 @@ pub struct Underlay {
     pub vlan: Option<u16>,
     /// Bytes of an IP packet of the underlay; never more than those of the port.
     pub mtu: u16,
-    /// Whether outer UDP checksums are sent.
+    /// Whether outer UDP checksums are sent over IPv4; over IPv6 they always are.
     pub checksum: bool,
     /// BFD sessions with the other chassis, if there are to be any.
     pub bfd: Option<Bfd>,

@@ -81,7 +81,8 @@ impl ShownEndpoint {
             mac: endpoint.mac.to_string(),
             vlan: endpoint.vlan,
             mtu: endpoint.mtu,
-            checksum: endpoint.checksum,
+            // Over IPv6 it always is sent.
+            checksum: endpoint.checksum || endpoint.addresses().all(|(ip, _)| ip.is_ipv6()),
             addresses: endpoint.addresses().map(|(ip, len)| Prefix { ip, len }.to_string()).collect(),
         }
     }
@@ -203,8 +204,13 @@ impl fmt::Display for ShownUnderlay {
         self.headline(f)?;
         if let Some(endpoint) = &self.endpoint {
             let vlan = endpoint.vlan.map_or_else(String::new, |vlan| format!(", vlan {vlan}"));
-            let checksum = if endpoint.checksum { "with" } else { "without" };
-            writeln!(f, "         mac {}{vlan}, mtu {}, {checksum} checksum", endpoint.mac, endpoint.mtu)?;
+            let has_ipv6 = endpoint.addresses.iter().any(|address| address.contains(':'));
+            let checksum = match (endpoint.checksum, has_ipv6) {
+                (true, _) => "with checksum",
+                (false, false) => "without checksum",
+                (false, true) => "with checksum over IPv6 only",
+            };
+            writeln!(f, "         mac {}{vlan}, mtu {}, {checksum}", endpoint.mac, endpoint.mtu)?;
         }
         if let Some(ShownConflict { ip, mac }) = &self.last_conflict {
             let times = self.conflicts;
