@@ -1,5 +1,6 @@
 //! BFD with one chassis.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use super::sparing::Sparing;
@@ -36,13 +37,18 @@ pub enum Due {
 }
 
 impl Watch {
-    /// One that is down, with a discriminator other than these.
+    /// One that is down, with a discriminator other than these, and a port of its own as long as there are so many.
     pub fn new(bfd: config::Bfd, taken: &[u32], now: u64) -> Self {
         let millis = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let params = Params { min_rx: millis(bfd.min_rx), min_tx: millis(bfd.min_tx), mult: bfd.mult };
-        let mut discriminator = 0;
-        while discriminator == 0 || taken.contains(&discriminator) {
-            discriminator = Uuid::random().first_word();
+        let ports: HashSet<u32> = taken.iter().map(|taken| taken % PORTS).collect();
+        let is_free = |discriminator: u32| {
+            let has_port = ports.len() as u32 == PORTS || !ports.contains(&(discriminator % PORTS));
+            discriminator != 0 && has_port && !taken.contains(&discriminator)
+        };
+        let mut discriminator = Uuid::random().first_word();
+        while !is_free(discriminator) {
+            discriminator = discriminator.wrapping_add(1);
         }
         let session = Session::new(params, discriminator);
         Self { session, state: State::Down, lines: Sparing::new(now), ignored: 0 }
@@ -51,6 +57,11 @@ impl Watch {
     /// Names the session on the wire.
     pub fn discriminator(&self) -> u32 {
         self.session.discriminator()
+    }
+
+    /// The port that packets are sent from.
+    fn port(&self) -> u16 {
+        FIRST_PORT + (self.discriminator() % PORTS) as u16
     }
 
     /// What there is to show.
@@ -76,8 +87,7 @@ impl Watch {
         if !remote.is_resolved {
             return Due::Unresolved(remote.hop);
         }
-        let port = FIRST_PORT + (self.discriminator() % PORTS) as u16;
-        let mut packet = HeapPacket::new(&frame(underlay.endpoint.mac, port, &packet));
+        let mut packet = HeapPacket::new(&frame(underlay.endpoint.mac, self.port(), &packet));
         let mut meta = PacketMeta::default();
         let _ = parse(packet.data(), &mut meta, &mut FlowKey::default());
         let out = TunnelOut { dst: ip, vni: 0, option: 0, ttl: 0, tos: 0 };

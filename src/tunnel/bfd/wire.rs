@@ -12,7 +12,7 @@ pub const CONTROL_LEN: usize = 24;
 pub const FRAME_LEN: usize = ETH_LEN + size_of::<Ipv4>() + size_of::<Udp>() + CONTROL_LEN;
 /// UDP port of single-hop BFD.
 pub const PORT: u16 = 3784;
-/// The least port that control packets come from (RFC 5881); each session has its own.
+/// The least port that control packets come from (RFC 5881); each session has its own, as long as there are so many.
 pub const FIRST_PORT: u16 = 49152;
 /// Inner destination, which no guest has.
 pub const DST_MAC: Mac = Mac([0x00, 0x23, 0x20, 0x00, 0x00, 0x01]);
