@@ -13,7 +13,7 @@ mod sparing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,6 +60,8 @@ struct Running {
     /// What the log says of them.
     told: BTreeMap<Ipv6Addr, ToldHop>,
     peers: BTreeMap<String, Peer>,
+    /// Their names by what they may come from.
+    names: HashMap<Ipv6Addr, String>,
     watches: BTreeMap<String, Watch>,
     /// Whether the link of the port was up when it was last looked at, and when that was.
     is_up: bool,
@@ -228,6 +230,7 @@ impl Overlay {
                     hops: BTreeMap::new(),
                     told: BTreeMap::new(),
                     peers: BTreeMap::new(),
+                    names: HashMap::new(),
                     watches: BTreeMap::new(),
                     is_up: true,
                     looked_at_link: 0,
@@ -303,6 +306,10 @@ impl Running {
                     self.watches.entry(name.clone()).or_insert_with(|| Watch::new(bfd, &taken, now));
                 }
             }
+            let names = peers.iter().flat_map(|(name, peer)| peer.all.iter().map(move |ip| (*ip, name)));
+            self.names.clear();
+            // Of several that say they have an address the first by name has it.
+            names.for_each(|(ip, name)| _ = self.names.entry(ip).or_insert_with(|| name.clone()));
             self.peers = peers;
         }
         self.resolver.set_remotes(self.peers.values().flat_map(|peer| peer.all.iter().copied()), now);
@@ -397,8 +404,7 @@ impl Running {
             }
             Intent::Resolve(hop) => self.resolver.wanted(hop, now),
             Intent::Bfd(from) => {
-                let of = self.peers.iter().find(|(_, peer)| peer.all.contains(&from));
-                if let Some((name, _)) = of
+                if let Some(name) = self.names.get(&from)
                     && let Some(watch) = self.watches.get_mut(name)
                 {
                     watch.received(name, &told.data, now);
