@@ -34,6 +34,8 @@ pub struct HeapPacket {
     start: usize,
     /// A tag beside the bytes, as a device leaves it that takes tags out, with bit 12 set; 0 if none.
     stripped: u16,
+    /// Whether the sender left the L4 checksum open.
+    is_open: bool,
 }
 
 impl HeapPacket {
@@ -45,7 +47,7 @@ impl HeapPacket {
         let mut bytes = Vec::with_capacity(Self::HEADROOM + frame.len());
         bytes.resize(Self::HEADROOM, 0);
         bytes.extend_from_slice(frame);
-        Self { bytes, start: Self::HEADROOM, stripped: 0 }
+        Self { bytes, start: Self::HEADROOM, stripped: 0, is_open: false }
     }
 
     /// The packet with a tag that a device took out of it.
@@ -55,9 +57,21 @@ impl HeapPacket {
         self
     }
 
+    /// The packet with its L4 checksum left open by the sender, as a guest leaves it.
+    #[must_use]
+    pub fn with_open_checksum(mut self) -> Self {
+        self.is_open = true;
+        self
+    }
+
     /// The tag beside the bytes, with bit 12 set; 0 if none.
     pub fn stripped(&self) -> u16 {
         self.stripped
+    }
+
+    /// Whether the L4 checksum is left open.
+    pub fn has_open_checksum(&self) -> bool {
+        self.is_open
     }
 }
 
@@ -100,7 +114,7 @@ impl Packet for HeapPacket {
     }
 
     fn clear_offloads(&mut self) {
-        self.stripped = 0;
+        (self.stripped, self.is_open) = (0, false);
     }
 
     fn tag_is_back(&mut self) {

@@ -50,9 +50,9 @@ pub fn answer<P: Packet>(
 ) -> Result<LocalOutcome, DropReason> {
     let (at, end) = (usize::from(local.at), usize::from(local.end));
     match local.kind {
-        Kind::Arp => answer_arp(endpoint, at, packet),
+        Kind::Arp | Kind::ArpToAll => answer_arp(endpoint, at, packet),
         Kind::Solicit => solicited(endpoint, at, end, packet),
-        Kind::Advert => advertised(endpoint, at, end, packet),
+        Kind::Advert | Kind::AdvertToAll => advertised(endpoint, at, end, packet),
         Kind::Echo4 | Kind::Echo6 => {
             let echoed = echo(endpoint, at, packet.data_mut(), local.kind == Kind::Echo6);
             echoed.ok_or(DropReason::UnderlayMalformed)?;

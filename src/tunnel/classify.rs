@@ -94,15 +94,26 @@ pub struct Local {
     pub(super) end: u16,
 }
 
+impl Local {
+    /// Whether somebody tells everybody where it is: then it is not for the endpoint alone, and nothing is answered.
+    pub fn is_announcement(&self) -> bool {
+        matches!(self.kind, Kind::ArpToAll | Kind::AdvertToAll)
+    }
+}
+
 /// What is answered or learnt from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// ARP, behind the Ethernet header.
     Arp,
+    /// The same of a neighbour or of an own address, to a group.
+    ArpToAll,
     /// Neighbour solicitation for the endpoint; `at` is the ICMPv6 header.
     Solicit,
     /// Neighbour advertisement.
     Advert,
+    /// The same to a group.
+    AdvertToAll,
     /// ICMP echo request.
     Echo4,
     /// ICMPv6 echo request.
@@ -275,13 +286,13 @@ impl Endpoint {
         let target = body.first_chunk().map(|target| u128::from_be_bytes(*target)).ok_or(Arrival::Other)?;
         let kind = match icmp.kind {
             nd::SOLICIT if self.has_v6(target) => Kind::Solicit,
-            nd::ADVERT if self.is_on_link_v6(target) => Kind::Advert,
+            nd::ADVERT if self.is_on_link_v6(target) => Kind::AdvertToAll,
             _ => return Ok(Arrival::Other),
         };
         let pseudo = Sum::default().wide(src).wide(dst).word(u64::from(ip_proto::ICMPV6)).word(len as u64);
         let is_sound = ip.hop_limit == ND_HOPS && icmp.code == 0 && pseudo.bytes(payload).fold() == 0xffff;
         if !is_sound {
-            return Err(MALFORMED);
+            return if self.has_v6(target) { Err(MALFORMED) } else { Ok(Arrival::Other) };
         }
         let at = L3 + size_of::<Ipv6>();
         Ok(local(kind, at, at + len))
@@ -303,9 +314,11 @@ impl Endpoint {
         }
         let is_sender = Mac(arp.sha) != Mac::default() && !Mac(arp.sha).is_multicast();
         if !matches!(arp.op.get(), 1 | 2) || !is_sender {
-            return MALFORMED;
+            return if self.has_v4(tpa) { MALFORMED } else { Arrival::Other };
         }
-        local(Kind::Arp, l3, l3 + size_of::<Arp>())
+        let is_to_all = is_announcement && frame.first().is_some_and(|first| first & 1 == 1);
+        let kind = if is_to_all { Kind::ArpToAll } else { Kind::Arp };
+        local(kind, l3, l3 + size_of::<Arp>())
     }
 }
 

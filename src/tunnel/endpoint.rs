@@ -179,10 +179,10 @@ impl Endpoint {
         near.or(self.v6.first()).map_or(0, |(own, _)| *own)
     }
 
-    /// Link-local addresses always are.
+    /// Link-local addresses are, if there is an address of that family at all.
     pub(super) fn is_on_link_v6(&self, ip: u128) -> bool {
         let is_near = self.v6.iter().any(|(own, prefix)| is_in_v6(*own, *prefix, ip));
-        is_near || Ipv6Addr::from_bits(ip).is_unicast_link_local()
+        is_near || (!self.v6.is_empty() && Ipv6Addr::from_bits(ip).is_unicast_link_local())
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Underlay {
     pub uplink: PortNo,
     /// The switch's own place.
     pub endpoint: Endpoint,
+    /// Whether sessions of BFD are run, and what peers say by it is to be told.
+    pub has_bfd: bool,
     remotes: HashMap<u128, Remote, foldhash::fast::FixedState>,
     /// Next hops of the peers.
     hops: HashSet<u128, foldhash::fast::FixedState>,
@@ -23,7 +25,7 @@ pub struct Underlay {
 }
 
 impl Underlay {
-    /// With the peers, and the virtual networks that the switch has: all without a list.
+    /// With the peers, and the virtual networks that the switch has: all without a list. With BFD.
     pub fn new(
         uplink: PortNo,
         endpoint: Endpoint,
@@ -37,7 +39,7 @@ impl Underlay {
         if let Some(vnis) = &mut vnis {
             vnis.sort_unstable();
         }
-        Self { uplink, endpoint, remotes, hops, vnis }
+        Self { uplink, endpoint, has_bfd: true, remotes, hops, vnis }
     }
 
     /// The peer of that address.

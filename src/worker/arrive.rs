@@ -16,8 +16,10 @@ use crate::ident::BURST;
 use crate::packet::headers::ETH_LEN;
 use crate::packet::key::TunnelWords;
 use crate::packet::parse::parse;
-use crate::packet::{DropReason, Field, Packet, PacketMeta, Said};
-use crate::tunnel::{Arrival, Local, Received, answer, bfd, merge_ecn};
+use crate::packet::{
+    CsumState, DropReason, Field, FlowKey, Packet, PacketMeta, PortNo, PortRef, Said, checksum,
+};
+use crate::tunnel::{Arrival, Endpoint, Local, Received, answer, bfd, merge_ecn};
 
 /// Packets of tunnels, in the order in which they came.
 struct Inner<P> {
@@ -41,18 +43,30 @@ impl<B: Backend> Burst<'_, B> {
         let mut bytes = 0;
         for packet in packets {
             bytes += packet.data().len() as u64;
-            let Some(packet) = self.plain(packet, 0) else { continue };
-            match overlay.underlay.endpoint.classify(packet.data()) {
-                // As many as came at most, here and below.
-                Arrival::Other => {
-                    if self.live.is_some() {
-                        self.look(std::slice::from_ref(&packet), from.number);
-                    }
-                    _ = others.try_push(packet);
+            let Some(mut packet) = self.plain(packet, 0) else { continue };
+            let endpoint = &overlay.underlay.endpoint;
+            let mut arrival = endpoint.classify(packet.data());
+            if matches!(arrival, Arrival::Refused(_)) {
+                arrival = Self::completed(&mut packet, endpoint).unwrap_or(arrival);
+            }
+            let other = match arrival {
+                Arrival::Other => Some(packet),
+                Arrival::Tunnel(received) => {
+                    self.unwrap(packet, &received, overlay, &mut inner);
+                    None
                 }
-                Arrival::Tunnel(received) => self.unwrap(packet, &received, overlay, &mut inner),
-                Arrival::Refused(reason) => self.out.discard(packet, reason),
+                Arrival::Refused(reason) => {
+                    self.out.discard(packet, reason);
+                    None
+                }
                 Arrival::Local(local) => self.serve(packet, local, from, overlay),
+            };
+            if let Some(packet) = other {
+                if self.live.is_some() {
+                    self.look(std::slice::from_ref(&packet), from.number);
+                }
+                // As many as came at most, here and below.
+                _ = others.try_push(packet);
             }
         }
         if !others.is_empty() {
@@ -68,6 +82,21 @@ impl<B: Backend> Burst<'_, B> {
             self.process_inner(&mut inner, From { number, at });
         }
         bytes
+    }
+
+    /// Completes checksums that the sender left open, and says what the packet is then. None if there are none: what it
+    /// was refused for is true.
+    #[cold]
+    fn completed(packet: &mut PacketOf<B>, endpoint: &Endpoint) -> Option<Arrival> {
+        let mut meta = PacketMeta::NONE;
+        B::Device::read_meta(packet, &mut meta);
+        if ![meta.said.l3_csum(), meta.said.l4_csum()].contains(&CsumState::Partial) {
+            return None;
+        }
+        let _ = parse(packet.data(), &mut meta, &mut FlowKey::default());
+        checksum::complete(packet.data_mut(), &meta).ok()?;
+        packet.clear_offloads();
+        Some(endpoint.classify(packet.data()))
     }
 
     /// Takes the outer headers off; or drops the packet by name.
@@ -92,10 +121,7 @@ impl<B: Backend> Burst<'_, B> {
         }
         packet.clear_offloads();
         if received.vni == 0 && bfd::control(packet.data()).is_some() {
-            // Of the tunnel port, so that what others make the uplink tell takes nothing of its share.
-            let meta = PacketMeta { in_port: number, in_ref: at, ..PacketMeta::default() };
-            Sink::tell(&mut self.out, &packet, &meta, Intent::Bfd(received.src));
-            return Sink::consumed(&mut self.out, packet, &meta);
+            return self.hear(packet, received, (number, at), overlay);
         }
         if let Err(reason) = merge_ecn(received.tos, &mut packet) {
             return self.out.discard(packet, reason);
@@ -111,28 +137,59 @@ impl<B: Backend> Burst<'_, B> {
         _ = inner.packets.try_push(packet);
     }
 
-    /// Does what the endpoint does itself.
+    /// Tells what a peer says by BFD, where sessions are run.
     #[cold]
-    fn serve(&mut self, mut packet: PacketOf<B>, local: Local, from: From, overlay: &Overlay) {
+    fn hear(
+        &mut self,
+        packet: PacketOf<B>,
+        received: &Received,
+        (in_port, in_ref): (PortNo, PortRef),
+        overlay: &Overlay,
+    ) {
+        if !overlay.underlay.has_bfd {
+            return self.out.discard(packet, DropReason::UnderlayNotHandled);
+        }
+        // Of the tunnel port, so that what others make the uplink tell takes nothing of its share.
+        let meta = PacketMeta { in_port, in_ref, ..PacketMeta::default() };
+        Sink::tell(&mut self.out, &packet, &meta, Intent::Bfd(received.src));
+        Sink::consumed(&mut self.out, packet, &meta);
+    }
+
+    /// Does what the endpoint does itself. Gives back what was announced to everybody, which is the tables' as well: a
+    /// physical network behind the same port may need it too.
+    #[cold]
+    fn serve(
+        &mut self,
+        mut packet: PacketOf<B>,
+        local: Local,
+        from: From,
+        overlay: &Overlay,
+    ) -> Option<PacketOf<B>> {
         let meta =
             PacketMeta { in_port: from.number, in_ref: from.at, len: u32::MAX, ..PacketMeta::default() };
-        packet.clear_offloads();
-        match answer(&overlay.underlay.endpoint, local, &mut packet) {
-            Err(reason) => self.out.discard(packet, reason),
-            Ok(outcome) => {
-                if let Some(heard) = outcome.heard.filter(|heard| overlay.underlay.is_of_concern(heard.ip)) {
-                    let intent = match overlay.underlay.endpoint.has(heard.ip) {
-                        true => Intent::Claimed(heard.ip, heard.mac),
-                        false => Intent::Heard(heard),
-                    };
-                    Sink::tell(&mut self.out, &packet, &meta, intent);
-                }
-                match outcome.reply {
-                    true => self.out.output_all(std::iter::once((packet, &meta)), overlay.uplink),
-                    false => Sink::consumed(&mut self.out, packet, &meta),
-                }
-            }
+        if !local.is_announcement() {
+            packet.clear_offloads();
         }
+        let outcome = answer(&overlay.underlay.endpoint, local, &mut packet);
+        let heard = outcome.ok().and_then(|outcome| outcome.heard);
+        if let Some(heard) = heard.filter(|heard| overlay.underlay.is_of_concern(heard.ip)) {
+            let intent = match overlay.underlay.endpoint.has(heard.ip) {
+                true => Intent::Claimed(heard.ip, heard.mac),
+                false => Intent::Heard(heard),
+            };
+            Sink::tell(&mut self.out, &packet, &meta, intent);
+        }
+        if local.is_announcement() {
+            return Some(packet);
+        }
+        match outcome {
+            Err(reason) => self.out.discard(packet, reason),
+            Ok(outcome) if outcome.reply => {
+                self.out.output_all(std::iter::once((packet, &meta)), overlay.uplink);
+            }
+            Ok(_) => Sink::consumed(&mut self.out, packet, &meta),
+        }
+        None
     }
 
     /// Parses, looks up and acts.

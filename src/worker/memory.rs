@@ -45,7 +45,7 @@ impl Wire {
         self.feed_packet(queue, HeapPacket::new(frame))
     }
 
-    /// The same of a packet as a device may leave it, with its tag beside the bytes.
+    /// The same of a packet as a device may leave it: with its tag beside the bytes, or a checksum left open.
     pub fn feed_packet(&self, queue: usize, packet: HeapPacket) -> bool {
         self.inner.queues.get(queue).is_some_and(|(_, rx)| rx.push(packet).is_ok())
     }
@@ -86,9 +86,12 @@ impl Device for MemoryPort {
     fn prefetch(_packet: &HeapPacket) {}
 
     fn read_meta(packet: &HeapPacket, meta: &mut PacketMeta) {
-        let said = |stripped| Said::new(CsumState::Unknown, CsumState::Unknown, stripped);
-        let said = Some(packet.stripped()).filter(|stripped| *stripped != 0).map(said);
-        (meta.len, meta.said) = (packet.data().len() as u32, said.unwrap_or_default());
+        let l4 = if packet.has_open_checksum() { CsumState::Partial } else { CsumState::Unknown };
+        meta.len = packet.data().len() as u32;
+        meta.said = match (packet.stripped(), l4) {
+            (0, CsumState::Unknown) => Said::default(),
+            (stripped, l4) => Said::new(CsumState::Unknown, l4, stripped),
+        };
     }
 
     fn is_linear(_packet: &Self::Packet) -> bool {
@@ -100,6 +103,7 @@ impl Device for MemoryPort {
     }
 
     fn prepare(&self, packet: &mut HeapPacket, meta: &PacketMeta) -> bool {
+        packet.clear_offloads();
         checksum::complete(packet.data_mut(), meta).is_ok()
     }
 

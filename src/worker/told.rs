@@ -21,6 +21,12 @@ use crate::packet::{Mac, Packet, PacketMeta};
 const RECENT: usize = 1024;
 /// Milliseconds for which a thing is not told again.
 const QUIET_MS: u64 = 100;
+/// Packets of BFD that are told of one peer in [`STRETCH_MS`]: far more than it has reason to send.
+const BFD_EACH: u8 = 4;
+const STRETCH_MS: u64 = 10;
+/// Peers that may be heard in a stretch: so many sets of [`WAYS`], found by a hash.
+const SETS: usize = 256;
+const WAYS: usize = 4;
 
 /// What was told lately. Forgets some of it, which is then told again.
 pub struct Recent {
@@ -28,6 +34,38 @@ pub struct Recent {
     told: Box<[(u64, u64)]>,
     hasher: FixedState,
     shares: Shares,
+    speakers: Speakers,
+}
+
+/// How much each peer has said by BFD of late, so that none takes the others' part of the ring.
+struct Speakers(Box<[[Speaker; WAYS]]>);
+
+#[derive(Clone, Copy)]
+struct Speaker {
+    name: u64,
+    stretch: u64,
+    count: u8,
+}
+
+impl Speakers {
+    fn new() -> Self {
+        Self((0..SETS).map(|_| [Speaker { name: 0, stretch: u64::MAX, count: 0 }; WAYS]).collect())
+    }
+
+    /// Whether one more packet of that peer may be told; then it is counted.
+    fn take(&mut self, name: u64, now_ms: u64) -> bool {
+        let stretch = now_ms / STRETCH_MS;
+        let Some(set) = self.0.get_mut(name as usize % SETS) else { return false };
+        let known = set.iter().position(|speaker| speaker.name == name);
+        let place = known.or_else(|| set.iter().position(|speaker| speaker.stretch != stretch));
+        let Some(speaker) = place.and_then(|place| set.get_mut(place)) else { return false };
+        if (speaker.name, speaker.stretch) != (name, stretch) {
+            *speaker = Speaker { name, stretch, count: 0 };
+        }
+        let may = speaker.count < BFD_EACH;
+        speaker.count += u8::from(may);
+        may
+    }
 }
 
 /// Who has how much of the ring.
@@ -92,6 +130,7 @@ impl Recent {
             told: (0..RECENT).map(|_| (0, 0)).collect(),
             hasher: FixedState::with_seed(seed),
             shares: Shares::new(),
+            speakers: Speakers::new(),
         }
     }
 
@@ -132,7 +171,8 @@ pub fn tell<P: Packet>(
         _ => recent.name(intent),
     };
     // That a peer says the same again is what is told.
-    if !is_bfd && !recent.is_new(name, now_ms) {
+    let may = if is_bfd { recent.speakers.take(name, now_ms) } else { recent.is_new(name, now_ms) };
+    if !may {
         return account.intents_suppressed.add(1);
     }
     let (free, places) = (ring.slots(), ring.buffer().capacity());
@@ -140,7 +180,9 @@ pub fn tell<P: Packet>(
         return account.intents_lost.add(1);
     }
     // What was refused is as new as before.
-    recent.note(name, now_ms);
+    if !is_bfd {
+        recent.note(name, now_ms);
+    }
     let mut data = ArrayVec::new();
     if is_log || is_bfd {
         // Never longer than the room.
@@ -201,6 +243,28 @@ mod tests {
         }
         let counts = [&account.intents, &account.intents_suppressed].map(|c| c.get());
         assert_eq!(counts, [3, 99 + 255], "one claim, however many hosts there seem to be");
+    }
+
+    #[test]
+    fn a_peer_that_says_too_much_leaves_room_for_what_others_say_by_bfd() {
+        let (mut to, mut from) = RingBuffer::new(TOLD);
+        let (mut recent, account) = (Recent::new(1), Account::default());
+        let mut tell = |peer: u128, now_ms| {
+            let (packet, meta) = (HeapPacket::new(&[7; 66]), PacketMeta::default());
+            let intent = Intent::Bfd(Ipv6Addr::from_bits(peer));
+            super::tell(&mut to, &mut recent, &account, (&packet, &meta), intent, now_ms);
+        };
+        for now_ms in 0..100 {
+            (0..1000).for_each(|_| tell(1, now_ms));
+        }
+        (2..100).for_each(|peer| tell(peer, 99));
+        tell(2, 99);
+        let told: Vec<_> = std::iter::from_fn(|| from.pop().ok()).map(|told| told.intent).collect();
+        let of = |peer| told.iter().filter(|told| **told == Intent::Bfd(Ipv6Addr::from_bits(peer))).count();
+        assert_eq!(of(1), 10 * usize::from(BFD_EACH), "so many in each stretch");
+        assert_eq!(of(2), 2, "that the same is said again is told");
+        assert!((3..100).all(|peer| of(peer) == 1), "{told:?}");
+        assert_eq!((account.intents_lost.get(), account.intents_suppressed.get()), (0, 100_000 - 40));
     }
 
     /// Shares of a ring of this size, and what is in it.

@@ -267,7 +267,9 @@ fn resolver(settings: &config::Underlay, port: &PortStatus) -> Result<Resolver, 
     let routes = settings.routes.iter();
     let routes =
         routes.map(|route| Route { prefix: route.to.ip, len: route.to.len, via: route.via }).collect();
-    Resolver::new(Spec { uplink, endpoint, routes }).map_err(|bad| bad.to_string())
+    let mut resolver = Resolver::new(Spec { uplink, endpoint, routes }).map_err(|bad| bad.to_string())?;
+    resolver.set_bfd(settings.bfd.is_some());
+    Ok(resolver)
 }
 
 /// The chassis of the rows but this one, with their Geneve endpoints.

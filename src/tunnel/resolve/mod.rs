@@ -76,6 +76,7 @@ pub struct Resolver {
     remotes: BTreeMap<Ipv6Addr, Option<Ipv6Addr>>,
     neighbours: BTreeMap<Ipv6Addr, Neighbour>,
     vnis: Option<Vec<u32>>,
+    has_bfd: bool,
     has_changed: bool,
     /// Announcements left, and when the next is due.
     announcements: (u8, u64),
@@ -95,6 +96,7 @@ impl Resolver {
             remotes: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             vnis: None,
+            has_bfd: true,
             has_changed: true,
             announcements: (ANNOUNCEMENTS, 0),
             defended_at: None,
@@ -141,6 +143,12 @@ impl Resolver {
             self.announcements = (self.announcements.0.max(1), now);
         }
         is_answered
+    }
+
+    /// Whether sessions of BFD are run from now on, as they are at first.
+    pub fn set_bfd(&mut self, has_bfd: bool) {
+        self.has_changed |= has_bfd != self.has_bfd;
+        self.has_bfd = has_bfd;
     }
 
     /// A neighbour showed itself.
@@ -195,7 +203,10 @@ impl Resolver {
             let mac = hop.and_then(|hop| self.neighbours.get(&hop)).and_then(|neighbour| neighbour.mac);
             Remote::new(endpoint, *ip, hop.unwrap_or(Ipv6Addr::UNSPECIFIED), mac)
         });
-        Some(Underlay::new(*uplink, endpoint.clone(), remotes, self.vnis.clone().map(Vec::into_boxed_slice)))
+        let vnis = self.vnis.clone().map(Vec::into_boxed_slice);
+        let mut built = Underlay::new(*uplink, endpoint.clone(), remotes, vnis);
+        built.has_bfd = self.has_bfd;
+        Some(built)
     }
 
     /// The neighbours, by address.

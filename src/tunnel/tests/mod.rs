@@ -1,3 +1,4 @@
+mod askers;
 mod endpoint;
 mod leaving;
 mod local;

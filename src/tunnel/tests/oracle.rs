@@ -44,7 +44,7 @@ fn is_near(endpoint: &Endpoint, ip: Ipv6Addr) -> bool {
         std::net::IpAddr::V6(ip) => ip.octets().iter().map(|byte| format!("{byte:08b}")).collect(),
     };
     let wanted = bits(ip.to_canonical());
-    ip.segments()[0] & 0xffc0 == 0xfe80
+    ip.segments()[0] & 0xffc0 == 0xfe80 && endpoint.addresses().any(|(own, _)| own.is_ipv6())
         || endpoint.addresses().any(|(own, prefix)| {
             let own = bits(own);
             own.len() == wanted.len() && own[..usize::from(prefix)] == wanted[..usize::from(prefix)]
@@ -72,12 +72,12 @@ fn decide(endpoint: &Endpoint, frame: &[u8]) -> Result<Arrival, DropReason> {
     match (frame[l3 - 2], frame[l3 - 1]) {
         (0x08, 0x00) if is_unicast => ipv4(endpoint, packet, l3),
         (0x86, 0xdd) if is_unicast || is_group => ipv6(endpoint, packet, l3, is_unicast),
-        (0x08, 0x06) if is_unicast || is_group => arp(endpoint, packet, l3),
+        (0x08, 0x06) if is_unicast || is_group => arp(endpoint, packet, l3, is_group),
         _ => Ok(Arrival::Other),
     }
 }
 
-fn arp(endpoint: &Endpoint, packet: &[u8], l3: usize) -> Result<Arrival, DropReason> {
+fn arp(endpoint: &Endpoint, packet: &[u8], l3: usize, is_group: bool) -> Result<Arrival, DropReason> {
     if packet.len() < 28 || packet[..6] != [0, 1, 8, 0, 6, 4] {
         return Ok(Arrival::Other);
     }
@@ -86,9 +86,10 @@ fn arp(endpoint: &Endpoint, packet: &[u8], l3: usize) -> Result<Arrival, DropRea
         return Ok(Arrival::Other);
     }
     if ![1, 2].contains(&u16_at(packet, 6)) || packet[8] % 2 == 1 || packet[8..14] == [0; 6] {
-        return Err(UnderlayMalformed);
+        return if is_own(endpoint, tpa) { Err(UnderlayMalformed) } else { Ok(Arrival::Other) };
     }
-    Ok(local(Kind::Arp, l3, l3 + 28))
+    let kind = if spa == tpa && is_group { Kind::ArpToAll } else { Kind::Arp };
+    Ok(local(kind, l3, l3 + 28))
 }
 
 fn local(kind: Kind, at: usize, end: usize) -> Arrival {
@@ -144,12 +145,12 @@ fn ipv6(endpoint: &Endpoint, packet: &[u8], l3: usize, is_unicast: bool) -> Resu
         let target = v6_at(message, 8);
         let kind = match message[0] {
             135 if is_own(endpoint, target) => Kind::Solicit,
-            136 if is_near(endpoint, target) => Kind::Advert,
+            136 if is_near(endpoint, target) => Kind::AdvertToAll,
             _ => return Ok(Arrival::Other),
         };
         let pseudo = [&packet[8..40], &(len as u32).to_be_bytes(), &[0, 0, 0, 58]].concat();
         if packet[7] != 255 || message[1] != 0 || sum(&[&pseudo, message]) != 0xffff {
-            return Err(UnderlayMalformed);
+            return if is_own(endpoint, target) { Err(UnderlayMalformed) } else { Ok(Arrival::Other) };
         }
         return Ok(local(kind, l3 + 40, l3 + 40 + len));
     }
