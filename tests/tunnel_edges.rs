@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace::action::intent::Intent;
+use millrace::action::intent::{Intent, Neighbour};
 use millrace::config::{PortKind, PortSpec};
 use millrace::datapath::Datapath;
 use millrace::packet::{Field, HeapPacket, Mac, Packet, PacketMeta, PortNo};
@@ -20,6 +20,8 @@ use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use support::*;
 
 const UPLINK: PortNo = PortNo(1);
+const VM: PortNo = PortNo(2);
+const TUNNEL: PortNo = PortNo(3);
 
 const OWN: Mac = Mac([2, 0, 0, 0, 1, 1]);
 const PEER: Mac = Mac([2, 0, 0, 0, 1, 2]);
@@ -250,4 +252,36 @@ fn bfd_is_not_told_where_none_is_run() {
     }
     assert_accounts(&mut host.switch, &[("underlay_not_handled", 2)]);
     assert_eq!(host.told(), []);
+}
+
+#[test]
+fn packets_that_wait_for_a_next_hop_are_counted_when_they_leave() {
+    for vlan in [None, Some(7)] {
+        let mut host = Host::new(underlay(vlan, "46", None));
+        let to = |peer: &str| {
+            format!(
+                "in_port=2 actions=set_field:1->tun_id,set_field:{peer},set_field:0x10002->tun_metadata0,output:3"
+            )
+        };
+        let mut leaves = (0, 0);
+        for (round, peer) in ["192.168.50.2->tun_dst", "fd00::2->tun_ipv6_dst"].into_iter().enumerate() {
+            set_flows(&mut host.switch, &[&to(peer)]);
+            for n in 0..6 {
+                host.switch.inject(VM, &numbered(1, n, 80)).unwrap();
+            }
+            sync(&mut host.switch);
+            let stats = host.switch.port_stats(TUNNEL).unwrap().switch;
+            // Four may wait; for the others the oldest went.
+            assert_eq!((stats.tx_packets, stats.tx_bytes), leaves);
+            assert_eq!(stats.tx_dropped, 2 * (round as u64 + 1));
+            let hop = ip(peer.split("->").next().unwrap());
+            host.switch.neighbour_learned(Neighbour::of_underlay(hop), PEER);
+            host.publish(underlay(vlan, "46", None));
+            sync(&mut host.switch);
+            leaves = (leaves.0 + 4, leaves.1 + 4 * 80);
+            let stats = host.switch.port_stats(TUNNEL).unwrap().switch;
+            assert_eq!((stats.tx_packets, stats.tx_bytes), leaves);
+        }
+        assert_accounts(&mut host.switch, &[("neighbour_queue_full", 4)]);
+    }
 }

@@ -224,6 +224,15 @@ impl Wrapping {
     }
 }
 
+/// Bytes of the inner frame of one to which [`Wrapping::wrap`] gave outer headers.
+pub fn inner_len(frame: &[u8]) -> usize {
+    let at = |at: usize| frame.get(at).copied().unwrap_or(0);
+    let l3 = if frame.get(12..14) == Some(&eth_type::VLAN.to_be_bytes()) { TAGGED } else { ETH_LEN };
+    let ip = if at(l3) >> 4 == 4 { V4 } else { V6 };
+    let options = usize::from(at(l3 + ip + UDP) & 0x3f) * 4;
+    frame.len().saturating_sub(l3 + ip + BEHIND + options)
+}
+
 /// What the outer headers say of the inner packet.
 struct Inner {
     /// Fifteen bits that are the same for all packets of a flow in one direction: from addresses, protocol and ports. Of

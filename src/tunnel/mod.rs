@@ -29,7 +29,7 @@ mod underlay;
 pub use answer::{Heard, LocalOutcome, answer};
 pub use classify::{Arrival, Local, Received};
 pub use ecn::merge_ecn;
-pub use encap::{Remote, Wrapping};
+pub use encap::{Remote, Wrapping, inner_len};
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use underlay::Underlay;
 

@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 use rtrb::Producer;
 
 use super::again::Left;
+use super::depart::count_sent;
 use super::device::{Backend, Device};
 use super::live::Live;
 use super::mailbox::Learned;
@@ -274,10 +275,13 @@ impl<B: Backend> Burst<'_, B> {
     /// Drops the packets that have waited too long for a neighbour.
     #[inline(always)]
     pub fn give_up(&mut self) {
-        let Outputs { held, counters, .. } = &mut self.out;
-        held.expire(self.now_ms, |packet| {
+        let Outputs { held, counters, topology, .. } = &mut self.out;
+        held.expire(self.now_ms, |packet, neighbour| {
             counters.account.staged.sub(1);
             counters.account.drop(DropReason::NeighbourUnresolved, 1);
+            if neighbour.is_of_underlay() {
+                count_sent(counters, topology.tunnel, (0, 0, 1));
+            }
             drop(packet);
         });
     }

@@ -4,13 +4,14 @@
 use arrayvec::ArrayVec;
 
 use super::again::Left;
+use super::counters::WorkerCounters;
 use super::device::Device;
 use super::stage::Outputs;
 use crate::action::execute::Sink;
 use crate::action::intent::{Intent, Neighbour};
 use crate::ident::BURST;
 use crate::packet::{DropReason, Mac, Packet, PacketMeta, PortRef, checksum};
-use crate::tunnel::{Remote, TunnelOut, Wrapping};
+use crate::tunnel::{Remote, TunnelOut, Wrapping, inner_len};
 
 /// Of a packet with outer headers: nothing is left open, and its length is to be looked at.
 const OUTER: PacketMeta = PacketMeta { len: u32::MAX, ..PacketMeta::NONE };
@@ -38,11 +39,11 @@ impl<D: Device> Outputs<'_, D> {
                 self.discard(packet, reason);
                 continue;
             }
-            (sent, bytes) = (sent + 1, bytes + u64::from(meta.len));
             if !remote.is_resolved {
                 self.await_hop(packet, meta, remote);
                 continue;
             }
+            (sent, bytes) = (sent + 1, bytes + u64::from(meta.len));
             if wrapped.is_full() {
                 self.output_all(wrapped.drain(..).map(|packet| (packet, &OUTER)), overlay.uplink);
             }
@@ -50,7 +51,7 @@ impl<D: Device> Outputs<'_, D> {
             let _ = wrapped.try_push(packet);
         }
         self.output_all(wrapped.drain(..).map(|packet| (packet, &OUTER)), overlay.uplink);
-        self.count_sent((sent, bytes, refused));
+        count_sent(self.counters, self.topology.tunnel, (sent, bytes, refused));
     }
 
     /// Drops packets to a peer that is not known, or to which no route leads.
@@ -61,21 +62,10 @@ impl<D: Device> Outputs<'_, D> {
             refused += 1;
             self.discard(packet, DropReason::TunnelNoRemote);
         }
-        self.count_sent((0, 0, refused));
+        count_sent(self.counters, self.topology.tunnel, (0, 0, refused));
     }
 
-    /// Counts packets, bytes and refused packets on the tunnel port.
-    #[inline(always)]
-    fn count_sent(&self, (packets, bytes, refused): (u64, u64, u64)) {
-        let tunnel = self.overlay.and_then(|overlay| overlay.tunnel);
-        if let Some(cell) = tunnel.and_then(|(_, at)| self.counters.ports.get(usize::from(at.slot))) {
-            cell.tx_packets.add(packets);
-            cell.tx_bytes.add(bytes);
-            cell.tx_dropped.add(refused);
-        }
-    }
-
-    /// Lets a packet wait that has its outer headers but for the next hop's address.
+    /// Lets a packet wait that has its outer headers but for the next hop's address. It is counted when it leaves.
     #[cold]
     fn await_hop(&mut self, packet: D::Packet, meta: &PacketMeta, remote: &Remote) {
         self.tell(&packet, meta, Intent::Resolve(remote.hop));
@@ -87,8 +77,10 @@ impl<D: Device> Outputs<'_, D> {
         let mut packet = left.packet;
         self.counters.account.staged.sub(1);
         let Some(uplink) = self.overlay.map(|overlay| overlay.uplink) else {
+            count_sent(self.counters, self.topology.tunnel, (0, 0, 1));
             return self.discard(packet, DropReason::TunnelNoRemote);
         };
+        count_sent(self.counters, self.topology.tunnel, (1, inner_len(packet.data()) as u64, 0));
         if let Some(dst) = packet.data_mut().first_chunk_mut() {
             *dst = mac.0;
         }
@@ -99,6 +91,20 @@ impl<D: Device> Outputs<'_, D> {
     pub fn originate(&mut self, packet: D::Packet, at: PortRef) {
         self.counters.account.originated.add(1);
         self.output_all(std::iter::once((packet, &OUTER)), at);
+    }
+}
+
+/// Counts packets, bytes and dropped packets on the tunnel port.
+#[inline(always)]
+pub(super) fn count_sent(
+    counters: &WorkerCounters,
+    tunnel: Option<PortRef>,
+    (packets, bytes, dropped): (u64, u64, u64),
+) {
+    if let Some(cell) = tunnel.and_then(|at| counters.ports.get(usize::from(at.slot))) {
+        cell.tx_packets.add(packets);
+        cell.tx_bytes.add(bytes);
+        cell.tx_dropped.add(dropped);
     }
 }
 

@@ -145,16 +145,16 @@ impl<P> Held<P> {
         self.free.push(number);
     }
 
-    /// Hands packets that have waited too long to `gone`. Once a turn; looks seldom.
+    /// Hands packets that have waited too long for a neighbour to `gone`. Once a turn; looks seldom.
     #[inline(always)]
-    pub fn expire(&mut self, now_ms: u64, gone: impl FnMut(P)) {
+    pub fn expire(&mut self, now_ms: u64, gone: impl FnMut(P, &Neighbour)) {
         if self.len > 0 && now_ms.saturating_sub(self.looked_ms) >= LOOK_MS {
             self.look(now_ms, gone);
         }
     }
 
     #[cold]
-    fn look(&mut self, now_ms: u64, mut gone: impl FnMut(P)) {
+    fn look(&mut self, now_ms: u64, mut gone: impl FnMut(P, &Neighbour)) {
         self.looked_ms = now_ms;
         for number in 0..self.queues.len() {
             let mut was = false;
@@ -163,7 +163,8 @@ impl<P> Held<P> {
                 && let Some((packet, _)) = queue.packets.pop_at(0)
             {
                 was = true;
-                gone(self.count_off(packet).packet);
+                let neighbour = queue.neighbour;
+                gone(self.count_off(packet).packet, &neighbour);
             }
             if let Some(queue) = self.queues.get(number).filter(|queue| was && queue.packets.is_empty()) {
                 self.remove(number as u32, queue.hash);
@@ -230,10 +231,10 @@ mod tests {
         }
         assert_eq!(taken(&mut held, 7), [7]);
         let mut gone = 0;
-        held.expire(WAIT_MS - 1, |_| gone += 1);
+        held.expire(WAIT_MS - 1, |_, _| gone += 1);
         assert_eq!(gone, 0);
         let all = held.len;
-        held.expire(WAIT_MS + LOOK_MS, |_| gone += 1);
+        held.expire(WAIT_MS + LOOK_MS, |_, _| gone += 1);
         assert_eq!((gone, held.len, held.free.len()), (all, 0, held.queues.len()));
         for n in 0..400 {
             let _ = held.push(left(n, (n % 8) as u16), neighbour(u128::from(n) % 100), 0);
@@ -263,7 +264,7 @@ mod tests {
                 0 => here -= taken(&mut held, ip).len(),
                 1 => {
                     now_ms += 300;
-                    held.expire(now_ms, |_| here -= 1);
+                    held.expire(now_ms, |_, _| here -= 1);
                 }
                 _ => here += usize::from(held.push(left(n, slot), neighbour(ip), now_ms).is_none()),
             }
@@ -281,8 +282,8 @@ mod tests {
             assert_eq!(held.push(left(n, 0), neighbour(1), at), None);
         }
         let mut gone = Vec::new();
-        held.expire(WAIT_MS + 10, |packet| gone.push(packet));
-        assert_eq!(gone, [0]);
+        held.expire(WAIT_MS + 10, |packet, waited_for| gone.push((packet, *waited_for)));
+        assert_eq!(gone, [(0, neighbour(1))]);
         assert_eq!(taken(&mut held, 1), [1]);
     }
 }

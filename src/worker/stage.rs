@@ -9,6 +9,7 @@ use rtrb::Producer;
 
 use super::again::{Again, Left, ROUNDS};
 use super::counters::{MAX_SLOTS, WorkerCounters};
+use super::depart::count_sent;
 use super::device::Device;
 use super::held::Held;
 use super::mailbox::{REPORT_BYTES, Report, Told};
@@ -297,6 +298,10 @@ impl<D: Device> Sink<D::Packet> for Outputs<'_, D> {
         let gone = self.held.push(Left::of(packet, meta, frozen, 0), neighbour, self.now_ms);
         if let Some(packet) = gone {
             self.counters.account.staged.sub(1);
+            if neighbour.is_of_underlay() {
+                // Itself, or one that waited for the same.
+                count_sent(self.counters, self.topology.tunnel, (0, 0, 1));
+            }
             self.discard(packet, DropReason::NeighbourFull);
         }
     }
