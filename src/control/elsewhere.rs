@@ -64,10 +64,10 @@ impl Elsewhere {
         self.chassis.insert(chassis.to_owned(), encaps);
     }
 
-    /// It is there no more, and no port is bound to it.
-    pub fn remove(&mut self, chassis: &str) {
+    /// It is there no more, and no port is bound to it. Gives those that were.
+    pub fn remove(&mut self, chassis: &str) -> Vec<String> {
         self.chassis.remove(chassis);
-        self.ports.retain(|_, of| of != chassis);
+        self.ports.extract_if(.., |_, of| of == chassis).map(|(port, _)| port).collect()
     }
 
     /// A port is on a chassis, or on none.

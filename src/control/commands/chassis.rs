@@ -3,6 +3,7 @@
 //! Where rows are compiled here, what is said lasts beyond what the Northbound does to a port; see [`Elsewhere`]. Rows of
 //! a dump are changed themselves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -111,11 +112,18 @@ pub fn change(switch: Rc<Switch>, words: Vec<String>) -> Pending {
             let (logical, underlay) = (&mut state.logical, state.overlay.settings());
             let draft = logical.rows.draft();
             let own = logical.chassis.as_deref().unwrap_or_default();
-            let elsewhere = logical.bound.elsewhere.clone();
-            let mut work = Work { edit: draft.edit(), elsewhere, own, is_compiled, underlay };
+            let mut work = Work {
+                edit: draft.edit(),
+                elsewhere: logical.bound.elsewhere.clone(),
+                adrift: BTreeMap::new(),
+                own,
+                is_compiled,
+                underlay,
+            };
             for call in split(&words) {
                 work.run(&call)?;
             }
+            work.settle();
             let Work { mut edit, elsewhere, .. } = work;
             if is_compiled {
                 let named = logical.northbound.chassis(edit.rows());
@@ -147,6 +155,8 @@ pub fn change(switch: Rc<Switch>, words: Vec<String>) -> Pending {
 struct Work<'a> {
     edit: Edit,
     elsewhere: Elsewhere,
+    /// Ports whose chassis the line took away, with its name: they stay on it if it is there again at the end.
+    adrift: BTreeMap<String, String>,
     /// Name of this chassis; empty if it has none.
     own: &'a str,
     /// Whether rows are compiled here, and not those of a dump.
@@ -156,6 +166,15 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Ports stay on a chassis that is there again, as with another address.
+    fn settle(&mut self) {
+        for (port, chassis) in std::mem::take(&mut self.adrift) {
+            if self.elsewhere.has(&chassis) && self.elsewhere.bound(&port).is_none() {
+                self.elsewhere.bind(&port, Some(&chassis));
+            }
+        }
+    }
+
     fn run(&mut self, call: &Call) -> Result<(), BadBinding> {
         let syntax = COMMANDS.iter().find(|syntax| syntax.name == call.name);
         let syntax = syntax.ok_or_else(|| BadBinding::NoCommand(shortened(&call.name).into_owned()))?;
@@ -188,7 +207,11 @@ impl Work<'_> {
         if self.edit.rows().chassis(name).is_some() {
             return if may_exist { Ok(()) } else { Err(BadBinding::ChassisExists(name.to_owned())) };
         }
-        let taken = self.edit.rows().iter::<Encap>().find(|(_, encap)| encap.ip.parse() == Ok(address));
+        let rows = self.edit.rows();
+        // Those of a chassis that the line took away go with it at its end.
+        let is_taken =
+            |encap: &Encap| encap.ip.parse() == Ok(address) && rows.chassis(&encap.chassis_name).is_some();
+        let taken = rows.iter::<Encap>().find(|(_, encap)| is_taken(encap));
         if let Some((_, other)) = taken {
             return Err(BadBinding::EncapTaken(address, other.chassis_name.clone()));
         }
@@ -223,7 +246,8 @@ impl Work<'_> {
             if name == self.own {
                 return Err(BadBinding::OwnChassis(name.to_owned()));
             }
-            self.elsewhere.remove(name);
+            let ports = self.elsewhere.remove(name);
+            self.adrift.extend(ports.into_iter().map(|port| (port, name.to_owned())));
         }
         self.edit.delete(Table::Chassis, uuid);
         Ok(())
@@ -237,7 +261,8 @@ impl Work<'_> {
         }
         let rows = self.edit.rows();
         let Some((_, binding)) = rows.port(port) else { return Ok(()) };
-        let at = binding.chassis.filter(|at| rows.row(Table::Chassis, *at).is_some());
+        let is_adrift = self.adrift.remove(port).is_some();
+        let at = binding.chassis.filter(|at| !is_adrift && rows.row(Table::Chassis, *at).is_some());
         if at == Some(to) && may_exist {
             return Ok(());
         }
@@ -259,7 +284,8 @@ impl Work<'_> {
     }
 
     fn unbind(&mut self, port: &str, if_exists: bool) -> Result<(), BadBinding> {
-        let was_said = self.is_compiled && self.elsewhere.bound(port).is_some();
+        let is_adrift = self.adrift.remove(port).is_some();
+        let was_said = is_adrift || (self.is_compiled && self.elsewhere.bound(port).is_some());
         if was_said {
             self.elsewhere.bind(port, None);
         }

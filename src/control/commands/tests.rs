@@ -604,6 +604,7 @@ mod inspection;
 mod nbctl;
 mod objects;
 mod ofproto;
+mod peers;
 mod rows;
 mod sbctl;
 mod trace;
