@@ -151,7 +151,7 @@ class Soak:
         rng = self.rng
         changes = (self.change_port, self.change_extra_port, self.change_ghost, self.change_peer, self.change_binding,
                    self.change_route, self.change_neighbour, self.change_address, self.change_link, self.change_logical_port,
-                   self.change_mtu)  # fmt: skip
+                   self.change_mtu, self.change_uplink)  # fmt: skip
         rng.choice(changes)()
 
     def change_port(self) -> None:
@@ -232,9 +232,18 @@ class Soak:
         self.wire.ip("link", "set", end, "up")
 
     def change_mtu(self) -> None:
-        host = self.rng.choice(self.hosts)
+        """A machine's port takes less for a moment."""
+        index = self.rng.randrange(2)
+        machine = self.rng.choice(self.machines[index::2])
         for mtu in (1400, 1500):
-            self.ask(host, "port", "set-mtu", UPLINK, str(mtu))
+            self.ask(self.hosts[index], "port", "set-mtu", machine.guest.name, str(mtu))
+
+    def change_uplink(self) -> None:
+        """The port to the other hosts goes, and comes back; sometimes it takes less."""
+        host = self.rng.choice(self.hosts)
+        for mtu in (1300, 1500) if self.rng.random() < 0.3 else (1500,):
+            self.ask(host, "port", "del", UPLINK)
+            self.ask(host, "port", "add", UPLINK, "type=af_packet", f"iface={UPLINK}", f"mtu={mtu}")
 
     # Traffic.
 

@@ -1,7 +1,6 @@
 //! Two hosts joined by Geneve: a switch on each, one wire between them, real kernels as the machines of their ports.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::forward::iperf_at;
 use crate::lab::{Capture, Drops, Host, Lab, SOON, Setup, Switch, wait_for};
@@ -350,9 +349,11 @@ fn keys_that_do_not_agree_are_named() {
             .out
             .contains("100% packet loss")
     );
-    std::thread::sleep(Duration::from_millis(100));
-    let _ = two;
-    end(switches, &["tunnel_unknown_vni", "no_match"]);
+    wait_for("the second host names them", SOON, || {
+        let named = switches[1].json(&["stats"])["drops"]["tunnel_unknown_vni"].as_u64();
+        named.filter(|count| *count > 0)
+    });
+    end(switches, &["tunnel_unknown_vni"]);
 }
 
 /// The other host is told to be elsewhere while both run: by another address of another network, through a router.
