@@ -418,9 +418,7 @@ fn nobody_on_the_wire_fills_the_log() {
         run(&[&one, &two], lies, lies + 60_000, |_| false);
         drop(guard);
         let text = log.text();
-        let last = |what: &str| {
-            text.lines().rfind(|line| line.contains(what)).unwrap_or_default().to_owned()
-        };
+        let last = |what: &str| text.lines().rfind(|line| line.contains(what)).unwrap_or_default().to_owned();
         assert!(last("neighbour of").ends_with("found ip=192.0.2.2 mac=02:00:00:00:00:02"), "{text}");
         assert!(last("BFD state changed chassis=hv2").contains("now=\"up\""), "{text}");
     });
