@@ -1,6 +1,7 @@
 //! Two hosts joined by Geneve: a switch on each, one wire between them, real kernels as the machines of their ports.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::forward::iperf_at;
 use crate::lab::{Capture, Drops, Host, Lab, SOON, Setup, Switch, wait_for};

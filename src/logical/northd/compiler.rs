@@ -107,7 +107,7 @@ impl Compiler {
     /// Number of values that are kept.
     #[cfg(test)]
     pub fn kept(&self) -> usize {
-        self.memory.borrow().len()
+        self.memory.borrow().kept()
     }
 
     /// What is not compiled, or not wholly: rows of the Northbound with a sentence.

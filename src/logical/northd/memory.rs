@@ -210,7 +210,7 @@ impl Memory {
 
     /// Number of values that are kept.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn kept(&self) -> usize {
         self.ids.len()
     }
 
