@@ -416,7 +416,7 @@ fn a_queue_that_changes_hands_loses_and_reorders_nothing() {
         }
         let generation = switch.unassign_rxq(PortNo(1), 0).unwrap();
         wait(switch, generation);
-        let generation = switch.assign_rxq(PortNo(1), 0, worker).unwrap();
+        let generation = patiently(|| switch.assign_rxq(PortNo(1), 0, worker));
         wait(switch, generation);
         assert_eq!(switch.rxqs()[0].worker, Some(worker));
     });

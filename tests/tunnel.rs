@@ -309,7 +309,8 @@ fn the_endpoint_answers_and_tells_what_it_hears() {
     for last in 0..100 {
         one.switch.inject(UPLINK, &claim(last)).unwrap();
     }
-    one.accounts(&[]);
+    // What is announced to everybody is the tables' too, and here they know nothing of it.
+    one.accounts(&[("no_match", 100)]);
     let told = one.switch.intents(1000);
     assert!((1..10).contains(&told.len()), "{}", told.len());
     assert!(matches!(told[0].intent, Intent::Claimed(ip, mac) if ip == peers(1)[0] && mac.0[5] == 0));
@@ -605,7 +606,9 @@ fn neither_announcements_nor_bfd_keep_the_other_from_being_told() {
         let is_bfd = |told: &millrace::datapath::Told| matches!(told.intent, Intent::Bfd(_));
         let (bfd, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_bfd);
         let counts = if first == 0 { [others.len(), bfd.len()] } else { [bfd.len(), others.len()] };
-        assert!((100..400).contains(&counts[0]), "a share of the ring: {counts:?}");
+        // Of one peer's BFD less is told: its own share is smaller.
+        let share = if first == 0 { 100..400 } else { 4..400 };
+        assert!(share.contains(&counts[0]), "a share of the ring: {counts:?}");
         assert_eq!(counts[1], 1, "{} behind {}", kinds[second], kinds[first]);
         // Of a stranger nothing is told.
         let mut stranger = flood("announcements").remove(0);

@@ -204,8 +204,6 @@ fn echo(endpoint: &Endpoint, at: usize, frame: &mut [u8], is_ipv6: bool) -> Opti
     if !is_device(Mac(sender)) || Mac(sender) == endpoint.mac {
         return None;
     }
-    put(frame, 0, &sender);
-    put(frame, 6, &endpoint.mac.0);
     let l3 = at.checked_sub(if is_ipv6 { size_of::<Ipv6>() } else { size_of::<Ipv4>() })?;
     let ip = frame.get_mut(l3..)?;
     let kind = if is_ipv6 {
@@ -225,6 +223,8 @@ fn echo(endpoint: &Endpoint, at: usize, frame: &mut [u8], is_ipv6: bool) -> Opti
         put(ip, 10, &update(csum, old.into(), new.into(), Zero::Plain).to_be_bytes());
         REPLY_V4
     };
+    put(frame, 0, &sender);
+    put(frame, 6, &endpoint.mac.0);
     let icmp = frame.get_mut(at..)?;
     let [old, code, high, low]: [u8; 4] = *icmp.first_chunk()?;
     let (old, new) = (u16::from_be_bytes([old, code]), u16::from_be_bytes([kind, code]));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace::config::{PortKind, PortSpec};
-use millrace::datapath::{Datapath, Generation, Totals};
+use millrace::datapath::{Datapath, Generation, PortError, Totals};
 use millrace::packet::PortNo;
 use millrace::pipeline::Tables;
 use millrace::pipeline::flowmod::{Batch, Command, FlowMod};
@@ -84,7 +84,20 @@ pub fn add(switch: &mut dyn Datapath, spec: &PortSpec) -> PortNo {
 pub fn remove(switch: &mut dyn Datapath, number: PortNo) {
     let generation = switch.unpublish_port(number).unwrap();
     wait(switch, generation);
-    switch.close_port(number).unwrap();
+    patiently(|| switch.close_port(number));
+}
+
+/// Does what is refused as long as a worker that slept has woken to an older state: again until it is done.
+pub fn patiently<T>(mut ask: impl FnMut() -> Result<T, PortError>) -> T {
+    let mut done = None;
+    eventually("no worker has an older state", || match ask() {
+        Err(PortError::Busy(_)) => false,
+        answer => {
+            done = Some(answer.unwrap());
+            true
+        }
+    });
+    done.unwrap()
 }
 
 /// Asserts the accounting identity once it is quiet, and that exactly these drops were counted.

@@ -341,7 +341,7 @@ fn the_underlay_goes_and_comes_with_its_port() {
         let names = |host: &TestHost| host.switch.state().host().tunnel;
         assert_eq!(
             names(&host),
-            Some(Tunnel { port: PortNo(3), mtu: Some(1500), families: Families { v4: true, v6: false } })
+            Some(Tunnel { port: PortNo(3), mtu: Some(1500), families: Families::default() })
         );
         host.switch.state_mut().datapath.unpublish_port(host.uplink).unwrap();
         host.tick(10);
