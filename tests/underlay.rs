@@ -6,6 +6,7 @@ mod ovn;
 mod support;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use millrace::config::Config;
 use millrace::packet::checksum::complete_l4;
@@ -27,6 +28,9 @@ const ALL_NODES: Mac = [0x33, 0x33, 0, 0, 0, 1];
 
 const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
+
+/// How often the control thread looks after the underlay.
+const TICK: Duration = Duration::from_millis(10);
 
 const CONFIG: &str = "
 [[port]]
@@ -142,8 +146,12 @@ impl Host {
         let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
         let wanted = (state.to_owned(), mac);
         eventually(&format!("{address} is {wanted:?}"), || self.neighbour(address) == wanted);
-        // Answered when the worker has taken this over, and all that was published before.
-        self.chassis.ask("ofctl/add-flow", &["table=200 actions=drop"]);
+        // It is published with the next tick, which has come before the second of two commands that follow it; that is
+        // answered when the worker has taken over what was published before.
+        std::thread::sleep(TICK * 2);
+        for _ in 0..2 {
+            self.chassis.ask("ofctl/add-flow", &["table=200 actions=drop"]);
+        }
     }
 
     /// Where a packet to a machine goes now.
