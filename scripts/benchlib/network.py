@@ -89,10 +89,10 @@ class Tunnel:
 
 
 def announcement() -> bytes:
-    """The other host's request for its own address: who hears it knows where that is."""
-    macs = b"\xff" * 6 + (there := bytes.fromhex(THERE_MAC.replace(":", "")))
-    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + there + _octets(THERE) + bytes(6) + _octets(HERE)
-    return (macs + b"\x08\x06" + arp).ljust(60, b"\0")
+    """The other host's answer to the question where it is, which holds for half a minute: nobody answers on a null device."""
+    here, there = (bytes.fromhex(mac.replace(":", "")) for mac in (HERE_MAC, THERE_MAC))
+    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + there + _octets(THERE) + here + _octets(HERE)
+    return (here + there + b"\x08\x06" + arp).ljust(60, b"\0")
 
 
 class Network:
