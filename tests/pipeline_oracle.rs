@@ -17,8 +17,8 @@ use millrace::action::Op;
 use millrace::packet::{Field, FlowKey};
 use millrace::pipeline::Snapshot;
 use millrace::pipeline::translate::{Start, Translation, translate};
-use oracle::flows::{PORTS, at, build, ports, small, wanted};
-use oracle::{Answer, PacketIn, World, interpret, packet_part};
+use oracle::flows::{PORTS, TUNNEL, arrival, at, build, ports, small, wanted};
+use oracle::{Answer, Exit, PacketIn, World, interpret, packet_part};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -44,16 +44,16 @@ fn key() -> impl Strategy<Value = FlowKey> {
     let ttl = select(vec![0u128, 1, 2, 3, 64]);
     let numbers = proptest::collection::vec(small(), 24);
     let icmp = select(vec![135u128, 136, 128]);
-    (kind, tags, ttl, numbers, icmp, select(vec![1u128, 2, 3, 7, 9])).prop_map(
-        |((eth_type, proto, frag), tags, ttl, numbers, icmp, port)| {
+    (kind, tags, ttl, numbers, icmp, arrival(vec![1, 2, 3, 7, 9])).prop_map(
+        |((eth_type, proto, frag), tags, ttl, numbers, icmp, arrival)| {
             let mut key = FlowKey::default();
+            arrival.enter(&mut key);
             let mut numbers = numbers.into_iter();
             let mut fill = |key: &mut FlowKey, fields: &[Field]| {
                 for field in fields {
                     key.set(*field, numbers.next().unwrap());
                 }
             };
-            key.set(Field::InPort, port);
             key.set(Field::EthType, eth_type);
             fill(&mut key, &[Field::EthSrc, Field::EthDst, Field::Reg0, Field::Metadata]);
             let both = [(Field::VlanTpid, Field::VlanTci), (Field::InnerVlanTpid, Field::InnerVlanTci)];
@@ -122,8 +122,9 @@ fn execute(ops: &[Op], key: &mut FlowKey, answer: &mut Answer) {
             Op::Meter(_) => {}
             Op::Output(port) => {
                 let number = PORTS.iter().find(|(number, _)| at(*number) == port).unwrap().0;
-                answer.outputs.push((number, packet_part(key)));
+                answer.outputs.push((Exit::Port(number), packet_part(key)));
             }
+            Op::Tunnel(out) => answer.outputs.push((Exit::Tunnel(out), packet_part(key))),
             Op::Controller { max_len, reason, table, cookie, .. } => {
                 answer.packet_ins.push(PacketIn { max_len, reason, table, cookie, key: packet_part(key) });
             }
@@ -137,12 +138,7 @@ fn execute(ops: &[Op], key: &mut FlowKey, answer: &mut Answer) {
                 assert!(tail.is_empty() && answer.drop.is_none() && answer.outputs.is_empty());
                 answer.drop = Some(reason);
             }
-            Op::SetMtu(_)
-            | Op::Tunnel(_)
-            | Op::CheckLen { .. }
-            | Op::Become { .. }
-            | Op::Await { .. }
-            | Op::Tell(_) => {
+            Op::SetMtu(_) | Op::CheckLen { .. } | Op::Become { .. } | Op::Await { .. } | Op::Tell(_) => {
                 unreachable!("no flow here has such actions");
             }
         }
@@ -157,7 +153,7 @@ proptest! {
     ) {
         let (tables, flows) = build(&wanted);
         let snapshot = Snapshot::new(tables, ports());
-        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
+        let world = World { flows: &flows, ports: &PORTS, tunnel: Some(TUNNEL), groups: &[] };
         let mut out = Translation::default();
         for key in &keys {
             let mut expected = interpret(&world, key, 0);

@@ -26,7 +26,7 @@ use millrace::pipeline::{Batch, Flow, FlowMod, Match, Tables};
 use millrace::worker::memory::{Wire, Wires};
 use millrace::worker::{Engine, MemoryBackend, WorkerSetup};
 use oracle::flows::{Wanted, dense, dense_key, flow_mod, step};
-use oracle::{World, interpret, packet_part};
+use oracle::{Exit, World, interpret, packet_part};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -168,7 +168,11 @@ impl Stress {
     /// What must come of a frame that is fed to a port now.
     fn expect(&self, world: &World, frame: &[u8], port: PortNo) -> Vec<(PortNo, FlowKey)> {
         let outputs = interpret(world, &read(frame, port), 0).outputs;
-        outputs.into_iter().map(|(port, key)| (port, packet_part(&key))).collect()
+        let port = |exit| match exit {
+            Exit::Port(port) => port,
+            Exit::Tunnel(_) => unreachable!("there are no tunnels here"),
+        };
+        outputs.into_iter().map(|(exit, key)| (port(exit), packet_part(&key))).collect()
     }
 
     /// Sends a frame to a queue of a port, or by way of the control thread.
@@ -194,7 +198,7 @@ impl Stress {
     fn probe(&mut self) -> Option<usize> {
         let flows = self.tables.list(&FlowFilter::default());
         let flows: Vec<Flow> = flows.iter().map(|flow| Flow::clone(flow)).collect();
-        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
+        let world = World { flows: &flows, ports: &PORTS, tunnel: None, groups: &[] };
         let mut expected = HashMap::new();
         let mut marks = Vec::new();
         let kinds = self.keys.clone().into_iter().enumerate().map(|(at, key)| (key, at % 3, false));

@@ -17,12 +17,12 @@ use crate::action::intent::Learn;
 use crate::action::reply::Reply;
 use crate::action::{Action, Op, Subfield};
 use crate::packet::field::Maskable;
-use crate::packet::key::SHORT_WORDS;
+use crate::packet::key::{SHORT_WORDS, is_tunnel};
 use crate::packet::parse::Shape;
 use crate::packet::{Field, FlowKey, PortNo, PortRef};
 
 /// Fields that flows match and actions read and write.
-const FIELDS: [Field; 16] = [
+const FIELDS: [Field; 20] = [
     Field::InPort,
     Field::EthType,
     Field::EthDst,
@@ -39,7 +39,14 @@ const FIELDS: [Field; 16] = [
     Field::Ipv6Dst,
     Field::IpDscp,
     Field::ArpTpa,
+    Field::TunId,
+    Field::TunDst,
+    Field::TunIpv6Dst,
+    Field::TunMetadata0,
 ];
+
+/// The port where tunnels begin and end.
+const TUNNEL: PortNo = PortNo(4);
 
 struct Input<'a>(&'a [u8]);
 
@@ -63,7 +70,7 @@ impl Input<'_> {
         let byte = self.byte();
         let low = u128::from(byte & 3);
         match field {
-            Field::InPort => 1 + low % 3,
+            Field::InPort => 1 + low,
             Field::EthType => [0x0800, 0x0800, 0x86dd, 0x0806][usize::from(byte & 3)],
             Field::NwProto => [6, 17, 6, 58][usize::from(byte & 3)],
             Field::VlanTci => [0, 0x1000, 0x1001, 0x3002][usize::from(byte & 3)],
@@ -105,7 +112,7 @@ impl Input<'_> {
 
     fn action(&mut self, table: u8, depth: usize) -> Action {
         match self.below(19) {
-            0 | 1 => Action::Output(PortNo(1 + u16::from(self.below(4)))),
+            0 | 1 => Action::Output(PortNo(1 + u16::from(self.below(5)))),
             2 => Action::Output(PortNo::FLOOD),
             3 => Action::OutputField(self.part()),
             4 => {
@@ -196,8 +203,27 @@ impl Input<'_> {
         if key.get(Field::VlanTci) != 0 {
             key.set(Field::VlanTpid, 0x8100);
         }
+        if came_by_tunnel(&key) {
+            for field in [Field::TunId, Field::TunDst, Field::TunIpv6Dst, Field::TunMetadata0] {
+                let value = self.value(field);
+                key.set(field, value & field.all_ones());
+            }
+        }
         key
     }
+}
+
+fn came_by_tunnel(key: &FlowKey) -> bool {
+    key.get(Field::InPort) == u128::from(TUNNEL.0)
+}
+
+/// Only by the port of tunnels does a packet bring words of one.
+fn as_packets_are(mut key: FlowKey) -> FlowKey {
+    if !came_by_tunnel(&key) {
+        let words = key.words_mut().iter_mut().enumerate();
+        words.filter(|(word, _)| is_tunnel(*word)).for_each(|(_, word)| *word = 0);
+    }
+    key
 }
 
 fn ports() -> Ports {
@@ -205,7 +231,7 @@ fn ports() -> Ports {
         let (name, at) = (Arc::from(format!("p{number}")), PortRef { slot: number, generation: 1 });
         PortView { number: PortNo(number), name, at, no_flood: number == 2 }
     };
-    Ports::new((1..4).map(view).collect())
+    Ports::with_tunnel((1..=TUNNEL.0).map(view).collect(), Some(TUNNEL))
 }
 
 /// The answer to one key, all of it.
@@ -234,7 +260,7 @@ fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     if new.get(Field::NwTtl) < floor {
         new.set(Field::NwTtl, floor);
     }
-    new
+    as_packets_are(new)
 }
 
 /// Whether two keys are served by the megaflow of the first.
@@ -327,7 +353,7 @@ fn flipped(key: &FlowKey, input: &mut Input<'_>) -> FlowKey {
             key.set(field, key.get(field) ^ 1 << bit);
         }
     }
-    key
+    as_packets_are(key)
 }
 
 /// Plenty of room, and little.

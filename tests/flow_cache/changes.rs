@@ -12,7 +12,7 @@ use millrace::pipeline::syntax::{GroupCommand, parse_group, parse_meter};
 use millrace::pipeline::{FlowMod, PortView, Ports};
 
 use crate::lab::{Lab, Packet};
-use crate::oracle::flows::at;
+use crate::oracle::flows::{Arrival, at};
 use crate::support::{change, numbered};
 
 /// Datapaths, each with a port of its number.
@@ -65,7 +65,7 @@ impl Switch {
         }
         lab.change(flows);
         lab.see();
-        let packet = |port, flow| Packet::of_frame(port, &numbered(flow, 0, 64)).unwrap();
+        let packet = |port, flow| Packet::of_frame(&Arrival::by(port), &numbered(flow, 0, 64)).unwrap();
         let packets =
             (1..=u128::from(DATAPATHS)).map(|port| [0, 1, 2].map(|flow| packet(port, flow))).collect();
         let mut switch = Self { lab, packets };
@@ -217,7 +217,7 @@ fn a_worker_that_missed_more_than_the_log_keeps_trusts_nothing() {
 #[test]
 fn a_wire_holds_until_something_but_the_port_counts() {
     let mut lab = Lab::new(CacheSizes::default(), ports(at(PortNo(UPLINK))));
-    let udp = |flow| Packet::of_frame(1, &numbered(flow, 0, 64)).unwrap();
+    let udp = |flow| Packet::of_frame(&Arrival::by(1), &numbered(flow, 0, 64)).unwrap();
     let go = |lab: &mut Lab| {
         let before = lab.wired;
         lab.burst(&[udp(0), udp(1)]);

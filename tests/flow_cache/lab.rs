@@ -15,7 +15,7 @@ use millrace::pipeline::table::FlowFilter;
 use millrace::pipeline::translate::{Start, Translation, translate};
 use millrace::pipeline::{Batch, Flow, FlowMod, Ports, Recorded, Snapshot, Tables};
 
-use crate::oracle::flows::at;
+use crate::oracle::flows::{Arrival, at, forget_tunnel};
 use crate::oracle::{World, interpret};
 
 /// A packet as far as the cache knows it.
@@ -28,12 +28,18 @@ pub struct Packet {
 
 impl Packet {
     /// As parsed from a frame; none if that is a runt.
-    pub fn of_frame(port: u128, frame: &[u8]) -> Option<Self> {
+    pub fn of_frame(arrival: &Arrival, frame: &[u8]) -> Option<Self> {
         let (mut key, mut meta) = (FlowKey::default(), PacketMeta::default());
-        key.set(Field::InPort, port);
         let parsed = parse(frame, &mut meta, &mut key);
+        let is_long = arrival.enter(&mut key);
         let whole = parsed.stop != Some(Stop::Runt);
-        whole.then_some(Self { key, shape: parsed.shape, len: meta.len })
+        whole.then_some(Self { key, shape: if is_long { Shape::Long } else { parsed.shape }, len: meta.len })
+    }
+
+    /// With a key of which nothing but the words of a tunnel is long.
+    pub fn tunnelled(key: FlowKey, len: u32) -> Self {
+        let is_short = key.words()[SHORT_WORDS..].iter().all(|word| *word == 0);
+        Self { key, shape: if is_short { Shape::Short } else { Shape::Long }, len }
     }
 
     /// With a key that has no long words.
@@ -143,9 +149,15 @@ impl Lab {
         self.ports = self.snapshot.ports.iter().map(|port| (port.number, port.no_flood)).collect();
     }
 
-    /// Everything that a worker does with one burst of a port.
+    /// Everything that a worker does with one burst of a port. What packets brought by a tunnel they have only as long as
+    /// the port is that of tunnels.
     pub fn burst(&mut self, packets: &[Packet]) {
         let Some(first) = packets.first() else { return };
+        let mut packets = packets.to_vec();
+        if self.snapshot.ports.tunnel() != Some(first.port()) {
+            packets.iter_mut().for_each(|packet| forget_tunnel(&mut packet.key));
+        }
+        let (first, packets) = (packets[0], &packets[..]);
         let port = usize::from(at(first.port()).slot);
         let mut keys = [FlowKey::default(); BATCH];
         let (mut short, mut long) = (0u32, 0u32);
@@ -253,7 +265,8 @@ impl Lab {
     /// Counts a packet as the interpreter finds it must be.
     fn expect(&mut self, packet: &Packet) {
         let groups: Vec<_> = self.snapshot.tables.objects().groups().cloned().collect();
-        let world = World { flows: &self.flows, ports: &self.ports, groups: &groups };
+        let tunnel = self.snapshot.ports.tunnel();
+        let world = World { flows: &self.flows, ports: &self.ports, tunnel, groups: &groups };
         for hit in interpret(&world, &packet.key, 0).hits {
             let count = self.expected.entry(hit).or_default();
             count.packets += 1;

@@ -12,7 +12,9 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 
 use crate::lab::{Lab, Packet};
-use crate::oracle::flows::{Step, Wanted, dense, dense_key, flow_mod, moved_ports, ports, step, wanted};
+use crate::oracle::flows::{
+    Step, Wanted, dense, dense_key, flow_mod, moved_ports, ports, step, tunnelled_key, tunnelling, wanted,
+};
 use crate::oracle::frames::frame;
 
 const PACKETS: usize = 24;
@@ -45,11 +47,15 @@ fn event(flow: BoxedStrategy<Wanted>) -> impl Strategy<Value = Event> {
 }
 
 pub fn packet_of_frame() -> impl Strategy<Value = Packet> {
-    frame().prop_filter_map("a runt", |(port, frame)| Packet::of_frame(port, &frame))
+    frame().prop_filter_map("a runt", |(arrival, frame)| Packet::of_frame(&arrival, &frame))
 }
 
 pub fn small_packet() -> impl Strategy<Value = Packet> {
     (dense_key(), 60u32..64).prop_map(|(key, len)| Packet::short(key, len))
+}
+
+pub fn tunnelled_packet() -> impl Strategy<Value = Packet> {
+    (tunnelled_key(), 60u32..64).prop_map(|(key, len)| Packet::tunnelled(key, len))
 }
 
 /// From a few megaflows of two masks a port to plenty.
@@ -142,6 +148,7 @@ fn no_answer_is_stale_and_no_packet_uncounted() {
     let worlds = prop_oneof![
         1 => case(wanted().boxed(), packet_of_frame().boxed()),
         2 => case(dense().boxed(), small_packet().boxed()),
+        1 => case(tunnelling(dense()).boxed(), tunnelled_packet().boxed()),
     ];
     let warm = prop::bool::weighted(0.1);
     let met = Met::default();

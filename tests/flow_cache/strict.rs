@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::lab::{Lab, Packet};
-use crate::model::{packet_of_frame, small_packet};
-use crate::oracle::flows::{Step, Wanted, dense, flow_mod, ports, step, wanted};
+use crate::model::{packet_of_frame, small_packet, tunnelled_packet};
+use crate::oracle::flows::{Step, Wanted, dense, flow_mod, ports, step, tunnelling, wanted};
 
 const PLENTY: CacheSizes = CacheSizes {
     megaflows: 4096,
@@ -121,6 +121,7 @@ fn no_packet_meets_two_megaflows() {
     let worlds = prop_oneof![
         1 => case(wanted().boxed(), packet_of_frame().boxed()),
         2 => case(dense().boxed(), small_packet().boxed()),
+        1 => case(tunnelling(dense()).boxed(), tunnelled_packet().boxed()),
     ];
     let met = Met::default();
     let config = ProptestConfig {

@@ -14,16 +14,16 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::oracle::checksums::{Errors, errors};
-use crate::oracle::flows::{PORTS, at, build, ports, wanted};
+use crate::oracle::flows::{PORTS, TUNNEL, at, build, ports, wanted};
 use crate::oracle::frames::frame;
-use crate::oracle::{PacketIn, World, interpret};
+use crate::oracle::{Exit, PacketIn, World, interpret};
 
 const PACKETS: usize = 32;
 
 /// What becomes of a packet, as bytes.
 #[derive(Default)]
 struct Collected {
-    outputs: Vec<(PortNo, Vec<u8>)>,
+    outputs: Vec<(Exit, Vec<u8>)>,
     packet_ins: Vec<(ControllerOp, Vec<u8>)>,
     drops: Vec<DropReason>,
     consumed: usize,
@@ -34,10 +34,11 @@ impl Sink<HeapPacket> for Collected {
     fn output(&mut self, packet: HeapPacket, meta: &PacketMeta, port: PortRef) {
         assert_eq!(packet.data().len(), meta.len as usize);
         let (number, _) = PORTS.iter().find(|(number, _)| at(*number) == port).unwrap();
-        self.outputs.push((*number, packet.data().to_vec()));
+        self.outputs.push((Exit::Port(*number), packet.data().to_vec()));
     }
-    fn tunnel(&mut self, _: HeapPacket, _: &PacketMeta, _: &millrace::tunnel::TunnelOut) {
-        unreachable!("no such port here");
+    fn tunnel(&mut self, packet: HeapPacket, meta: &PacketMeta, out: &millrace::tunnel::TunnelOut) {
+        assert_eq!(packet.data().len(), meta.len as usize);
+        self.outputs.push((Exit::Tunnel(*out), packet.data().to_vec()));
     }
     fn controller(&mut self, packet: &HeapPacket, _: &PacketMeta, info: ControllerOp) {
         self.packet_ins.push((info, packet.data().to_vec()));
@@ -151,6 +152,7 @@ struct Met {
     l4_verified: Cell<usize>,
     packet_ins: Cell<usize>,
     malformed: Cell<usize>,
+    tunnels: Cell<usize>,
 }
 
 fn add(cell: &Cell<usize>, really: bool) {
@@ -165,16 +167,16 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
     let ran = TestRunner::new(config).run(&cases, |(wanted, frames)| {
         let (tables, flows) = build(&wanted);
         let snapshot = Snapshot::new(tables, ports());
-        let world = World { flows: &flows, ports: &PORTS, groups: &[] };
+        let world = World { flows: &flows, ports: &PORTS, tunnel: Some(TUNNEL), groups: &[] };
         let mut out = Translation::default();
-        for (port, frame) in &frames {
+        for (arrival, frame) in &frames {
             let (mut key, mut meta, stop) = read(frame);
             if stop == Some(Stop::Runt) {
                 prop_assert!(frame.len() < 14);
                 continue;
             }
-            key.set(Field::InPort, *port);
-            meta.in_port = PortNo(*port as u16);
+            arrival.enter(&mut key);
+            meta.in_port = PortNo(arrival.port as u16);
             let expected = interpret(&world, &key, 0);
             translate(&snapshot, &mut key, Start::Table(0), &mut out);
             prop_assert_eq!(out.hits(), &expected.hits[..]);
@@ -184,9 +186,10 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
             prop_assert_eq!(got.outputs.len() + got.drops.len() + got.consumed, 1 + got.copies);
             prop_assert_eq!(got.drops.first().copied(), expected.drop);
             prop_assert!(got.drops.len() <= 1);
-            let numbers = |outputs: &[(PortNo, _)]| outputs.iter().map(|(port, _)| *port).collect::<Vec<_>>();
-            let wanted: Vec<_> = expected.outputs.iter().map(|(port, _)| *port).collect();
-            prop_assert_eq!(numbers(&got.outputs), wanted);
+            let exits = |outputs: &[(Exit, _)]| outputs.iter().map(|(exit, _)| *exit).collect::<Vec<_>>();
+            let wanted: Vec<_> = expected.outputs.iter().map(|(exit, _)| *exit).collect();
+            add(&met.tunnels, wanted.iter().any(|exit| matches!(exit, Exit::Tunnel(_))));
+            prop_assert_eq!(exits(&got.outputs), wanted);
             let infos: Vec<_> = got.packet_ins.iter().map(|(info, _)| *info).collect();
             let info = |packet_in: &PacketIn| {
                 let PacketIn { max_len, reason, table, cookie, .. } = *packet_in;
@@ -213,8 +216,8 @@ fn the_bytes_that_leave_are_those_of_the_linear_interpreter() {
         Ok(())
     });
     ran.unwrap();
-    let Met { outputs, rewritten, l4_verified, packet_ins, malformed } = &met;
-    for often in [outputs, rewritten, l4_verified, packet_ins, malformed] {
+    let Met { outputs, rewritten, l4_verified, packet_ins, malformed, tunnels } = &met;
+    for often in [outputs, rewritten, l4_verified, packet_ins, malformed, tunnels] {
         assert!(often.get() > 0, "the random flows and frames try too little");
     }
 }

@@ -37,7 +37,7 @@ fn answer(tables: &Tables, key: &FlowKey) -> (Option<u64>, Seen) {
 }
 
 fn wanted(flows: &[Flow], key: &FlowKey) -> Option<u64> {
-    find(&World { flows, ports: &PORTS, groups: &[] }, key, 0).map(|flow| flow.options.cookie)
+    find(&World { flows, ports: &PORTS, tunnel: None, groups: &[] }, key, 0).map(|flow| flow.options.cookie)
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace::action::{Action, ModKind, Subfield};
+use millrace::packet::key::{TunnelWords, is_tunnel};
 use millrace::packet::{Field, FlowKey, PortNo, PortRef};
 use millrace::pipeline::flow::FlowOptions;
 use millrace::pipeline::flowmod::Command;
@@ -15,8 +16,10 @@ use proptest::sample::{Index, select};
 
 const TABLES: u8 = 5;
 /// Numbers and whether a flood leaves the port out.
-pub const PORTS: [(PortNo, bool); 4] =
-    [(PortNo(1), false), (PortNo(2), true), (PortNo(3), false), (PortNo(7), false)];
+pub const PORTS: [(PortNo, bool); 5] =
+    [(PortNo(1), false), (PortNo(2), true), (PortNo(3), false), (TUNNEL, false), (PortNo(7), false)];
+/// The one of them where tunnels begin and end.
+pub const TUNNEL: PortNo = PortNo(4);
 
 pub fn at(number: PortNo) -> PortRef {
     PortRef { slot: 100 - number.0, generation: 5 }
@@ -27,7 +30,7 @@ pub fn ports() -> Ports {
         let name = Arc::from(format!("p{number}"));
         PortView { number: *number, name, at: at(*number), no_flood: *no_flood }
     };
-    Ports::new(PORTS.iter().map(view).collect())
+    Ports::with_tunnel(PORTS.iter().map(view).collect(), Some(TUNNEL))
 }
 
 /// Small numbers, so that packets meet flows.
@@ -39,7 +42,7 @@ fn matcher() -> impl Strategy<Value = Match> {
     let low = |field: Field, bits: u32| (field, field.all_ones() & (u128::MAX >> (128 - bits)));
     let high = |field: Field, bits: u16| (field, field.all_ones() & !(field.all_ones() >> bits));
     let part = prop_oneof![
-        (select(vec![1u128, 2, 3, 7]), Just((Field::InPort, 0xffff_ffff))),
+        (select(vec![1u128, 2, 3, 4, 7]), Just((Field::InPort, 0xffff_ffff))),
         (select(vec![0x0800u128, 0x86dd, 0x0806]), Just((Field::EthType, 0xffff))),
         (select(vec![0u128, 0x1000]), Just((Field::VlanTci, 0x1000))),
         (select(vec![6u128, 17, 58]), Just((Field::NwProto, 0xff))),
@@ -66,6 +69,10 @@ fn matcher() -> impl Strategy<Value = Match> {
                 low(Field::Metadata, 2),
                 low(Field::Metadata, 64),
                 low(Field::IpFrag, 2),
+                low(Field::TunId, 2),
+                low(Field::TunSrc, 32),
+                low(Field::TunIpv6Src, 1),
+                low(Field::TunMetadata0, 2),
             ])
         ),
     ];
@@ -105,7 +112,7 @@ fn moved() -> impl Strategy<Value = Action> {
 
 /// Among much else a resubmit, mostly forwards: too many backwards and every packet ends at the limit.
 fn action() -> impl Strategy<Value = Action> {
-    let port = select(vec![1u16, 2, 3, 7, 9, 0xfff8, 0xfffb, 0xfffc, 0xfffd, 0xffff]).prop_map(PortNo);
+    let port = select(vec![1u16, 2, 3, 4, 7, 9, 0xfff8, 0xfffb, 0xfffc, 0xfffd, 0xffff]).prop_map(PortNo);
     let resubmit = prop_oneof![
         8 => Just(None),
         4 => select(vec![1u16, 2, 0xfff8]).prop_map(|port| Some(PortNo(port))),
@@ -283,7 +290,102 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
             Wanted { table, priority, matcher, actions }
         },
     );
-    some_in_parts(flow, 0.1)
+    some_in_parts(tunnelling(flow), 0.1)
+}
+
+/// Some of the flows are about tunnels: they match what packets brought by one, take it into the registers, or send by
+/// one, in the forms of OVN.
+pub fn tunnelling(flow: impl Strategy<Value = Wanted>) -> impl Strategy<Value = Wanted> {
+    let ports = |shift: u32| (Field::TunMetadata0, 3u128 << shift);
+    let part = (
+        0u128..4,
+        select(vec![(Field::TunId, 3u128), ports(0), ports(16), (Field::TunDst, 3), (Field::TunIpv6Src, 1)]),
+    );
+    let matched = (any::<bool>(), proptest::collection::vec(part, 0..2));
+    let some = |field: Field, start: u16| Subfield { field, start, bits: 2 };
+    let copy = |src: Subfield, dst: Subfield| Action::Move { src, dst };
+    let set = |field: Field, value: u128| Action::SetField { field, value, mask: field.all_ones() };
+    let taken = vec![
+        copy(some(Field::TunId, 0), some(Field::Metadata, 0)),
+        copy(some(Field::TunMetadata0, 16), some(Field::Reg0, 0)),
+        copy(some(Field::TunMetadata0, 0), some(Field::NwDst, 0)),
+        copy(some(Field::TunSrc, 0), some(Field::TunDst, 0)),
+    ];
+    let vni = prop_oneof![
+        Just(copy(some(Field::Metadata, 0), some(Field::TunId, 0))),
+        (0u128..4).prop_map(move |vni| set(Field::TunId, vni)),
+    ];
+    let option = prop_oneof![
+        Just(copy(some(Field::Reg0, 0), some(Field::TunMetadata0, 16))),
+        Just(copy(some(Field::NwDst, 0), some(Field::TunMetadata0, 0))),
+        (0u128..4).prop_map(move |ports| set(Field::TunMetadata0, ports)),
+    ];
+    let peer = (select(vec![Field::TunDst, Field::TunDst, Field::TunIpv6Dst]), 0u128..4)
+        .prop_map(move |(field, peer)| set(field, peer));
+    let to_peer = (proptest::option::of(vni), proptest::option::of(option), proptest::option::of(peer))
+        .prop_map(|(vni, option, peer)| {
+            vni.into_iter().chain(option).chain(peer).chain([Action::Output(TUNNEL)]).collect()
+        });
+    let does = prop_oneof![2 => to_peer, 1 => select(taken).prop_map(|action| vec![action])];
+    let more = proptest::option::weighted(0.4, (matched, does, any::<Index>()));
+    (flow, more).prop_map(|(mut flow, more)| {
+        if let Some(((is_arrival, parts), does, at)) = more {
+            if is_arrival {
+                flow.matcher.set(Field::InPort, u128::from(TUNNEL.0));
+            }
+            let parts: Vec<(u128, (Field, u128))> = parts;
+            for (value, (field, mask)) in parts {
+                flow.matcher.set_masked(field, value << mask.trailing_zeros() & mask, mask);
+            }
+            // Not behind the last one, which may be a goto.
+            let at = if flow.actions.is_empty() { 0 } else { at.index(flow.actions.len()) };
+            if !matches!(flow.actions.first(), Some(Action::Conjunction { .. })) {
+                flow.actions.splice(at..at, does);
+            }
+        }
+        flow
+    })
+}
+
+/// By which port a packet comes in, and what it brings of its tunnel where that is the one of tunnels.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub port: u128,
+    tunnel: TunnelWords,
+}
+
+impl Arrival {
+    /// By a port, and by no tunnel.
+    pub fn by(port: u128) -> Self {
+        Self { port, tunnel: TunnelWords::default() }
+    }
+
+    /// Writes it into the key of the packet. True if that has long words then.
+    pub fn enter(&self, key: &mut FlowKey) -> bool {
+        key.set(Field::InPort, self.port);
+        key.add_tunnel(&self.tunnel)
+    }
+}
+
+/// Makes it a key of a packet that came by no tunnel.
+pub fn forget_tunnel(key: &mut FlowKey) {
+    let words = key.words_mut().iter_mut().enumerate();
+    words.filter(|(word, _)| is_tunnel(*word)).for_each(|(_, word)| *word = 0);
+}
+
+/// By one of these ports or by a tunnel.
+pub fn arrival(ports: Vec<u128>) -> impl Strategy<Value = Arrival> {
+    let tunnel = (proptest::collection::vec(small(), 5), 0u128..4, any::<bool>());
+    let by_tunnel = tunnel.prop_map(|(numbers, port, is_v6)| {
+        let mut key = FlowKey::default();
+        let ends =
+            if is_v6 { [Field::TunIpv6Src, Field::TunIpv6Dst] } else { [Field::TunSrc, Field::TunDst] };
+        let fields = [Field::TunId, ends[0], ends[1], Field::TunTos, Field::TunTtl];
+        fields.into_iter().zip(numbers).for_each(|(field, number)| key.set(field, number & field.all_ones()));
+        key.set(Field::TunMetadata0, port << 16 | (3 - port));
+        Arrival { port: u128::from(TUNNEL.0), tunnel: key.tunnel() }
+    });
+    prop_oneof![3 => select(ports).prop_map(Arrival::by), 1 => by_tunnel]
 }
 
 /// Flows of the small world that name groups of 1 to 3.
@@ -398,6 +500,14 @@ pub fn dense_key() -> impl Strategy<Value = FlowKey> {
     })
 }
 
+/// A packet of the small world that may have come by a tunnel.
+pub fn tunnelled_key() -> impl Strategy<Value = FlowKey> {
+    (dense_key(), arrival(vec![1, 2, 3])).prop_map(|(mut key, arrival)| {
+        arrival.enter(&mut key);
+        key
+    })
+}
+
 /// What is done to one of the first flows, or to a flow above them.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -431,15 +541,19 @@ pub fn step(flow: BoxedStrategy<Wanted>) -> impl Strategy<Value = Step> {
 
 /// What may happen to a port.
 pub fn moved_ports() -> impl Strategy<Value = Ports> {
-    (any::<Index>(), 0..4).prop_map(|(which, how)| {
+    (any::<Index>(), 0..5).prop_map(|(which, how)| {
         let mut list: Vec<PortView> = ports().iter().cloned().collect();
         let which = which.index(list.len());
+        let mut tunnel = Some(TUNNEL);
         match how {
+            // The port of that number is of another kind now.
+            4 => tunnel = None,
             0 => drop(list.remove(which)),
             1 => list[which].no_flood ^= true,
             2 => list[which].at = PortRef { slot: 7, generation: 9 },
             _ => list[which].number = PortNo(9),
         }
-        Ports::new(list)
+        let tunnel = tunnel.filter(|tunnel| list.iter().any(|port| port.number == *tunnel));
+        Ports::with_tunnel(list, tunnel)
     })
 }

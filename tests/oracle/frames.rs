@@ -1,20 +1,21 @@
 //! Random frames, many of them of a small world in which packets meet flows, some of them damaged.
 
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::Index;
 
+use super::flows::{Arrival, arrival};
 use crate::testgen::{L4, Net, any_spec};
 
-/// A frame and the port that it comes in by.
-pub fn frame() -> impl Strategy<Value = (u128, Vec<u8>)> {
+/// A frame and how it comes in.
+pub fn frame() -> impl Strategy<Value = (Arrival, Vec<u8>)> {
     let damage = prop_oneof![
         6 => Just(Damage::None),
         1 => any::<Index>().prop_map(Damage::Cut),
         1 => (any::<Index>(), any::<u8>()).prop_map(|(at, bits)| Damage::Flip(at, bits)),
     ];
     let tag = prop_oneof![12 => Just(None), 1 => Just(Some([0x81, 0, 0, 1]))];
-    let port = select(vec![1u128, 2, 3, 7, 9]);
-    (any_spec(), any::<bool>(), tag, damage, port).prop_map(|(mut spec, tame, tag, damage, port)| {
+    let arrival = arrival(vec![1, 2, 3, 7, 9]);
+    (any_spec(), any::<bool>(), tag, damage, arrival).prop_map(|(mut spec, tame, tag, damage, arrival)| {
         if tame {
             make_small(&mut spec.macs[..6]);
             make_small(&mut spec.macs[6..]);
@@ -39,7 +40,7 @@ pub fn frame() -> impl Strategy<Value = (u128, Vec<u8>)> {
                 frame[at] ^= bits;
             }
         }
-        (port, frame)
+        (arrival, frame)
     })
 }
 

@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::execute;
 use crate::megaflows::{answer, concerns, within};
-use crate::oracle::flows::{PORTS, build_on, dense_key, grouped, groups, ports};
+use crate::oracle::flows::{PORTS, TUNNEL, build_on, dense_key, grouped, groups, ports};
 use crate::oracle::{Answer, World, interpret, packet_part};
 
 fn put(tables: &Tables, stats: &FlowStats, specs: &[GroupSpec]) -> Tables {
@@ -67,7 +67,7 @@ fn groups_answer_as_the_linear_interpreter() {
         let mut out = Translation::default();
         for snapshot in [&old, &new] {
             let groups: Vec<Arc<Group>> = snapshot.tables.objects().groups().cloned().collect();
-            let world = World { flows: &flows, ports: &PORTS, groups: &groups };
+            let world = World { flows: &flows, ports: &PORTS, tunnel: Some(TUNNEL), groups: &groups };
             for key in &keys {
                 let met = answer(snapshot, key, &mut out);
                 let mut got = Answer { hits: met.hits.clone(), ..Answer::default() };

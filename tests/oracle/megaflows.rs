@@ -18,7 +18,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::key;
-use crate::oracle::flows::{Wanted, build, dense, dense_key, flow_mod, moved_ports, ports, step, wanted};
+use crate::oracle::flows::{
+    TUNNEL, Wanted, build, dense, dense_key, flow_mod, forget_tunnel, moved_ports, ports, step,
+    tunnelled_key, tunnelling, wanted,
+};
 
 const PACKETS: usize = 12;
 const SINGLE_BITS: usize = 24;
@@ -37,7 +40,8 @@ pub fn answer(snapshot: &Snapshot, key: &FlowKey, out: &mut Translation) -> Answ
 }
 
 /// `key` where something was recorded, `other` elsewhere, with a TTL that reaches the floor. Metadata and registers
-/// are what the frozen context says, and so are those of `key`; the conjunction is no packet's.
+/// are what the frozen context says, and so are those of `key`; the conjunction is no packet's. Only by the port of tunnels
+/// does a packet bring words of one.
 pub fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
     let mut new = *other;
     for (word, new) in new.words_mut().iter_mut().enumerate() {
@@ -48,6 +52,9 @@ pub fn within(recorded: &Recorded, key: &FlowKey, other: &FlowKey) -> FlowKey {
         [Field::Metadata, Field::Xxreg0, Field::Xxreg1, Field::Xxreg2, Field::Xxreg3, Field::ConjId];
     for field in constant {
         new.set(field, key.get(field));
+    }
+    if new.get(Field::InPort) != u128::from(TUNNEL.0) {
+        forget_tunnel(&mut new);
     }
     let (ttl, floor) = (new.get(Field::NwTtl), u128::from(recorded.min_ttl));
     if ttl < floor {
@@ -73,7 +80,11 @@ fn world<S: Strategy<Value: Clone> + 'static>(
     let case = |flow: BoxedStrategy<Wanted>, key: BoxedStrategy<FlowKey>| {
         (vec(flow.clone(), 1..40), vec(key, PACKETS), of(flow))
     };
-    prop_oneof![1 => case(wanted().boxed(), key().boxed()), 2 => case(dense().boxed(), dense_key().boxed())]
+    prop_oneof![
+        1 => case(wanted().boxed(), key().boxed()),
+        1 => case(dense().boxed(), dense_key().boxed()),
+        1 => case(tunnelling(dense()).boxed(), tunnelled_key().boxed()),
+    ]
 }
 
 /// How often the test met what it is about.
@@ -85,6 +96,9 @@ struct Met {
     below: Cell<usize>,
     several_tables: Cell<usize>,
     rewritten_and_open: Cell<usize>,
+    /// Packets that go on by a tunnel: those of a tunnel, and others.
+    from_tunnel_to_tunnel: Cell<usize>,
+    into_tunnel: Cell<usize>,
 }
 
 fn add(cell: &Cell<usize>, really: bool) {
@@ -103,6 +117,10 @@ fn what_is_not_recorded_decides_nothing() {
         for key in &keys {
             let expected = answer(&snapshot, key, &mut out);
             let recorded = &expected.recorded;
+            let is_tunnelled = expected.ops.iter().any(|op| matches!(op, Op::Tunnel(_)));
+            let is_from_tunnel = key.get(Field::InPort) == u128::from(TUNNEL.0);
+            add(&met.from_tunnel_to_tunnel, is_tunnelled && is_from_tunnel);
+            add(&met.into_tunnel, is_tunnelled && !is_from_tunnel);
             let flipped = bits.iter().map(|(word, bit)| {
                 let mut other = *key;
                 other.words_mut()[*word] ^= 1 << bit;
@@ -130,9 +148,20 @@ fn what_is_not_recorded_decides_nothing() {
         Ok(())
     });
     ran.unwrap();
-    let Met { told_apart, floors, below, several_tables, rewritten_and_open } = &met;
+    let Met {
+        told_apart,
+        floors,
+        below,
+        several_tables,
+        rewritten_and_open,
+        from_tunnel_to_tunnel,
+        into_tunnel,
+    } = &met;
     for often in [told_apart, floors, below, several_tables, rewritten_and_open] {
         assert!(often.get() > 1000, "the random flows and keys try too little");
+    }
+    for often in [from_tunnel_to_tunnel, into_tunnel] {
+        assert!(often.get() > 20, "hardly any go on by a tunnel: {often:?}");
     }
 }
 

@@ -7,6 +7,7 @@ pub mod frames;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use millrace::action::{Action, ModKind, Subfield};
@@ -15,6 +16,7 @@ use millrace::pipeline::Flow;
 use millrace::pipeline::objects::Group;
 use millrace::pipeline::objects::group::{Bucket, GroupKind, Hash, Method, Selection, choose};
 use millrace::pipeline::stats::StatsId;
+use millrace::tunnel::TunnelOut;
 
 /// What surrounds a packet.
 pub struct World<'a> {
@@ -22,6 +24,8 @@ pub struct World<'a> {
     pub flows: &'a [Flow],
     /// All ports, by number, and whether a flood leaves them out.
     pub ports: &'a [(PortNo, bool)],
+    /// The one of them where tunnels begin and end.
+    pub tunnel: Option<PortNo>,
     /// All groups.
     pub groups: &'a [Arc<Group>],
 }
@@ -36,11 +40,18 @@ pub struct PacketIn {
     pub key: FlowKey,
 }
 
+/// Where a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Port(PortNo),
+    Tunnel(TunnelOut),
+}
+
 /// What becomes of a packet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// Ports and the packet as each gets it, in order.
-    pub outputs: Vec<(PortNo, FlowKey)>,
+    /// Ways out and the packet as it leaves by each, in order.
+    pub outputs: Vec<(Exit, FlowKey)>,
     /// Copies for the controller, in order.
     pub packet_ins: Vec<PacketIn>,
     /// Why nothing was sent to a port.
@@ -77,6 +88,7 @@ pub fn interpret(world: &World, key: &FlowKey, table: u8) -> Answer {
             .halted
             .or(run.bad_port.then_some(DropReason::NoSuchPort))
             .or(run.no_group.then_some(DropReason::NoSuchGroup))
+            .or(run.no_peer.then_some(DropReason::TunnelNoRemote))
             .or(run.hairpin.then_some(DropReason::ToInPort))
             .or(run.missed.then_some(DropReason::NoMatch))
             .or(answer.packet_ins.is_empty().then_some(DropReason::Explicit));
@@ -108,6 +120,7 @@ struct Run<'a> {
     halted: Option<DropReason>,
     bad_port: bool,
     no_group: bool,
+    no_peer: bool,
     hairpin: bool,
     missed: bool,
 }
@@ -126,6 +139,7 @@ impl<'a> Run<'a> {
             halted: None,
             bad_port: false,
             no_group: false,
+            no_peer: false,
             hairpin: false,
             missed: false,
         }
@@ -356,19 +370,22 @@ impl<'a> Run<'a> {
         }
         if is(PortNo::ALL) || is(PortNo::FLOOD) {
             for (port, no_flood) in self.world.ports {
-                if u128::from(port.0) != in_port && (is(PortNo::ALL) || !no_flood) {
-                    self.send(*port)?;
+                let is_meant = is(PortNo::ALL) || !no_flood;
+                if u128::from(port.0) != in_port && is_meant && self.world.tunnel != Some(*port) {
+                    self.send(Exit::Port(*port))?;
                 }
             }
             return Ok(());
         }
-        if number == in_port {
+        let is_tunnel = |number: u128| self.world.tunnel.is_some_and(|port| u128::from(port.0) == number);
+        if number == in_port && !is_tunnel(number) {
             self.hairpin = true;
             return Ok(());
         }
         let number = if is(PortNo::IN_PORT) { in_port } else { number };
         match self.world.ports.iter().find(|(port, _)| u128::from(port.0) == number) {
-            Some((port, _)) => self.send(*port),
+            Some(_) if is_tunnel(number) => self.encapsulate(),
+            Some((port, _)) => self.send(Exit::Port(*port)),
             None => {
                 self.bad_port = true;
                 Ok(())
@@ -376,10 +393,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn send(&mut self, port: PortNo) -> Result<(), Stop> {
+    /// To the peer that the key names: of IPv4, or else of IPv6.
+    fn encapsulate(&mut self) -> Result<(), Stop> {
+        let (v4, v6) = (self.key.get(Field::TunDst), self.key.get(Field::TunIpv6Dst));
+        let dst = if v4 == 0 { v6 } else { 0xffff_0000_0000 | v4 };
+        if dst == 0 {
+            self.no_peer = true;
+            return Ok(());
+        }
+        let (vni, option) = (self.key.get(Field::TunId), self.key.get(Field::TunMetadata0));
+        let (vni, option) = ((vni % (1 << 24)) as u32, (option % (1 << 32)) as u32);
+        self.send(Exit::Tunnel(TunnelOut { dst: Ipv6Addr::from_bits(dst), vni, option, ttl: 64, tos: 0 }))
+    }
+
+    fn send(&mut self, exit: Exit) -> Result<(), Stop> {
         self.step()?;
         self.steps_that_count = self.steps;
-        self.answer.outputs.push((port, self.key));
+        self.answer.outputs.push((exit, self.key));
         Ok(())
     }
 
