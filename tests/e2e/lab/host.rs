@@ -97,6 +97,18 @@ impl Host {
         }
     }
 
+    /// One more cable: `iface` becomes the end for the switch, and the machine's is eth1.
+    pub fn cable(&self, iface: &str) {
+        ip(&format!("link add {iface} type veth peer name eth1 netns {}", self.ns));
+        no_ipv6(None, iface);
+        no_ipv6(Some(&self.ns), "eth1");
+        self.ok(&[
+            "ethtool", "-K", "eth1", "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
+        ]);
+        ip(&format!("-n {} link set eth1 up", self.ns));
+        ip(&format!("link set {iface} up"));
+    }
+
     /// Gives it one more address.
     pub fn add_address(&self, network: &str) {
         ip(&format!("-n {} address add {network} dev eth0", self.ns));

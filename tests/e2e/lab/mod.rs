@@ -79,6 +79,20 @@ impl Lab {
         Host::make(number, ns, iface, mtu, ipv6)
     }
 
+    /// A router of two networks of IPv4 with these addresses of its own: the machine, and the ends of its cables.
+    pub fn router(&mut self, number: u8, addresses: [&str; 2]) -> (Host, [String; 2]) {
+        let host = self.host(number);
+        let second = self.name(&format!("q{number}"));
+        self.links.push(second.clone());
+        host.cable(&second);
+        for (iface, address) in ["eth0", "eth1"].into_iter().zip(addresses) {
+            host.ok(&["ip", "address", "add", address, "dev", iface]);
+        }
+        host.ok(&["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+        let ifaces = [host.iface.clone(), second];
+        (host, ifaces)
+    }
+
     /// Two interfaces joined by a wire, both for ports.
     pub fn wire(&mut self) -> (String, String) {
         let number = self.links.len();
