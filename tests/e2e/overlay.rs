@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::forward::iperf_at;
-use crate::lab::{Capture, Drops, Host, Lab, SOON, Setup, Switch, wait_for};
+use crate::lab::{Capture, Drops, Host, Lab, SOON, Setup, Switch, eth, tagged, wait_for};
 
 const MACS: [&str; 2] = ["40:44:00:00:00:01", "40:44:00:00:00:02"];
 
@@ -291,6 +291,14 @@ fn an_underlay_of_ipv6_with_a_tag() {
     one.pings(two.ip, 5, 1394);
     carries(&pair, two.ip.into());
     wait_for_bfd(&switches[1], "up");
+    // What else goes by that VLAN is of the tables, and keeps its tag.
+    switches[1].flows(&["priority=40000,in_port=2,dl_type=0x88b5,actions=mod_vlan_vid:50,output:1"]);
+    switches[0].flows(&["priority=40000,in_port=1,dl_vlan=50,actions=output:2"]);
+    let capture = Capture::start(&pair.lab, one, "ether src 02:00:00:00:00:01");
+    let plain = eth(0x88b5, &[0x5a; 50]);
+    let hex: String = plain.iter().map(|byte| format!("{byte:02x}")).collect();
+    switches[1].ok(&["inject", "vm", &hex]);
+    assert_eq!(capture.take(1), [tagged(&plain, 0x8100, 50)]);
     end(switches, &[]);
 }
 
@@ -355,6 +363,107 @@ fn keys_that_do_not_agree_are_named() {
         named.filter(|count| *count > 0)
     });
     end(switches, &["tunnel_unknown_vni"]);
+}
+
+/// The other host is told to be elsewhere while both run: by another address of another network, through a router.
+#[test]
+fn a_host_that_moves_behind_a_router() {
+    let mut lab = Lab::new();
+    let (router, wire) = lab.router(9, ["192.168.50.254/24", "192.168.60.254/24"]);
+    let underlay =
+        Underlay { address: |number| format!("192.168.{}.{number}", 40 + 10 * number), ..OVER_IPV4 };
+    let routes = ["gateway = \"192.168.50.254\"\n", "routes = [\"192.168.50.0/24 via 192.168.60.254\"]\n"];
+    let mut pair = Pair::joined(lab, wire, &underlay, routes);
+    in_network(&mut pair);
+    let [first, second] = pair.start(NETWORK);
+    let [one, two] = &pair.vms;
+    let wire = pair.listen(1);
+    one.pings(two.ip, 10, 56);
+    let frames = wire.take(10);
+    // Outer headers as the router leaves them: from its address, with a TTL less one, between the two hosts.
+    for frame in &frames {
+        assert_eq!(frame[22], 63, "{frame:02x?}");
+        assert_eq!(frame[26..34], [192, 168, 50, 1, 192, 168, 60, 2], "{frame:02x?}");
+    }
+    two.pings(one.ip, 10, 56);
+    one.pings(two.ip6, 10, 1300);
+    carries(&pair, two.ip.into());
+    wait_for_bfd(&first, "up");
+    for (switch, hop) in [(&first, "192.168.50.254"), (&second, "192.168.60.254")] {
+        let shown = switch.json(&["underlay", "show"]);
+        let neighbours = shown["neighbours"].as_array().expect("neighbours");
+        assert_eq!((neighbours.len(), &neighbours[0]["ip"]), (1, &hop.into()), "{shown:#}");
+    }
+    // The second host comes back with the address of another network; the first one learns of it by a command.
+    second.kill();
+    wait_for_bfd(&first, "down");
+    router.ok(&["ip", "address", "add", "192.168.70.254/24", "dev", "eth1"]);
+    let moved = Underlay {
+        address: |number| if number == 1 { "192.168.50.1" } else { "192.168.70.2" }.to_owned(),
+        ..OVER_IPV4
+    };
+    let keys = "routes = [\"192.168.50.0/24 via 192.168.70.254\"]\n";
+    let second = Switch::start(&pair.lab, &setup(&moved, 1, &pair.wire[1], two, keys));
+    second.wait_for_link("uplink");
+    told(&second, NETWORK);
+    let moves =
+        "sbctl lsp-unbind vm2 -- chassis-del hv2 -- chassis-add hv2 geneve 192.168.70.2 -- lsp-bind vm2 hv2";
+    first.ok(&moves.split(' ').collect::<Vec<_>>());
+    let wire = pair.listen(1);
+    one.pings(two.ip, 10, 56);
+    assert!(wire.take(10).iter().all(|frame| frame[30..34] == [192, 168, 70, 2]));
+    two.pings(one.ip, 10, 56);
+    wait_for_bfd(&first, "up");
+    // Of the address that it had before the first host knows nothing any more.
+    let shown = first.json(&["underlay", "show"]);
+    let tunnels = shown["tunnels"].as_array().expect("tunnels");
+    assert_eq!((tunnels.len(), &tunnels[0]["ip"]), (1, &"192.168.70.2".into()), "{shown:#}");
+    end([first, second], &["tunnel_unknown_peer", "link_down", "neighbour_queue_full"]);
+}
+
+/// A host whose Ethernet address becomes another, and that says nothing of it: what it is asked it answers, and nobody but
+/// the switch asks. A kernel is that host, which knows the switch's address for good.
+#[test]
+fn an_ethernet_address_that_changes_in_silence_is_found_by_asking() {
+    let mut lab = Lab::new();
+    let (vm, mut peer) = (lab.host(1), lab.host(2));
+    let setup = Setup::new()
+        .port("uplink", &format!("type=af_packet iface={} number=1", peer.iface))
+        .port("vm", &format!("type=af_packet iface={} number=2", vm.iface))
+        .port("geneve", "type=geneve number=3")
+        .ovn("system_id", "hv1")
+        .table(
+            "[underlay]\nport = \"uplink\"\nmac = \"02:00:00:00:99:01\"\naddresses = [\"192.168.50.1/24\"]\n"
+                .to_owned(),
+        )
+        .table("[[chassis]]\nname = \"hv2\"\nencap_ip = \"192.168.50.2\"\n".to_owned())
+        .flow("in_port=2,actions=set_field:7->tun_id,set_field:192.168.50.2->tun_dst,output:3");
+    let becomes = |peer: &mut Host, mac: &str| {
+        peer.becomes(mac, &[("192.168.50.2/24", "192.168.50.1")]);
+        peer.knows("192.168.50.1", "02:00:00:00:99:01");
+    };
+    becomes(&mut peer, "02:00:00:00:99:02");
+    let switch = Switch::start(&lab, &setup);
+    switch.wait_for_link("uplink");
+    vm.knows("10.0.0.77", "02:00:00:00:00:77");
+    let reaches = |peer: &Host, mac: &str| {
+        let capture = Capture::start(&lab, peer, &format!("ether dst {mac} and udp dst port 6081"));
+        vm.run(&["ping", "-c", "3", "-i", "0.1", "-W", "1", "10.0.0.77"], SOON);
+        assert_eq!(capture.take(3).len(), 3, "tunnelled to {mac}");
+    };
+    let neighbour = |switch: &Switch| switch.json(&["underlay", "show"])["neighbours"][0].clone();
+    reaches(&peer, "02:00:00:00:99:02");
+    becomes(&mut peer, "02:00:00:00:99:22");
+    assert_eq!(neighbour(&switch)["mac"], "02:00:00:00:99:02", "it was silent");
+    // An answer counts for thirty seconds; then it is asked three times where it was, and then everybody is.
+    wait_for("the other address is found", Duration::from_secs(45), || {
+        let found = neighbour(&switch);
+        (found["mac"] == "02:00:00:00:99:22" && found["state"] == "reachable").then_some(())
+    });
+    reaches(&peer, "02:00:00:00:99:22");
+    switch.end(
+        &Drops::none().maybe("no_match").maybe("explicit").maybe("link_down").maybe("underlay_not_handled"),
+    );
 }
 
 /// The other host is told to be elsewhere while both run: by another address of another network, through a router.

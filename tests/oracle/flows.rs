@@ -382,7 +382,7 @@ pub fn arrival(ports: Vec<u128>) -> impl Strategy<Value = Arrival> {
             if is_v6 { [Field::TunIpv6Src, Field::TunIpv6Dst] } else { [Field::TunSrc, Field::TunDst] };
         let fields = [Field::TunId, ends[0], ends[1], Field::TunTos, Field::TunTtl];
         fields.into_iter().zip(numbers).for_each(|(field, number)| key.set(field, number & field.all_ones()));
-        key.set(Field::TunMetadata0, (port << 16) | (3 - port));
+        key.set(Field::TunMetadata0, port << 16 | (3 - port));
         Arrival { port: u128::from(TUNNEL.0), tunnel: key.tunnel() }
     });
     prop_oneof![3 => select(ports).prop_map(Arrival::by), 1 => by_tunnel]
