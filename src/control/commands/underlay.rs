@@ -213,10 +213,10 @@ impl fmt::Display for ShownUnderlay {
             writeln!(f, "         mac {}{vlan}, mtu {}, {checksum}", endpoint.mac, endpoint.mtu)?;
         }
         if let Some(ShownConflict { ip, mac }) = &self.last_conflict {
-            let times = self.conflicts;
+            let times = count(self.conflicts, "time");
             writeln!(
                 f,
-                "         another host claimed an address of these, {times} times; the last was {mac} with {ip}"
+                "         another host claimed an address of these, {times}; the last was {mac} with {ip}"
             )?;
         }
         if !self.tunnels.is_empty() {

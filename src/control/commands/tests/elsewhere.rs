@@ -422,7 +422,7 @@ fn the_underlay_is_shown() {
         assert!(shown.contains(more) && shown.ends_with(neighbours), "{shown}");
         bench.tell([Intent::Claimed("::ffff:192.0.2.11".parse().unwrap(), Mac([2, 0, 0, 0, 0, 0x66]))]);
         bench.switch.state_mut().tick_underlay();
-        let claimed = "         another host claimed an address of these, 1 times; the last was 02:00:00:00:00:66 with \
+        let claimed = "         another host claimed an address of these, 1 time; the last was 02:00:00:00:00:66 with \
                        192.0.2.11\n";
         assert!(bench.ok("underlay/show", &[]).await.contains(claimed));
         let json = bench.json("show", &[]).await["underlay"].take();
